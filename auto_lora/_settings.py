@@ -1,0 +1,254 @@
+"""All settings in one list: the fields of `TrainingConfig`.
+
+Each field carries its help, unit, range and flag in its metadata; the command line, the
+YAML keys and the README's table are derived from them (`flags`, `from_yaml`, `options_table`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from auto_lora._errors import ConfigError
+
+CATEGORIES = ("single", "parallel", "chain", "optional", "no_call", "missing_argument")
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+# What llama.cpp's converter drops or mis-scales in silence, so refused before training.
+NOT_IN_GGUF = {
+    "use_dora": "GGUF adapters hold no DoRA magnitude vectors",
+    "use_rslora": "llama.cpp scales by alpha / rank, so rsLoRA would be served mis-scaled",
+    "alpha_pattern": "a GGUF adapter has one alpha, so other modules would be served mis-scaled",
+    "rank_pattern": "llama.cpp divides alpha by each rank, which PEFT with one alpha matches only by chance",
+    "modules_to_save": "a GGUF adapter holds only low-rank pairs, no whole modules",
+    "bias": "a GGUF adapter holds no biases",
+    "lm_head": "llama.cpp applies no adapter to the output head of tied models",
+    "embed_tokens": "llama.cpp's LoRA for token embeddings is not supported by every backend",
+}
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[Any, ...] = (),
+    flag: str = "",
+    kind: type = str,
+    group: str = "training",
+) -> Any:
+    """A field with what the command line, YAML and README need to know about it."""
+    meta = {"help": help, "low": low, "high": high, "choices": choices, "flag": flag, "kind": kind, "group": group}
+    if isinstance(default, (dict, list)):
+        return field(default_factory=lambda: type(default)(default), metadata=meta)
+    return field(default=default, metadata=meta)
+
+
+@dataclass
+class TrainingConfig:
+    """Every setting of a run, checked when it is made.
+
+    Raises:
+        ConfigError: a value outside its range; names field, value and range.
+    """
+
+    # fmt: off
+    model_name: str = setting("Qwen/Qwen3-4B-Instruct-2507", "base model: hub id or local folder", group="model")
+    llama_cpp_model_path: str | None = setting(None, "base model: GGUF file, trained on de-quantised and served as it is", flag="model-path", group="model")
+    tools: str | None = setting(None, "JSON file with the tool definitions", group="model")
+
+    num_synthetic_examples: int = setting(200, "training conversations written for iteration 1", kind=int, low=1, high=10_000_000, flag="examples", group="data")
+    num_validation_examples: int = setting(40, "validation conversations: early stopping, error analysis, choice of the best", kind=int, low=5, high=100_000, group="data")
+    num_test_examples: int = setting(100, "frozen test conversations: they decide nothing", kind=int, low=5, high=100_000, group="data")
+    category_shares: dict[str, float] = setting({"single": 0.35, "parallel": 0.12, "chain": 0.08, "optional": 0.20, "no_call": 0.17, "missing_argument": 0.08}, "share of each category, summing to 1", kind=dict, group="data")
+    system_prompt: str = setting("", "system prompt before the tool list, in training and serving", group="data")
+    writer: str = setting("builtin", "who words the prompts: builtin needs no model, llm asks writer_url or the local model", choices=("builtin", "llm", "both"), group="data")
+    writer_url: str | None = setting(None, "OpenAI-compatible URL of the writing model (key in AUTO_LORA_API_KEY)", group="data")
+    writer_model: str = setting("default", "model name to ask for at writer_url", group="data")
+    temperature: float = setting(0.8, "sampling temperature of the writing model", kind=float, low=0.0, high=2.0, group="data")
+    top_p: float = setting(0.95, "nucleus of the writing model", kind=float, low=0.01, high=1.0, group="data")
+
+    lora_r: int = setting(16, "LoRA rank", kind=int, low=4, high=64, group="lora")
+    lora_alpha: int = setting(32, "LoRA alpha; the adapter is scaled by alpha / rank", kind=int, low=1, high=512, group="lora")
+    lora_dropout: float = setting(0.1, "dropout before LoRA A", kind=float, low=0.0, high=0.9, group="lora")
+    target_modules: list[str] = setting(list(PROJECTIONS), "projections that get an adapter", kind=list, group="lora")
+
+    num_epochs: int = setting(3, "passes over the training data", kind=int, low=1, high=1000)
+    batch_size: int = setting(8, "examples per micro-group", kind=int, low=1, high=4096)
+    gradient_accumulation_steps: int = setting(2, "micro-groups per optimizer step; they share one pass over the tools", kind=int, low=1, high=4096)
+    learning_rate: float | None = setting(None, "peak learning rate; none: 5e-4 x (2000 / hidden size) ^ 0.78 (Llama) or ^ 0.08 (Qwen)", kind=float, low=1e-7, high=1.0)
+    warmup_ratio: float = setting(0.1, "share of the steps with rising learning rate; cosine after it", kind=float, low=0.0, high=0.9)
+    weight_decay: float = setting(0.0, "AdamW weight decay", kind=float, low=0.0, high=1.0)
+    max_grad_norm: float = setting(1.0, "gradients are clipped to this norm", kind=float, low=1e-3, high=1e3)
+    early_stopping_patience: int = setting(2, "epochs without a better validation loss before training stops; 0: never", kind=int, low=0, high=1000)
+    max_seq_length: int = setting(8192, "tokens of one conversation with its tools; longer ones are dropped and counted", kind=int, low=64, high=1_000_000)
+    mixed_precision: str = setting("auto", "weights of the frozen base; auto: bf16 where the hardware has it", choices=("auto", "bf16", "fp16", "no"))
+    load_in_4bit: bool = setting(False, "NF4 base weights through bitsandbytes (GPU only)", kind=bool)
+    gradient_checkpointing: bool = setting(False, "recompute activations: slower, far less memory", kind=bool)
+    seed: int = setting(42, "seed of data, initial weights and order", kind=int, low=0, high=2**31 - 1)
+
+    num_iterations: int = setting(2, "rounds of data, training and scoring; stops early when a round gains nothing", kind=int, low=1, high=100, flag="iterations", group="loop")
+    target_accuracy: float = setting(0.98, "validation exact accuracy at which no further iteration is run", kind=float, low=0.0, high=1.0, group="loop")
+
+    llama_cpp_url: str | None = setting(None, "use this running llama.cpp server for the writing model instead of starting one", group="serving")
+    port: int = setting(0, "port of the server on 127.0.0.1; 0: a free one", kind=int, low=0, high=65535, group="serving")
+    parallel_requests: int = setting(4, "requests in flight while scoring", kind=int, low=1, high=64, group="serving")
+    request_timeout: float = setting(300.0, "seconds before a request is given up", kind=float, low=1.0, high=86400.0, group="serving")
+    max_new_tokens: int = setting(256, "tokens an answer may have while scoring", kind=int, low=16, high=8192, group="serving")
+    judge_url: str | None = setting(None, "OpenAI-compatible URL of the model that judges final answers; 'base': the base model itself", group="serving")
+    judge_model: str = setting("default", "model name to ask for at judge_url", group="serving")
+
+    output_dir: str = setting("lora_adapters", "folder for data, adapters and figures", flag="output", group="output")
+    # fmt: on
+
+    def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            setattr(self, f.name, _checked(f, getattr(self, f.name)))
+        _check_shares(self.category_shares)
+        _check_targets(self.target_modules)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], source: str = "settings") -> TrainingConfig:
+        """A config from field names and values; unknown names are errors with a suggestion."""
+        names = [f.name for f in dataclasses.fields(cls)]
+        for key in values:
+            if key in NOT_IN_GGUF:
+                raise ConfigError(f"{source}: {key} is refused: {NOT_IN_GGUF[key]}", f"remove {key}")
+            if key not in names:
+                near = difflib.get_close_matches(key, names, 1)
+                raise ConfigError(
+                    f"{source}: unknown setting {key!r}",
+                    f"did you mean {near[0]}?" if near else "--help lists the settings",
+                )
+        return cls(**values)
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, **overrides: Any) -> TrainingConfig:
+        """A config from a YAML file of field names; `overrides` win over the file.
+
+        Raises:
+            ConfigError: the file is missing, not YAML, or holds an unknown or wrong setting.
+        """
+        import yaml
+
+        try:
+            data = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"config file {path} cannot be read: {error}", "give a YAML file with --config") from None
+        except yaml.YAMLError as error:
+            first = " ".join(str(error).split())
+            raise ConfigError(f"config file {path} is not YAML: {first}", "mend it at that place") from None
+        if not isinstance(data, dict):
+            raise ConfigError(f"config file {path} holds no settings", "write lines such as: lora_r: 16")
+        return cls.from_dict({**data, **overrides}, str(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def flag_of(f: dataclasses.Field[Any]) -> str:
+    """The command-line flag of a field: `lora_r` is `--lora-r`."""
+    return "--" + (f.metadata["flag"] or f.name.replace("_", "-"))
+
+
+def flags() -> list[dataclasses.Field[Any]]:
+    """The fields in order, for the parser and the README's table."""
+    return list(dataclasses.fields(TrainingConfig))
+
+
+def range_of(f: dataclasses.Field[Any]) -> str:
+    """The allowed values of a field in words, "" when anything goes."""
+    if f.metadata["choices"]:
+        return "/".join(f.metadata["choices"])
+    low, high = f.metadata["low"], f.metadata["high"]
+    return f"{low:g} to {high:g}" if low is not None else ""
+
+
+def options_table() -> str:
+    """The README's table of settings, as Markdown."""
+    rows = ["| flag | YAML key | default | range | what |", "|---|---|---|---|---|"]
+    for f in flags():
+        default = TrainingConfig.__dataclass_fields__[f.name].default
+        if default is dataclasses.MISSING:
+            default = f.default_factory()  # type: ignore[misc]
+            default = ",".join(f"{k}={v:g}" for k, v in default.items()) if isinstance(default, dict) else ",".join(default)
+        shown = "" if default in (None, "") else f"`{default}`"
+        rows.append(f"| `{flag_of(f)}` | `{f.name}` | {shown} | {range_of(f)} | {f.metadata['help']} |")
+    return "\n".join(rows)
+
+
+def parse_text(f: dataclasses.Field[Any], text: str) -> Any:
+    """A field's value from command-line text.
+
+    Lists are separated by commas, mappings are `name=number` separated by commas.
+
+    Raises:
+        ConfigError: the text does not read as the field's kind.
+    """
+    kind = f.metadata["kind"]
+    try:
+        if kind is list:
+            return [part.strip() for part in text.split(",") if part.strip()]
+        if kind is dict:
+            return {k.strip(): float(v) for k, v in (part.split("=") for part in text.split(","))}
+        if text.lower() == "none" and "None" in str(f.type):
+            return None
+        return kind(text)
+    except ValueError:
+        raise ConfigError(f"{flag_of(f)} is {text!r}", f"give {_wanted(f)}") from None
+
+
+def _wanted(f: dataclasses.Field[Any]) -> str:
+    words = {int: "a whole number", float: "a number", bool: "true or false", list: "a list of names", dict: "name=number pairs", str: "text"}
+    allowed = range_of(f)
+    return words[f.metadata["kind"]] + (f", {allowed}" if allowed else "")
+
+
+def _checked(f: dataclasses.Field[Any], value: Any) -> Any:
+    kind = f.metadata["kind"]
+    if value is None and "None" in str(f.type):
+        return None
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if isinstance(value, (tuple, Path)):
+        value = list(value) if isinstance(value, tuple) else str(value)
+    wrong = not isinstance(value, kind) or (kind is int and isinstance(value, bool))
+    low, high, choices = f.metadata["low"], f.metadata["high"], f.metadata["choices"]
+    if not wrong and low is not None:
+        wrong = not low <= value <= high
+    if not wrong and choices:
+        wrong = value not in choices
+    if wrong:
+        raise ConfigError(f"{f.name} is {value!r}", f"it must be {_wanted(f)}")
+    return value
+
+
+def _check_shares(shares: dict[str, float]) -> None:
+    for name, share in shares.items():
+        if name not in CATEGORIES:
+            raise ConfigError(f"category_shares names {name!r}", f"the categories are {', '.join(CATEGORIES)}")
+        if not isinstance(share, (int, float)) or isinstance(share, bool) or share < 0:
+            raise ConfigError(f"category_shares[{name}] is {share!r}", "shares are numbers from 0 to 1")
+    if abs(sum(shares.values()) - 1) > 1e-6:
+        raise ConfigError(f"category_shares sum to {sum(shares.values()):g}", "they must sum to 1")
+
+
+def _check_targets(modules: list[str]) -> None:
+    if not modules:
+        raise ConfigError("target_modules is empty", f"choose from {', '.join(PROJECTIONS)}")
+    for name in modules:
+        if name in NOT_IN_GGUF:
+            raise ConfigError(f"target_modules names {name}: {NOT_IN_GGUF[name]}", f"choose from {', '.join(PROJECTIONS)}")
+        if name not in PROJECTIONS:
+            raise ConfigError(f"target_modules names {name!r}", f"choose from {', '.join(PROJECTIONS)}")
+
+
+__all__ = [
+    "CATEGORIES", "NOT_IN_GGUF", "PROJECTIONS", "TrainingConfig",
+    "flag_of", "flags", "options_table", "parse_text", "range_of",
+]  # fmt: skip

@@ -1,0 +1,188 @@
+"""Stage 1, tools in: a list of tool definitions, read from a file and checked.
+
+Takes what people have: a JSON list (or `{"tools": [...]}`) of OpenAI entries
+(`{"type": "function", "function": {...}}`) or bare `{name, description, parameters, returns}`.
+Not here: importing tools from Python modules, OpenAPI or MCP.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from auto_lora._errors import ToolsError
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True)
+class ToolDefinition:
+    """One tool a model can call.
+
+    Args:
+        name: letters, digits, `_`, `-` and `.`, at most 64 characters.
+        description: what it does, in the words the model will read.
+        parameters: JSON Schema of the arguments (`{"type": "object", "properties": ...}`);
+            a bare mapping of parameter name to schema is taken as properties, all required.
+        returns: JSON Schema of the result, used to simulate responses; never shown to the model.
+        examples: real prompts with their calls: `{"prompt": str, "arguments": {...}}`.
+
+    Raises:
+        ToolsError: the definition is not valid; names the tool and the place in its schema.
+    """
+
+    name: str
+    description: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    returns: dict[str, Any] | None = None
+    examples: tuple[dict[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", _as_object_schema(self.parameters))
+        object.__setattr__(self, "examples", tuple(self.examples or ()))
+        _check(self)
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """Parameter name to schema, required ones first: the order calls are written in.
+
+        llama.cpp's grammar accepts arguments only in this order
+        (common/json-schema-to-grammar.cpp, `_build_object_rule`).
+        """
+        given = self.parameters.get("properties", {})
+        return {k: given[k] for k in sorted(given, key=lambda k: k not in self.required)}
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        return tuple(self.parameters.get("required", ()))
+
+    def order_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The same arguments in schema order, required first; unknown ones last."""
+        known = [k for k in self.properties if k in arguments]
+        return {k: arguments[k] for k in [*known, *(k for k in arguments if k not in known)]}
+
+    def to_openai(self) -> dict[str, Any]:
+        """The entry for a request's `tools` list, as the model sees it."""
+        return {
+            "type": "function",
+            "function": {
+                "name": self.name,
+                "description": self.description,
+                "parameters": self.parameters,
+            },
+        }
+
+
+def load_tools(path: str | Path) -> list[ToolDefinition]:
+    """Reads and checks a tools file.
+
+    Raises:
+        ToolsError: no such file, not JSON, no tools in it, an invalid tool (named by its
+            position), or two tools of one name.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "does not exist" if not path.exists() else f"cannot be read ({error})"
+        raise ToolsError(
+            f"tools file {path} {reason}",
+            "give a JSON file with --tools FILE; examples/smart_home.json shows the format",
+        ) from None
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise ToolsError(f"tools file {path} is not JSON: {error}", "mend it at that place") from None
+    return parse_tools(data, str(path))
+
+
+def parse_tools(data: Any, source: str = "tools") -> list[ToolDefinition]:
+    """Tool definitions from parsed JSON; `source` names the place in errors."""
+    if isinstance(data, Mapping) and "tools" in data:
+        data = data["tools"]
+    if not isinstance(data, Sequence) or isinstance(data, str) or not data:
+        raise ToolsError(
+            f"{source} holds no list of tools",
+            'expected [{"name": ..., "description": ..., "parameters": {...}}, ...]',
+        )
+    tools = [_parse_tool(entry, f"{source}, tool {i}") for i, entry in enumerate(data, 1)]
+    check_names(tools, source)
+    return tools
+
+
+def check_names(tools: Sequence[ToolDefinition], source: str = "tools") -> None:
+    """Raises ToolsError when two tools share a name."""
+    first: dict[str, int] = {}
+    for i, tool in enumerate(tools, 1):
+        if tool.name in first:
+            raise ToolsError(
+                f'{source}: tools {first[tool.name]} and {i} are both named "{tool.name}"',
+                "give each tool a name of its own",
+            )
+        first[tool.name] = i
+
+
+def _parse_tool(entry: Any, where: str) -> ToolDefinition:
+    if isinstance(entry, Mapping) and isinstance(entry.get("function"), Mapping):
+        entry = {**entry["function"], **{k: entry[k] for k in ("returns", "examples") if k in entry}}
+    if not isinstance(entry, Mapping):
+        raise ToolsError(f"{where} is not an object", "each tool is {name, description, parameters}")
+    try:
+        return ToolDefinition(
+            name=entry.get("name", ""),
+            description=entry.get("description", ""),
+            parameters=entry.get("parameters") or {},
+            returns=entry.get("returns"),
+            examples=entry.get("examples") or (),
+        )
+    except ToolsError as error:
+        raise ToolsError(f"{where}: {error.message}", error.hint) from None
+
+
+def _as_object_schema(parameters: Any) -> Any:
+    if not isinstance(parameters, Mapping):
+        return parameters
+    parameters = dict(parameters)
+    is_schema = "properties" in parameters or isinstance(parameters.get("type"), str)
+    if not is_schema and parameters:
+        parameters = {"properties": parameters, "required": list(parameters)}
+    return {"type": "object", "properties": {}, **parameters}
+
+
+def _check(tool: ToolDefinition) -> None:
+    if not isinstance(tool.name, str) or not _NAME.fullmatch(tool.name):
+        raise ToolsError(
+            f"{tool.name!r} is not a tool name",
+            "use a letter or _ first, then letters, digits, _ - . (64 at most)",
+        )
+    if not isinstance(tool.description, str) or not tool.description.strip():
+        raise ToolsError(
+            f'"{tool.name}" has no description', "say in a sentence what the tool does"
+        )
+    for part, schema in (("parameters", tool.parameters), ("returns", tool.returns)):
+        if schema is not None:
+            _check_schema(tool.name, part, schema)
+    if tool.parameters.get("type") != "object":
+        raise ToolsError(
+            f'"{tool.name}": parameters.type is {tool.parameters.get("type")!r}',
+            'the arguments of a call are an object: "type": "object"',
+        )
+    unknown = [k for k in tool.required if k not in tool.parameters["properties"]]
+    if unknown:
+        raise ToolsError(
+            f'"{tool.name}": parameters.required names {unknown[0]!r}, which is not a property',
+            "add the property or drop it from required",
+        )
+
+
+def _check_schema(name: str, part: str, schema: Any) -> None:
+    from jsonschema import Draft202012Validator
+
+    error = next(iter(Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)), None)
+    if error is not None:
+        place = ".".join([part, *map(str, error.absolute_path)])
+        raise ToolsError(f'"{name}": {place} is not JSON Schema: {error.message}', "mend it there")

@@ -1,15 +1,15 @@
 """auto_lora: a list of tools in, a LoRA adapter that calls them out, proven on the served GGUF.
 
-    config = TrainingConfig(llama_cpp_model_path="model.gguf")
-    creator = AutoLoRACreator(config)
-    creator.add_tool(ToolDefinition(name=..., description=..., parameters={...}))
-    best_adapter, metrics = await creator.create_adapter(num_iterations=3)
+config = TrainingConfig(llama_cpp_model_path="model.gguf")
+creator = AutoLoRACreator(config)
+creator.add_tool(ToolDefinition(name=..., description=..., parameters={...}))
+best_adapter, metrics = await creator.create_adapter(num_iterations=3)
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -30,21 +30,7 @@ _HOMES = {
     "load_tools": "catalog",
 }
 
-__all__ = sorted(_HOMES)
-
-if TYPE_CHECKING:
-    from auto_lora._conversation import Conversation
-    from auto_lora._errors import AutoLoRAError
-    from auto_lora._settings import TrainingConfig
-    from auto_lora._toolcall import ToolCall
-    from auto_lora.catalog import ToolDefinition, load_tools
-    from auto_lora.dialogues import SyntheticDataGenerator
-    from auto_lora.encode import ToolCallingDataset
-    from auto_lora.finetune import LoRATrainer
-    from auto_lora.llama_server import LlamaCppClient
-    from auto_lora.preflight import DependencyChecker
-    from auto_lora.score import ToolCallEvaluator
-    from auto_lora.workflow import AutoLoRACreator
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,8 @@
 """The run folder: what lies where, and writes that a kill cannot leave half done.
 
-    OUTPUT/
-      run.json  data/{validation,test}.jsonl  logs/
-      iteration_N/  final_adapter/
+OUTPUT/
+  run.json  data/{validation,test}.jsonl  logs/
+  iteration_N/  final_adapter/
 """
 
 from __future__ import annotations

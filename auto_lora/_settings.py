@@ -43,7 +43,15 @@ def setting(
     group: str = "training",
 ) -> Any:
     """A field with what the command line, YAML and README need to know about it."""
-    meta = {"help": help, "low": low, "high": high, "choices": choices, "flag": flag, "kind": kind, "group": group}
+    meta = {
+        "help": help,
+        "low": low,
+        "high": high,
+        "choices": choices,
+        "flag": flag,
+        "kind": kind,
+        "group": group,
+    }
     if isinstance(default, (dict, list)):
         return field(default_factory=lambda: type(default)(default), metadata=meta)
     return field(default=default, metadata=meta)
@@ -139,7 +147,9 @@ class TrainingConfig:
         try:
             data = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"config file {path} cannot be read: {error}", "give a YAML file with --config") from None
+            raise ConfigError(
+                f"config file {path} cannot be read: {error}", "give a YAML file with --config"
+            ) from None
         except yaml.YAMLError as error:
             first = " ".join(str(error).split())
             raise ConfigError(f"config file {path} is not YAML: {first}", "mend it at that place") from None
@@ -176,7 +186,11 @@ def options_table() -> str:
         default = TrainingConfig.__dataclass_fields__[f.name].default
         if default is dataclasses.MISSING:
             default = f.default_factory()  # type: ignore[misc]
-            default = ",".join(f"{k}={v:g}" for k, v in default.items()) if isinstance(default, dict) else ",".join(default)
+            default = (
+                ",".join(f"{k}={v:g}" for k, v in default.items())
+                if isinstance(default, dict)
+                else ",".join(default)
+            )
         shown = "" if default in (None, "") else f"`{default}`"
         rows.append(f"| `{flag_of(f)}` | `{f.name}` | {shown} | {range_of(f)} | {f.metadata['help']} |")
     return "\n".join(rows)
@@ -204,7 +218,14 @@ def parse_text(f: dataclasses.Field[Any], text: str) -> Any:
 
 
 def _wanted(f: dataclasses.Field[Any]) -> str:
-    words = {int: "a whole number", float: "a number", bool: "true or false", list: "a list of names", dict: "name=number pairs", str: "text"}
+    words = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        list: "a list of names",
+        dict: "name=number pairs",
+        str: "text",
+    }
     allowed = range_of(f)
     return words[f.metadata["kind"]] + (f", {allowed}" if allowed else "")
 
@@ -231,7 +252,9 @@ def _checked(f: dataclasses.Field[Any], value: Any) -> Any:
 def _check_shares(shares: dict[str, float]) -> None:
     for name, share in shares.items():
         if name not in CATEGORIES:
-            raise ConfigError(f"category_shares names {name!r}", f"the categories are {', '.join(CATEGORIES)}")
+            raise ConfigError(
+                f"category_shares names {name!r}", f"the categories are {', '.join(CATEGORIES)}"
+            )
         if not isinstance(share, (int, float)) or isinstance(share, bool) or share < 0:
             raise ConfigError(f"category_shares[{name}] is {share!r}", "shares are numbers from 0 to 1")
     if abs(sum(shares.values()) - 1) > 1e-6:
@@ -243,7 +266,9 @@ def _check_targets(modules: list[str]) -> None:
         raise ConfigError("target_modules is empty", f"choose from {', '.join(PROJECTIONS)}")
     for name in modules:
         if name in NOT_IN_GGUF:
-            raise ConfigError(f"target_modules names {name}: {NOT_IN_GGUF[name]}", f"choose from {', '.join(PROJECTIONS)}")
+            raise ConfigError(
+                f"target_modules names {name}: {NOT_IN_GGUF[name]}", f"choose from {', '.join(PROJECTIONS)}"
+            )
         if name not in PROJECTIONS:
             raise ConfigError(f"target_modules names {name!r}", f"choose from {', '.join(PROJECTIONS)}")
 

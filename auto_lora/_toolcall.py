@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 _BLOCK = re.compile(r"<tool_call>(.*?)(</tool_call>|\Z)", re.DOTALL)
@@ -144,7 +144,7 @@ def match_calls(
     if len(expected) > 8:
         return _match_greedily(expected, actual)
 
-    @lru_cache(maxsize=None)
+    @cache
     def best(i: int, used: int) -> tuple[float, tuple[int | None, ...]]:
         if i == len(expected):
             return 0.0, ()
@@ -193,7 +193,6 @@ def _likeness(expected: ToolCall, actual: ToolCall) -> float:
     keys = expected.arguments.keys() | actual.arguments.keys()
     missing = object()
     equal = sum(
-        same_value(expected.arguments.get(k, missing), actual.arguments.get(k, missing))
-        for k in keys
+        same_value(expected.arguments.get(k, missing), actual.arguments.get(k, missing)) for k in keys
     )
     return 1.0 + (equal / len(keys) if keys else 1.0)

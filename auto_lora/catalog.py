@@ -160,9 +160,7 @@ def _check(tool: ToolDefinition) -> None:
             "use a letter or _ first, then letters, digits, _ - . (64 at most)",
         )
     if not isinstance(tool.description, str) or not tool.description.strip():
-        raise ToolsError(
-            f'"{tool.name}" has no description', "say in a sentence what the tool does"
-        )
+        raise ToolsError(f'"{tool.name}" has no description', "say in a sentence what the tool does")
     for part, schema in (("parameters", tool.parameters), ("returns", tool.returns)):
         if schema is not None:
             _check_schema(tool.name, part, schema)

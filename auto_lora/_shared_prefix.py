@@ -1,0 +1,239 @@
+"""Many examples of one tool list, the list read once: exact gradients at a fraction of the price.
+
+A step over examples `[prefix | own tokens]` is taken in three parts:
+
+1. the prefix runs forward once, and every layer's keys and values are kept with their graph;
+2. micro-groups of examples run against those keys and values, detached; each backward pass
+   adds to the LoRA gradients and to the gradients of the keys and values;
+3. one backward pass through the prefix, started from those gradients, ends the step.
+
+By the chain rule this is the gradient of the padded batch, while memory is that of the prefix and
+one micro-group. Causality makes it exact: prefix tokens never see an example's own tokens.
+Attention runs through transformers' public interface (`AttentionInterface`), so models need no
+patch. Only full causal attention is handled; sliding-window layers are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from auto_lora._errors import ModelError
+from auto_lora.encode import Example, PrefixGroup
+
+ATTENTION = "auto_lora_shared_prefix"
+LOGIT_ROWS = 512  # rows of logits held at once: 512 x 152k x 4 bytes = 311 MB
+
+
+KeyValue = tuple[torch.Tensor, torch.Tensor]
+
+
+class PrefixPass:
+    """The prefix's own forward pass: attention stores each layer's keys and values here.
+
+    A layer's pair is two tensors [1, kv heads, prefix, head size]. Which of the two classes is
+    handed to attention decides what it does, so a recomputed (checkpointed) layer does the same.
+    """
+
+    def __init__(self) -> None:
+        self.made: dict[int, KeyValue] = {}
+
+    def leaves(self, grad: bool) -> PrefixKV:
+        """Detached copies for the examples to read; they collect gradients if `grad`."""
+        pairs = self.made.items()
+        return PrefixKV(
+            {i: (k.detach().requires_grad_(grad), v.detach().requires_grad_(grad)) for i, (k, v) in pairs}
+        )
+
+    def backward(self, read: PrefixKV) -> None:
+        """Runs the gradients that `read` collected back through the prefix."""
+        pairs = [
+            (made, leaf.grad)
+            for layer, leaves in read.pairs.items()
+            for made, leaf in zip(self.made[layer], leaves, strict=True)
+            if leaf.grad is not None and made.requires_grad
+        ]
+        if pairs:
+            torch.autograd.backward([m for m, _ in pairs], [g for _, g in pairs])
+
+
+@dataclass
+class PrefixKV:
+    """Keys and values of the prefix per layer, as the examples read them (none: no prefix)."""
+
+    pairs: dict[int, KeyValue] = field(default_factory=dict)
+
+
+def attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    shared_prefix: PrefixPass | PrefixKV | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """Causal attention over [shared prefix; own tokens], as transformers' interface calls it.
+
+    query [batch, heads, own, size], key and value [batch, kv heads, own, size]; examples are
+    padded on the right, so causality alone keeps padding out of every real token's sight.
+    Returns [batch, own, heads, size].
+    """
+    layer: int = module.layer_idx  # type: ignore[assignment]
+    if not isinstance(shared_prefix, PrefixKV):
+        if shared_prefix is not None:
+            shared_prefix.made.setdefault(layer, (key, value))
+        out = F.scaled_dot_product_attention(
+            query, key, value, is_causal=True, scale=scaling, enable_gqa=True
+        )
+        return out.transpose(1, 2).contiguous(), None
+    if shared_prefix.pairs:
+        batch = query.shape[0]
+        past_key, past_value = shared_prefix.pairs[layer]
+        key = torch.cat((past_key.expand(batch, -1, -1, -1), key), dim=2)
+        value = torch.cat((past_value.expand(batch, -1, -1, -1), value), dim=2)
+    out = _grouped_causal(query, key, value, scaling)
+    return out.transpose(1, 2).contiguous(), None
+
+
+def _grouped_causal(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None
+) -> torch.Tensor:
+    """Causal attention of the last `own` positions; heads of one group are folded into the rows.
+
+    Folding leaves keys and values as they are instead of repeating them per query head.
+    """
+    batch, heads, own, size = query.shape
+    groups, length = key.shape[1], key.shape[2]
+    allowed = torch.ones(own, length, dtype=torch.bool, device=query.device).tril(length - own)
+    folded = query.reshape(batch, groups, heads // groups * own, size)
+    mask = allowed.repeat(heads // groups, 1)
+    out = F.scaled_dot_product_attention(folded, key, value, attn_mask=mask, scale=scaling)
+    return out.reshape(batch, heads, own, size)
+
+
+def use_shared_prefix(model: Any) -> None:
+    """Switches a transformers model to this attention.
+
+    Raises:
+        ModelError: the model has layers without full causal attention.
+    """
+    from transformers import AttentionInterface
+
+    kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
+    if kinds != {"full_attention"}:
+        raise ModelError(
+            f"{model.config.model_type} has {', '.join(sorted(kinds - {'full_attention'}))} layers",
+            "choose a model with full attention in every layer, such as Qwen2.5, Qwen3, Llama or SmolLM2",
+        )
+    AttentionInterface.register(ATTENTION, attention)
+    model.set_attn_implementation(ATTENTION)
+
+
+def save_memory(model: Any) -> None:
+    """Recomputes each layer's activations in the backward pass instead of keeping them."""
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+
+
+@dataclass
+class StepSums:
+    """What a pass over examples adds up: loss over `tokens` targets, examples with every target the arg-max."""
+
+    loss: float = 0.0
+    tokens: int = 0
+    exact: int = 0
+    examples: int = 0
+
+    def __iadd__(self, other: StepSums) -> StepSums:
+        self.loss += other.loss
+        self.tokens += other.tokens
+        self.exact += other.exact
+        self.examples += other.examples
+        return self
+
+    @property
+    def mean_loss(self) -> float:
+        return self.loss / max(self.tokens, 1)
+
+
+def run_group(model: Any, group: PrefixGroup, micro: int, tokens: int | None) -> StepSums:
+    """Loss of a group's examples; with `tokens`, also its gradients.
+
+    Args:
+        model: a causal language model (not wrapped), switched by `use_shared_prefix`.
+        group: prefix and the examples of this step.
+        micro: examples per micro-group.
+        tokens: targets in the whole optimizer step, by which the loss is divided; None: no gradients.
+    """
+    train = tokens is not None
+    device = model.get_input_embeddings().weight.device
+    prefix_pass = PrefixPass()
+    with torch.set_grad_enabled(train):
+        if group.prefix:
+            _hidden(model, torch.tensor([group.prefix], device=device), 0, prefix_pass)
+        shared = prefix_pass.leaves(train)
+        sums = StepSums()
+        by_length = sorted(group.examples, key=lambda e: len(e.ids))
+        for start in range(0, len(by_length), micro):
+            part = by_length[start : start + micro]
+            loss, counts = _micro_group(model, part, len(group.prefix), shared)
+            if tokens is not None:
+                (loss / tokens).backward()
+            sums += counts
+        if train:
+            prefix_pass.backward(shared)
+    return sums
+
+
+def _hidden(model: Any, ids: torch.Tensor, offset: int, shared: PrefixPass | PrefixKV) -> torch.Tensor:
+    positions = torch.arange(offset, offset + ids.shape[1], device=ids.device).expand(ids.shape)
+    decoder = model.get_decoder()
+    return decoder(
+        input_ids=ids, position_ids=positions, use_cache=False, shared_prefix=shared
+    ).last_hidden_state
+
+
+def _micro_group(
+    model: Any, examples: Sequence[Example], prefix: int, shared: PrefixKV
+) -> tuple[torch.Tensor, StepSums]:
+    """Summed cross-entropy of right-padded examples, logits only where a target follows."""
+    device = model.get_input_embeddings().weight.device
+    width = max(len(e.ids) for e in examples) - prefix
+    ids = torch.zeros(len(examples), width, dtype=torch.long)
+    target = torch.zeros(len(examples), width, dtype=torch.bool)
+    for row, example in enumerate(examples):
+        own = len(example.ids) - prefix
+        ids[row, :own] = torch.tensor(example.ids[prefix:])
+        target[row, :own] = torch.tensor(example.target[prefix:])
+    ids, target = ids.to(device), target.to(device)
+    hidden = _hidden(model, ids, prefix, shared)
+    before = hidden[:, :-1][target[:, 1:]]
+    wanted = ids[:, 1:][target[:, 1:]]
+    owner = torch.arange(len(examples), device=device)[:, None].expand_as(target)[:, 1:][target[:, 1:]]
+    head = model.get_output_embeddings()
+    loss = torch.zeros((), device=device)
+    wrong = torch.zeros(len(examples), dtype=torch.bool, device=device)
+    for start in range(0, len(wanted), LOGIT_ROWS):
+        rows = slice(start, start + LOGIT_ROWS)
+        if torch.is_grad_enabled():
+            part, best = torch.utils.checkpoint.checkpoint(
+                _head_loss, head, before[rows], wanted[rows], use_reentrant=False
+            )
+        else:
+            part, best = _head_loss(head, before[rows], wanted[rows])
+        loss = loss + part
+        wrong[owner[rows][best != wanted[rows]]] = True
+    sums = StepSums(float(loss.detach()), len(wanted), int((~wrong).sum()), len(examples))
+    return loss, sums
+
+
+def _head_loss(head: Any, hidden: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    logits = head(hidden).float()
+    return F.cross_entropy(logits, wanted, reduction="sum"), logits.detach().argmax(-1)

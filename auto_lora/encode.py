@@ -1,0 +1,264 @@
+"""Stage 3: conversations to tokens, with the chat template that the server will use.
+
+The same template text goes to the trainer (here) and to llama.cpp (`--chat-template-file`).
+Loss is taken on assistant tokens only. Prompt and answer are tokenised apart, as a server does
+it: the prompt by the server, the answer token by token by the model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from typing import Any
+
+from auto_lora._conversation import Conversation, Message
+from auto_lora._errors import DataError
+
+IGNORED = -100  # PyTorch's and PEFT's label for "no loss here"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One token sequence.
+
+    Args:
+        ids: token ids, prompt and answers.
+        target: per token, whether it carries loss (it is predicted from the one before).
+        conversation_id: where it came from.
+        key: equal for examples that begin with the same system prompt and tools.
+    """
+
+    ids: tuple[int, ...]
+    target: tuple[bool, ...]
+    conversation_id: str
+    key: str
+
+    @property
+    def first_target(self) -> int:
+        return self.target.index(True)
+
+
+@dataclass(frozen=True)
+class PrefixGroup:
+    """Examples that begin with the same tokens, computed once for all of them."""
+
+    prefix: tuple[int, ...]
+    examples: tuple[Example, ...]
+
+
+class ChatTemplate:
+    """A model's chat template, and the tokeniser's half of the contract with the server.
+
+    Args:
+        tokenizer: a transformers tokenizer.
+        text: Jinja template; default: the tokenizer's own when it can render tools and calls,
+            else the shipped Hermes one.
+    """
+
+    def __init__(self, tokenizer: Any, text: str | None = None) -> None:
+        self.tokenizer = tokenizer
+        own = getattr(tokenizer, "chat_template", None)
+        if text is None:
+            text = own if isinstance(own, str) and self._knows_tools(own) else hermes_template()
+        self.text: str = text
+        self.source = "the model's own" if text == own else "hermes"
+
+    @cached_property
+    def bos(self) -> list[int]:
+        """What the tokenizer puts first by itself: [] or the beginning-of-sequence token."""
+        with_special = self.tokenizer("x", add_special_tokens=True)["input_ids"]
+        return [i for i in with_special[:1] if i == self.tokenizer.bos_token_id]
+
+    @cached_property
+    def special_ids(self) -> frozenset[int]:
+        added = getattr(self.tokenizer, "added_tokens_decoder", {})
+        return frozenset(self.tokenizer.all_special_ids) | {i for i, t in added.items() if t.special}
+
+    def render(self, messages: Sequence[Message], tools: Sequence[Any] = (), *, prompt: bool) -> str:
+        """The text of a conversation; `prompt` opens the assistant's next turn.
+
+        Raises:
+            DataError: the template refuses these messages.
+        """
+        from jinja2.exceptions import TemplateError
+
+        try:
+            return self.tokenizer.apply_chat_template(
+                [_with_objects(m) for m in messages],
+                tools=list(tools) or None,
+                chat_template=self.text,
+                add_generation_prompt=prompt,
+                tokenize=False,
+            )
+        except (TemplateError, TypeError, ValueError) as error:
+            raise DataError(f"the chat template refuses a conversation: {error}") from None
+
+    def encode(self, text: str) -> list[int]:
+        """Tokens of a prompt as llama-server makes them (special tokens parsed, one BOS).
+
+        Source: llama.cpp common/chat.cpp drops a rendered BOS when the vocabulary adds its own.
+        """
+        if self.bos and text.startswith(self.tokenizer.bos_token):
+            text = text[len(self.tokenizer.bos_token) :]
+        return self.bos + self.pieces(text)
+
+    def pieces(self, text: str) -> list[int]:
+        """Tokens of text inside a sequence: nothing is put before it."""
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def encode_turn(
+        self, history: Sequence[Message], answer: Message, tools: Sequence[Any]
+    ) -> tuple[list[int], list[int]]:
+        """Tokens of the prompt, and of the answer up to and with its end-of-turn token."""
+        prompt = self.render(history, tools, prompt=True)
+        whole = self.render([*history, answer], tools, prompt=False)
+        if not whole.startswith(prompt):
+            raise DataError("the chat template writes a finished turn unlike the prompt for it")
+        reply = self.pieces(whole[len(prompt) :])
+        ends = [i for i, token in enumerate(reply) if token in self.special_ids]
+        if not ends:
+            raise DataError("the chat template ends an answer without a special token")
+        return self.encode(prompt), reply[: ends[-1] + 1]
+
+    def _knows_tools(self, text: str) -> bool:
+        tool = {
+            "type": "function",
+            "function": {
+                "name": "probe_tool",
+                "description": "d",
+                "parameters": {"type": "object", "properties": {}},
+            },
+        }
+        call = {"id": "a", "type": "function", "function": {"name": "probe_call", "arguments": {}}}
+        probe = [
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "a", "name": "probe_call", "content": "probe_result"},
+        ]
+        try:
+            shown = self.tokenizer.apply_chat_template(
+                probe, tools=[tool], chat_template=text, tokenize=False
+            )
+        except Exception:  # any failure of an untrusted template means: not usable for tools
+            return False
+        return all(word in shown for word in ("probe_tool", "probe_call", "probe_result"))
+
+
+def hermes_template() -> str:
+    """The shipped template, for models whose own knows no tools."""
+    return files("auto_lora").joinpath("templates/hermes.jinja").read_text(encoding="utf-8")
+
+
+def _with_objects(message: Message) -> Message:
+    """Arguments as objects: what templates expect, and what llama.cpp hands to them."""
+    calls = message.get("tool_calls")
+    if not calls:
+        return message
+    opened = [
+        {**c, "function": {**c["function"], "arguments": json.loads(c["function"]["arguments"])}}
+        if isinstance(c["function"]["arguments"], str)
+        else c
+        for c in calls
+    ]
+    return {**message, "tool_calls": opened}
+
+
+class ToolCallingDataset:
+    """Tokenised conversations with loss masks, and their shared-prefix groups.
+
+    A conversation becomes one sequence when its turns tokenise the same one after the other as
+    they do apart, else one sequence per assistant turn. What is longer than `max_seq_length`
+    is dropped whole and counted in `dropped`: a call is never cut.
+
+    Args:
+        conversations: what to encode.
+        template: the chat template with its tokenizer.
+        max_seq_length: tokens a sequence may have.
+
+    Raises:
+        DataError: nothing is left after dropping.
+    """
+
+    def __init__(
+        self, conversations: Iterable[Conversation], template: ChatTemplate, max_seq_length: int = 8192
+    ) -> None:
+        self.template = template
+        self.dropped: Counter[str] = Counter()
+        self.examples: list[Example] = []
+        for conversation in conversations:
+            for example in encode_conversation(conversation, template):
+                if len(example.ids) > max_seq_length:
+                    self.dropped["longer than max_seq_length"] += 1
+                else:
+                    self.examples.append(example)
+        if not self.examples:
+            raise DataError(
+                f"no conversation fits into {max_seq_length} tokens ({sum(self.dropped.values())} dropped)",
+                "raise --max-seq-length or give fewer tools",
+            )
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> dict[str, list[int]]:
+        """`input_ids`, `attention_mask` and `labels`, as other trainers take them."""
+        example = self.examples[index]
+        labels = [i if t else IGNORED for i, t in zip(example.ids, example.target, strict=True)]
+        return {"input_ids": list(example.ids), "attention_mask": [1] * len(labels), "labels": labels}
+
+    @cached_property
+    def groups(self) -> list[PrefixGroup]:
+        """Examples with the same tools, each group with its longest common prefix."""
+        return group_by_prefix(self.examples)
+
+    def decode_labels(self, index: int) -> str:
+        """The text that carries loss in one example."""
+        example = self.examples[index]
+        ids = [i for i, t in zip(example.ids, example.target, strict=True) if t]
+        return self.template.tokenizer.decode(ids, skip_special_tokens=False)
+
+
+def encode_conversation(conversation: Conversation, template: ChatTemplate) -> list[Example]:
+    """One example for the whole conversation if its turns join without a seam, else one a turn."""
+    tools = conversation.tools
+    first = conversation.messages[0]
+    system = first["content"] if first["role"] == "system" else ""
+    key = json.dumps([tools, system], ensure_ascii=False)
+    turns = [template.encode_turn(t.history, t.answer, tools) for t in conversation.turns()]
+    ids: list[int] = []
+    target: list[bool] = []
+    for prompt, reply in turns:
+        if prompt[: len(ids)] != ids:
+            break
+        target += [False] * (len(prompt) - len(ids)) + [True] * len(reply)
+        ids = prompt + reply
+    else:
+        return [Example(tuple(ids), tuple(target), conversation.id, key)]
+    return [
+        Example(tuple(p + r), (False,) * len(p) + (True,) * len(r), conversation.id, key) for p, r in turns
+    ]
+
+
+def group_by_prefix(examples: Sequence[Example]) -> list[PrefixGroup]:
+    """Groups examples of one key and finds their common prefix.
+
+    The prefix ends at least one token before the first target of each example, so that every
+    target is predicted from a token outside it.
+    """
+    by_key: dict[str, list[Example]] = {}
+    for example in examples:
+        by_key.setdefault(example.key, []).append(example)
+    groups = []
+    for members in by_key.values():
+        low, high = min(m.ids for m in members), max(m.ids for m in members)
+        # Sorted sequences: what the smallest and the largest share, all share.
+        limit = min(m.first_target for m in members) - 1
+        length = 0
+        while length < min(limit, len(low), len(high)) and low[length] == high[length]:
+            length += 1
+        groups.append(PrefixGroup(low[:length], tuple(members)))
+    return sorted(groups, key=lambda g: -len(g.prefix))

@@ -49,12 +49,17 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
     return path
 
 
+def dumps(value: Any) -> str:
+    """JSON on one line with readable non-ASCII text: the form in which models see it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def write_json(path: str | Path, value: Any) -> Path:
     return write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Any]) -> Path:
-    return write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    return write_text(path, "".join(dumps(row) + "\n" for row in rows))
 
 
 def read_json(path: str | Path) -> Any:

@@ -1,0 +1,16 @@
+"""Stage 2: synthetic conversations whose labels are right by construction.
+
+phrases/      the built-in writer's words, as data
+phrasebook.py tools to acts, parameters to roles, frames to splits
+values.py     argument values with the words people use for them
+writer.py     the built-in writer
+llm_writer.py a language model as writer, its texts verified
+respond.py    simulated tool responses and final answers
+verify.py     what a conversation must pass
+generator.py  plan, word, respond, verify
+"""
+
+from auto_lora.dialogues.generator import Focus, SyntheticDataGenerator, Writer, find_links
+from auto_lora.dialogues.llm_writer import LLMWriter
+
+__all__ = ["Focus", "LLMWriter", "SyntheticDataGenerator", "Writer", "find_links"]

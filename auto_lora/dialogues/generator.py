@@ -1,0 +1,384 @@
+"""`SyntheticDataGenerator`: plans calls, has them worded, simulates responses, keeps what verifies."""
+
+from __future__ import annotations
+
+import random
+import string
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from auto_lora._conversation import Conversation, Message
+from auto_lora._errors import DataError
+from auto_lora._runs import dumps
+from auto_lora._settings import CATEGORIES, TrainingConfig
+from auto_lora._toolcall import ToolCall
+from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.phrasebook import split_of, words_of
+from auto_lora.dialogues.respond import final_answer, tool_response
+from auto_lora.dialogues.values import Sampler, Value
+from auto_lora.dialogues.verify import Duplicates, check_conversation, fault_of, values_key
+from auto_lora.dialogues.writer import BuiltinWriter, PlannedCall, Written
+
+_LOOKED_UP = set("id uuid code token key reference number email phone address url latitude longitude handle".split())
+_TRIES = 60  # attempts at one conversation before its category is given up for this place
+
+
+class Writer(Protocol):
+    """Words planned calls; None means: it could not, the built-in writer takes over."""
+
+    name: str
+
+    def write(self, calls: Sequence[PlannedCall], *, chain: bool = False) -> Written | None: ...
+
+
+@dataclass(frozen=True)
+class Focus:
+    """What the error loop wants more of.
+
+    Attributes:
+        tools: tool name to extra weight.
+        parameters: (tool, parameter) to extra weight; such a parameter is given more often.
+    """
+
+    tools: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+
+class SyntheticDataGenerator:
+    """Writes verified conversations for a list of tools.
+
+    Args:
+        tools: the tools, in the order in which the model will see them.
+        config: shares, system prompt, seed.
+        writer: words the prompts; default: the built-in writer, which also takes over where this fails.
+    """
+
+    def __init__(self, tools: Sequence[ToolDefinition], config: TrainingConfig, *, writer: Writer | None = None) -> None:
+        self.tools = list(tools)
+        self.config = config
+        self.writer = writer
+        self.notes: list[str] = []
+        self._rejects: Counter[str] = Counter()
+        self._written: Counter[str] = Counter()
+        self._by_name = {t.name: t for t in self.tools}
+        self._entries = tuple(t.to_openai() for t in self.tools)
+        self._links = find_links(self.tools)
+
+    @property
+    def rejects(self) -> dict[str, int]:
+        """What was dropped so far, by reason."""
+        return dict(self._rejects)
+
+    def adopt(self, writer: Writer, *, probes: int = 6, at_least: float = 0.5) -> bool:
+        """Uses `writer` if most of its texts for a few plans verify; `notes` says what came of it."""
+        maker = _Maker(self, "train", self.config.seed, Focus())
+        plans = [[maker._plan_call(maker._tool(), optional=0.3)] for _ in range(probes)]
+        kept = sum((w := writer.write(plan)) is not None and not fault_of(w.text, plan) for plan in plans)
+        fit = kept >= at_least * probes
+        verdict = "used as writer" if fit else "found unfit, so the built-in writer writes"
+        self.notes.append(f"{writer.name}: {kept} of {probes} probe texts verified; {verdict}")
+        self.writer = writer if fit else None
+        return fit
+
+    def describe_writer(self) -> str:
+        """Who wrote the prompts, for the headline: never mistaken for people."""
+        names = {"builtin": "the built-in writer"}
+        who = ", ".join(names.get(n, n) for n in sorted(self._written)) or "the built-in writer"
+        return f"{who} (phrases and values that training never saw)"
+
+    def plan(self, count: int, shares: Mapping[str, float] | None = None) -> dict[str, int]:
+        """Conversations per category; what the tools cannot do goes to the others in proportion."""
+        shares = {c: s for c, s in (shares or self.config.category_shares).items() if s > 0 and self._possible(c)}
+        total = sum(shares.values())
+        if not total:
+            return {"single": count}
+        exact = {c: count * s / total for c, s in shares.items()}
+        plan = {c: int(n) for c, n in exact.items()}
+        for category in sorted(exact, key=lambda c: plan[c] - exact[c])[: count - sum(plan.values())]:
+            plan[category] += 1
+        return {c: n for c, n in plan.items() if n}
+
+    def generate(
+        self,
+        count: int,
+        split: str,
+        *,
+        shares: Mapping[str, float] | None = None,
+        focus: Focus | None = None,
+        seed: int | None = None,
+        avoid: Iterable[Conversation] = (),
+    ) -> list[Conversation]:
+        """`count` conversations of one split; see `stream`.
+
+        Raises:
+            DataError: the tools leave nothing to write.
+        """
+        made = list(self.stream(count, split, shares=shares, focus=focus, seed=seed, avoid=avoid))
+        if not made:
+            raise DataError("no conversation could be written for these tools", "add descriptions or parameters to them")
+        if len(made) < count:
+            self.notes.append(f"only {len(made)} different {split} conversations of {count} could be written")
+        return made
+
+    def stream(
+        self,
+        count: int,
+        split: str,
+        *,
+        shares: Mapping[str, float] | None = None,
+        focus: Focus | None = None,
+        seed: int | None = None,
+        avoid: Iterable[Conversation] = (),
+    ) -> Iterator[Conversation]:
+        """Yields conversations in mixed order; memory holds 8 bytes a prompt.
+
+        Args:
+            count: how many; fewer come when the tools allow no more different ones.
+            split: "train", "validation" or "test"; no two share a prompt, a frame or a value combination.
+            shares: of the categories; default: the config's.
+            focus: tools and parameters to prefer.
+            seed: default: the config's; the same seed gives the same bytes.
+            avoid: conversations whose prompts must not come again.
+        """
+        maker = _Maker(self, split, self.config.seed if seed is None else seed, focus or Focus())
+        seen = Duplicates([c.prompt for c in avoid])
+        left = self.plan(count, shares)
+        number = failures = 0
+        while left and failures < 200:
+            category = maker.random.choices(list(left), list(left.values()))[0]
+            conversation = self._one(maker, category, f"{split}-{maker.seed}-{number:06d}", seen)
+            if conversation is None:
+                failures += 1
+                continue
+            failures = 0
+            number += 1
+            left[category] -= 1
+            left = {c: n for c, n in left.items() if n}
+            yield conversation
+
+    def _one(self, maker: _Maker, category: str, name: str, seen: Duplicates) -> Conversation | None:
+        for _ in range(_TRIES):
+            conversation, fault = maker.make(category, name)
+            if conversation is not None:
+                fault = check_conversation(conversation, self._by_name)
+                if not fault and not seen.is_new(conversation.prompt):
+                    fault = "duplicate prompt"
+            if not fault and conversation is not None:
+                self._written[str(conversation.meta["writer"])] += 1
+                return conversation
+            self._rejects[fault] += 1
+        return None
+
+    def _possible(self, category: str) -> bool:
+        return {
+            "single": True,
+            "no_call": True,
+            "parallel": any(t.properties for t in self.tools) or len(self.tools) > 1,
+            "chain": bool(self._links),
+            "optional": any(set(t.properties) - set(t.required) for t in self.tools),
+            "missing_argument": any(t.required for t in self.tools),
+        }[category]
+
+
+def find_links(tools: Sequence[ToolDefinition]) -> list[tuple[str, str, str, str]]:
+    """(giver, its result, taker, its parameter) where a result of one tool is an argument of another.
+
+    They link when the names are equal and speak of something only a lookup can know (an id, a code, an
+    address), or the parameter's description names the giver, or the result is `id` and the parameter
+    `<giver's noun>_id`.
+    """
+    links = []
+    for giver in tools:
+        results = (giver.returns or {}).get("properties", {})
+        for taker in tools:
+            if taker is giver:
+                continue
+            for parameter, schema in taker.properties.items():
+                for result, shape in results.items():
+                    noun = [w for w in words_of(giver.name) if w in words_of(parameter)]
+                    looked_up = _LOOKED_UP & set(words_of(parameter)) or giver.name in str(schema.get("description"))
+                    same = result == parameter and parameter not in giver.properties and bool(looked_up)
+                    same = same or (result == "id" and parameter.endswith("id") and bool(noun))
+                    fits = schema.get("type") == shape.get("type") and not schema.get("enum")
+                    if same and fits and parameter in taker.required:
+                        links.append((giver.name, result, taker.name, parameter))
+    return links
+
+
+class _Maker:
+    """Makes single conversations of one split and seed."""
+
+    def __init__(self, generator: SyntheticDataGenerator, split: str, seed: int, focus: Focus) -> None:
+        if split not in ("train", "validation", "test"):
+            raise ValueError(f"split is {split!r}, not train, validation or test")
+        self.generator, self.split, self.seed, self.focus = generator, split, seed, focus
+        self.random = random.Random(f"{seed}/{split}")
+        self.sampler = Sampler(self.random.randrange(2**31), split)
+        self.builtin = BuiltinWriter(self.random, split)
+        self.tools = generator.tools
+
+    def make(self, category: str, name: str) -> tuple[Conversation | None, str]:
+        """A conversation, or None with the reason why this attempt failed."""
+        if category not in CATEGORIES:
+            raise ValueError(f"unknown category {category!r}")
+        return getattr(self, f"_{category}")(name)
+
+    # Categories.
+
+    def _single(self, name: str) -> tuple[Conversation | None, str]:
+        return self._calls("single", name, [self._plan_call(self._tool(), optional=0.0)])
+
+    def _optional(self, name: str) -> tuple[Conversation | None, str]:
+        able = [t for t in self.tools if set(t.properties) - set(t.required)]
+        return self._calls("optional", name, [self._plan_call(self._tool(able), optional=0.7, at_least=1)])
+
+    def _parallel(self, name: str) -> tuple[Conversation | None, str]:
+        count = 2 if self.random.random() < 0.8 else 3
+        calls = [self._plan_call(self._tool(), optional=0.1) for _ in range(count)]
+        if len({values_key([c]) for c in calls}) < count:
+            return None, "the same call twice"
+        return self._calls("parallel", name, calls)
+
+    def _chain(self, name: str) -> tuple[Conversation | None, str]:
+        giver, result, taker, parameter = self.random.choice(self.generator._links)
+        by_name = self.generator._by_name
+        first = self._plan_call(by_name[giver], optional=0.1)
+        response = tool_response(first.tool, first.arguments(), self.sampler)
+        second = self._plan_call(by_name[taker], optional=0.1, given={parameter: response[result]})
+        return self._calls("chain", name, [first, second], responses=[response], chain=True)
+
+    def _no_call(self, name: str) -> tuple[Conversation | None, str]:
+        found = self.builtin.no_call(self.tools)
+        if found is None:
+            return None, "no-call prompt near a tool"
+        written, answer = found
+        messages = [*self._system(), {"role": "user", "content": written.text}, {"role": "assistant", "content": answer}]
+        return self._conversation("no_call", name, messages, written, "builtin", ""), ""
+
+    def _missing_argument(self, name: str) -> tuple[Conversation | None, str]:
+        tool = self._tool([t for t in self.tools if t.required])
+        whole = self._plan_call(tool, optional=0.1)
+        left_out = self.random.choice(tool.required)
+        values = {k: v for k, v in whole.values.items() if k != left_out}
+        partial = PlannedCall(tool, values)
+        written = self.builtin.write([partial])
+        if written is None:
+            return None, "no frame fits"
+        question = self.builtin.ask_for(left_out)
+        messages = [*self._system(), {"role": "user", "content": written.text}, {"role": "assistant", "content": question}]
+        return self._conversation("missing_argument", name, messages, written, "builtin", values_key([partial])), ""
+
+    # Parts.
+
+    def _tool(self, among: Sequence[ToolDefinition] | None = None) -> ToolDefinition:
+        tools = list(among or self.tools)
+        weights = [1.0 + self.focus.tools.get(t.name, 0.0) for t in tools]
+        return self.random.choices(tools, weights)[0]
+
+    def _plan_call(
+        self, tool: ToolDefinition, *, optional: float, at_least: int = 0, given: Mapping[str, Any] | None = None
+    ) -> PlannedCall:
+        """Arguments first; the value combination belongs to this split where there are enough of them."""
+        for _ in range(25):
+            values = self._values(tool, optional, at_least, given or {})
+            call = PlannedCall(tool, values, frozenset(given or ()))
+            if not values or split_of("call", values_key([call])) == self.split:
+                break
+        return call
+
+    def _values(self, tool: ToolDefinition, optional: float, at_least: int, given: Mapping[str, Any]) -> dict[str, Value]:
+        free = [k for k in tool.properties if k not in tool.required]
+        weight = {k: self.focus.parameters.get((tool.name, k), 0.0) for k in free}
+        chosen = {k for k in free if self.random.random() < optional * (1 + weight[k]) / (1 + optional * weight[k])}
+        while len(chosen) < min(at_least, len(free)):
+            chosen.add(self.random.choices(free, [1 + weight[k] for k in free])[0])
+        values = {}
+        for name, schema in tool.properties.items():
+            if name in given:
+                values[name] = Value(given[name], "", "hidden")
+            elif name in tool.required or name in chosen:
+                values[name] = self._distinct(name, schema, tool, values)
+        return values
+
+    def _distinct(self, name: str, schema: Any, tool: ToolDefinition, given: Mapping[str, Value]) -> Value:
+        """A value unlike the call's other texts: nobody flies from Rome to Rome."""
+        for _ in range(10):
+            value = self.sampler.sample(name, schema, tool.parameters)
+            if not isinstance(value.json, str) or all(value.json != v.json for v in given.values()):
+                break
+        return value
+
+    def _calls(
+        self, category: str, name: str, calls: list[PlannedCall], *, responses: Sequence[Any] = (), chain: bool = False
+    ) -> tuple[Conversation | None, str]:
+        combined = values_key(calls)
+        if any(c.values for c in calls) and not self._in_split(calls):
+            return None, "value combination of another split"
+        written, writer = self._write(calls, chain)
+        if written is None:
+            return None, "no frame fits"
+        fault = fault_of(written.text, calls)
+        if fault:
+            return None, fault
+        given = list(responses) + [tool_response(c.tool, c.arguments(), self.sampler) for c in calls[len(responses) :]]
+        messages: list[Message] = [*self._system(), {"role": "user", "content": written.text}]
+        for group in [[i] for i in range(len(calls))] if chain else [list(range(len(calls)))]:
+            messages += self._exchange([calls[i] for i in group], [given[i] for i in group])
+        answer = final_answer([(c.tool, r) for c, r in zip(calls, given, strict=True)], self.random)
+        messages.append({"role": "assistant", "content": answer})
+        return self._conversation(category, name, messages, written, writer, combined), ""
+
+    def _in_split(self, calls: Sequence[PlannedCall]) -> bool:
+        """Whether the combination is this split's; tools with few combinations are let through."""
+        return all(
+            not c.values or _combinations(c.tool) < 8 or split_of("call", values_key([c])) == self.split
+            for c in calls
+            if not c.hidden
+        )
+
+    def _write(self, calls: Sequence[PlannedCall], chain: bool) -> tuple[Written | None, str]:
+        writer = self.generator.writer
+        turn = self.generator.config.writer != "both" or self.random.random() < 0.5
+        if writer is not None and turn:
+            written = writer.write(calls, chain=chain)
+            if written is not None and not fault_of(written.text, calls):
+                return written, writer.name
+            self.generator._rejects[f"text of {writer.name} failed verification"] += 1
+        return self.builtin.write(calls, chain=chain), "builtin"
+
+    def _exchange(self, calls: Sequence[PlannedCall], responses: Sequence[Any]) -> list[Message]:
+        ids = ["".join(self.random.choices(string.ascii_letters + string.digits, k=9)) for _ in calls]
+        made = [ToolCall(c.tool.name, c.arguments()).to_message(i) for c, i in zip(calls, ids, strict=True)]
+        answers = [
+            {"role": "tool", "tool_call_id": i, "name": c.tool.name, "content": dumps(r)}
+            for c, i, r in zip(calls, ids, responses, strict=True)
+        ]
+        return [{"role": "assistant", "content": "", "tool_calls": made}, *answers]
+
+    def _system(self) -> list[Message]:
+        prompt = self.generator.config.system_prompt
+        return [{"role": "system", "content": prompt}] if prompt else []
+
+    def _conversation(
+        self, category: str, name: str, messages: list[Message], written: Written, writer: str, values: str
+    ) -> Conversation:
+        meta = {"writer": writer, "shape": written.shape, "split": self.split, "values": values}
+        return Conversation(name, category, tuple(messages), self.generator._entries, meta)
+
+
+def _combinations(tool: ToolDefinition) -> int:
+    """How many argument combinations a tool has, counting only enums, booleans and narrow ranges."""
+    total = 1
+    for schema in tool.properties.values():
+        low, high = schema.get("minimum"), schema.get("maximum")
+        if schema.get("enum"):
+            total *= len(schema["enum"])
+        elif schema.get("type") == "boolean":
+            total *= 2
+        elif schema.get("type") == "integer" and low is not None and high is not None:
+            total *= int(high - low) + 1
+        else:
+            return 10**9
+    return total

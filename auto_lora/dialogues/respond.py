@@ -1,0 +1,83 @@
+"""What comes after a call: a simulated tool response that fits `returns`, and the final answer."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.phrasebook import words_of
+from auto_lora.dialogues.values import Sampler, resolve
+
+_OPENINGS = ("Done: ", "All set: ", "Here it is: ", "Okay: ", "")
+
+
+def tool_response(tool: ToolDefinition, arguments: Mapping[str, Any], sampler: Sampler) -> Any:
+    """A result that fits the tool's `returns`; values that were arguments come back as they were.
+
+    Flags of success are true, so that the final answer can say that it worked.
+    """
+    if tool.returns is None:
+        return {"status": "ok"}
+    return _fill(resolve(tool.returns, tool.returns), arguments, sampler, tool.returns, "result")
+
+
+def _fill(schema: Mapping[str, Any], arguments: Mapping[str, Any], sampler: Sampler, root: Mapping[str, Any], name: str) -> Any:
+    schema = resolve(schema, root)
+    if schema.get("type") == "object" or "properties" in schema:
+        return {
+            key: _echo(key, arguments) if _same_type(part, _echo(key, arguments)) else _fill(part, arguments, sampler, root, key)
+            for key, part in schema.get("properties", {}).items()
+        }
+    if schema.get("type") == "array" and isinstance(schema.get("items"), Mapping):
+        count = max(schema.get("minItems", 1), min(2, schema.get("maxItems", 2)))
+        return [_fill(schema["items"], arguments, sampler, root, name.removesuffix("s")) for _ in range(count)]
+    if schema.get("type") == "boolean":
+        return True
+    return sampler.sample(name, schema, root).json
+
+
+def _echo(key: str, arguments: Mapping[str, Any]) -> Any:
+    """The argument a result repeats: of its own name, or of the name after target, new or requested."""
+    bare = key.split("_", 1)[1] if key.startswith(("target_", "new_", "requested_")) else key
+    return arguments.get(key, arguments.get(bare))
+
+
+def _same_type(schema: Any, value: Any) -> bool:
+    from jsonschema import Draft202012Validator
+
+    return value is not None and Draft202012Validator(schema).is_valid(value)
+
+
+def final_answer(responses: Sequence[tuple[ToolDefinition, Any]], rng: random.Random) -> str:
+    """A closing sentence made of the responses' own values, at most three of each."""
+    return rng.choice(_OPENINGS) + "; ".join(_facts(tool, response) for tool, response in responses) + "."
+
+
+def _facts(tool: ToolDefinition, response: Any) -> str:
+    if isinstance(response, list):
+        response = response[0] if response else {}
+    if not isinstance(response, Mapping):
+        return f"the result is {_spoken(response)}"
+    facts = []
+    for key, value in response.items():
+        words = " ".join(words_of(key))
+        if value is True:
+            continue
+        if isinstance(value, Mapping):
+            inner = ", ".join(f"{' '.join(words_of(k))} {_spoken(v)}" for k, v in list(value.items())[:2])
+            facts.append(f"{words} {inner}")
+        else:
+            facts.append(f"{words} {_spoken(value)}")
+    done = ", ".join(facts[:3])
+    return done or f"{' '.join(words_of(tool.name))} is done"
+
+
+def _spoken(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_spoken(v) for v in value[:3])
+    if isinstance(value, (Mapping, bool)) or value is None:
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)

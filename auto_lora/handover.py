@@ -1,0 +1,154 @@
+"""What the user gets at the end: the serving command, the model card and the last screen.
+
+Works on the plain figures of `metrics.json`, so that it can be shown again from a finished run.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+Metrics = Mapping[str, Any]
+
+
+def serve_command(base: str | Path, directory: str | Path, context: int) -> str:
+    """The llama-server command that serves an adapter folder, as one line for a shell."""
+    directory = Path(directory)
+    argv = [
+        "llama-server", "-m", str(base), "--lora", str(directory / "adapter.gguf"), "--jinja",
+        "--chat-template-file", str(directory / "chat_template.jinja"), "-c", str(context), "--port", "8080",
+    ]  # fmt: skip
+    return shlex.join(argv)
+
+
+def percent(part: Mapping[str, Any]) -> str:
+    """`38/40  95 % [83-99]`: count, share and 95 % interval."""
+    if not part["of"]:
+        return "none asked"
+    share, low, high = (round(100 * part[key]) for key in ("share", "low", "high"))
+    return f"{part['count']}/{part['of']}  {share} % [{low}-{high}]"
+
+
+def headline(metrics: Metrics) -> str:
+    """One sentence: what base and adapter reached on the frozen test, and whether it is a success."""
+    base, adapter = metrics["base"]["overall"]["exact"], metrics["adapter"]["overall"]["exact"]
+    test = metrics["mcnemar"]
+    sentence = (
+        f"Exact on the frozen test: base {percent(base)}, base + adapter {percent(adapter)} "
+        f"(gained {test['gained']}, lost {test['lost']}, McNemar p = {test['p']:.2g}); "
+        f"the test was written by {metrics['test_writer']}."
+    )
+    if metrics["success"]:
+        return sentence
+    return f"{sentence} This adapter is not better than its base: {metrics['verdict']}."
+
+
+def judge_success(base: Metrics, adapter: Metrics, test: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether the adapter beats its base: more exact cases (p < 0.05), and no-call not given away.
+
+    No-call counts as given away when the adapter's interval lies wholly below the base's share and
+    under 0.5: a base that never calls is right on every no-call case, so equality is not asked.
+    """
+    if test["gained"] <= test["lost"] or test["p"] >= 0.05:
+        return False, f"it gained {test['gained']} cases and lost {test['lost']}"
+    no_call = adapter["no_call"]
+    if no_call["of"] and no_call["high"] < base["no_call"]["share"] and no_call["share"] < 0.5:
+        return False, f"it calls tools where none is due ({percent(no_call)} right)"
+    return True, ""
+
+
+def accuracy_table(metrics: Metrics) -> Table:
+    """Base beside adapter: exact by category, then must-call, no-call and the partial measures."""
+    table = Table(title="frozen test, exact answers", title_justify="left")
+    table.add_column("category")
+    table.add_column("base", justify="right")
+    table.add_column("base + adapter", justify="right")
+    for name, base, adapter in _rows(metrics):
+        table.add_row(name, base, adapter, end_section=name == "all")
+    return table
+
+
+def _rows(metrics: Metrics) -> list[tuple[str, str, str]]:
+    base, adapter = metrics["base"], metrics["adapter"]
+    rows = [
+        (category, percent(base["by_category"][category]["exact"]), percent(part["exact"]))
+        for category, part in adapter["by_category"].items()
+    ]
+    rows.append(("all", percent(base["overall"]["exact"]), percent(adapter["overall"]["exact"])))
+    rows.append(("called where due", percent(base["must_call"]), percent(adapter["must_call"])))
+    rows.append(("no call where none is due", percent(base["no_call"]), percent(adapter["no_call"])))
+    for measure in ("parsed", "tool", "argument_names", "argument_values"):
+        rows.append(
+            (f"right: {measure.replace('_', ' ')}", percent(base["overall"][measure]), percent(adapter["overall"][measure]))
+        )
+    return rows
+
+
+def quality_sentence(metrics: Metrics) -> str:
+    """What the judge found, or that there was none."""
+    quality = metrics.get("quality")
+    if not quality:
+        return "Response quality was not judged (give --judge-url URL, or --judge-url base)."
+    return (
+        f"Final answers judged by {quality['judge']}: adapter better {quality['wins']}, equal {quality['ties']}, "
+        f"worse {quality['losses']}, verdict unreadable {quality['unreadable']} of {quality['judged']}."
+    )
+
+
+def print_screen(console: Console, metrics: Metrics, directory: Path) -> None:
+    """The last screen of a run."""
+    console.print()
+    console.print(accuracy_table(metrics))
+    console.print(headline(metrics), highlight=False)
+    console.print(quality_sentence(metrics), highlight=False)
+    sample = metrics.get("sample")
+    if sample:
+        console.print("\nSample prompt", style="bold")
+        for label, key in (("user", "prompt"), ("base", "base"), ("base + adapter", "adapter")):
+            console.print(f"  {label}: {sample[key]}", highlight=False, markup=False)
+    console.print(f"\nAdapter: {directory / 'adapter.gguf'}", highlight=False, markup=False)
+    console.print("Serve it:", style="bold")
+    console.print(f"  {metrics['serve_command']}", highlight=False, markup=False, soft_wrap=True)
+
+
+def model_card(metrics: Metrics, tools: Sequence[Mapping[str, Any]]) -> str:
+    """README.md of the adapter folder: what it is, its figures, how to serve it."""
+    settings = metrics["settings"]
+    rows = "\n".join(f"| {name} | {base} | {adapter} |" for name, base, adapter in _rows(metrics))
+    names = "\n".join(f"- `{t['function']['name']}`: {t['function']['description']}" for t in tools)
+    return f"""---
+base_model: {metrics["base_model"]}
+library_name: peft
+tags: [lora, tool-calling, gguf, llama.cpp]
+---
+# LoRA adapter that calls {len(tools)} tools
+
+Base model: `{metrics["base_model"]}`. Rank {settings["lora_r"]}, alpha {settings["lora_alpha"]}. Made by auto_lora {metrics["version"]}.
+
+## Tools
+{names}
+
+## Figures
+{headline(metrics)}
+
+| | base | base + adapter |
+|---|---|---|
+{rows}
+
+Counts, share and 95 % Wilson interval of cases; both were served by llama.cpp and asked the same.
+{quality_sentence(metrics)}
+
+## Serve
+```
+{metrics["serve_command"]}
+```
+Ask `/v1/chat/completions` with the tools of `tools.json`, in that order. `chat_template.jinja` is the
+template the adapter was trained with; with another one it will not work as measured.
+
+`adapter_model.safetensors` and `adapter_config.json` load in PEFT; `adapter.gguf` loads in llama.cpp.
+"""

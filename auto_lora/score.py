@@ -1,0 +1,226 @@
+"""Stage 7: the frozen test, asked of the model that is really served.
+
+Every scored turn is one request to `/v1/chat/completions` at temperature 0: the conversation so
+far and the tools in, the calls out. Base and base + adapter are asked the same in separate
+servers. Counts and 95 % Wilson intervals stand beside every share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from auto_lora._conversation import Conversation, Turn
+from auto_lora._progress import Quiet, Reporter, Task
+from auto_lora._settings import CATEGORIES
+from auto_lora._toolcall import ToolCall, match_calls, same_value
+from auto_lora.llama_server import LlamaCppClient
+
+# What is counted of each case, in the order of the report.
+MEASURES = ("parsed", "tool", "argument_names", "argument_values", "exact")
+
+
+@dataclass(frozen=True)
+class TurnResult:
+    """One answer beside what was expected.
+
+    Attributes:
+        expected, predicted: the calls, in any order.
+        raw: the model's text as it came, call markup included.
+        error: "" or the parser's class: "invalid_json", "truncated".
+        parsed: nothing in the answer was malformed.
+        tool: the same tools, each as often as expected.
+        argument_names, argument_values: also the names, the names and values, of all arguments.
+        exact: the same calls and no others; where none is due, no call.
+    """
+
+    expected: tuple[ToolCall, ...]
+    predicted: tuple[ToolCall, ...]
+    raw: str
+    error: str
+    parsed: bool
+    tool: bool
+    argument_names: bool
+    argument_values: bool
+    exact: bool
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """One conversation's scored turns; a case has a property when all its turns have it."""
+
+    conversation: Conversation
+    turns: tuple[TurnResult, ...]
+
+    def has(self, measure: str) -> bool:
+        return all(getattr(turn, measure) for turn in self.turns)
+
+    @property
+    def must_call(self) -> bool:
+        return any(turn.expected for turn in self.turns)
+
+    @property
+    def called(self) -> bool:
+        return all(turn.predicted for turn in self.turns)
+
+
+@dataclass
+class Evaluation:
+    """All cases of one model, in the test's order."""
+
+    name: str
+    cases: list[CaseResult] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def summary(self) -> dict[str, Any]:
+        """Counts with intervals: `overall`, `by_category`, `must_call`, `no_call`.
+
+        `must_call` counts cases that need calls and got one in every turn, `no_call` cases that
+        need none and got none; either alone can be gamed, so they stand side by side.
+        """
+        by_category = {
+            category: _measures([c for c in self.cases if c.conversation.category == category])
+            for category in CATEGORIES
+            if any(c.conversation.category == category for c in self.cases)
+        }
+        must = [c for c in self.cases if c.must_call]
+        rest = [c for c in self.cases if not c.must_call]
+        return {
+            "model": self.name,
+            "cases": len(self.cases),
+            "overall": _measures(self.cases),
+            "must_call": proportion(sum(c.called for c in must), len(must)),
+            "no_call": proportion(sum(c.has("exact") for c in rest), len(rest)),
+            "by_category": by_category,
+            "seconds": round(self.seconds, 1),
+        }
+
+    @property
+    def exact(self) -> float:
+        return sum(c.has("exact") for c in self.cases) / max(len(self.cases), 1)
+
+
+def proportion(count: int, of: int) -> dict[str, float | int]:
+    """A share with its count and 95 % Wilson interval (Wilson 1927, z = 1.96)."""
+    if not of:
+        return {"count": 0, "of": 0, "share": 0.0, "low": 0.0, "high": 1.0}
+    z, share = 1.959964, count / of
+    centre = (share + z * z / (2 * of)) / (1 + z * z / of)
+    half = z / (1 + z * z / of) * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return {"count": count, "of": of, "share": round(share, 4), "low": round(low, 4), "high": round(high, 4)}
+
+
+def mcnemar(first: Evaluation, second: Evaluation) -> dict[str, float | int]:
+    """Exact two-sided McNemar test on exact cases (McNemar 1947): who gained, who lost, p.
+
+    Args:
+        first, second: evaluations of the same cases in the same order.
+    """
+    pairs = list(zip(first.cases, second.cases, strict=True))
+    gained = sum(b.has("exact") and not a.has("exact") for a, b in pairs)
+    lost = sum(a.has("exact") and not b.has("exact") for a, b in pairs)
+    n = gained + lost
+    tail = sum(math.comb(n, k) for k in range(min(gained, lost) + 1)) / 2**n if n else 0.5
+    return {"gained": gained, "lost": lost, "p": min(1.0, 2 * tail)}
+
+
+def score_turn(expected: Sequence[ToolCall], predicted: Sequence[ToolCall], raw: str, error: str) -> TurnResult:
+    """Compares one answer's calls with the expected ones, one to one in any order."""
+    same_tools = Counter(c.name for c in expected) == Counter(c.name for c in predicted)
+    pairs = match_calls(expected, predicted) if same_tools else []
+    names = same_tools and all(a and b and a.arguments.keys() == b.arguments.keys() for a, b in pairs)
+    values = names and all(a and b and same_value(a.arguments, b.arguments) for a, b in pairs)
+    return TurnResult(
+        tuple(expected), tuple(predicted), raw, error, not error, same_tools, names, values, values and not error
+    )
+
+
+def _measures(cases: Iterable[CaseResult]) -> dict[str, Any]:
+    cases = list(cases)
+    return {measure: proportion(sum(c.has(measure) for c in cases), len(cases)) for measure in MEASURES}
+
+
+class ToolCallEvaluator:
+    """Asks a served model every scored turn of a list of conversations.
+
+    Args:
+        conversations: the frozen test (or the validation split).
+        parallel: requests in flight; the server needs as many slots.
+        max_tokens: tokens an answer may have; one that is cut there counts as it stands.
+        reporter: where progress goes.
+    """
+
+    def __init__(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        parallel: int = 4,
+        max_tokens: int = 256,
+        reporter: Reporter | None = None,
+    ) -> None:
+        self.conversations = list(conversations)
+        self.parallel = parallel
+        self.max_tokens = max_tokens
+        self.reporter = reporter or Quiet()
+
+    async def evaluate(self, client: LlamaCppClient, name: str) -> Evaluation:
+        """Scores the model behind `client`.
+
+        Raises:
+            ServerError: the server died or answered with an error; a malformed call is no error.
+        """
+        clock = asyncio.get_running_loop().time
+        started, slots = clock(), asyncio.Semaphore(self.parallel)
+        with self.reporter.task(f"scoring {name}", len(self.conversations)) as task:
+            # The first request alone fills the prompt cache with the tools that all others share.
+            first = [await self._case(client, c, slots, task) for c in self.conversations[:1]]
+            rest = await gather([self._case(client, c, slots, task) for c in self.conversations[1:]])
+        return Evaluation(name, first + rest, clock() - started)
+
+    async def final_answers(self, client: LlamaCppClient, name: str) -> dict[str, str]:
+        """The closing answer to every conversation that has one, by conversation id."""
+        slots = asyncio.Semaphore(self.parallel)
+        wanted = {c.id: c for c in self.conversations if c.final_turn() is not None}
+        with self.reporter.task(f"final answers of {name}", len(wanted)) as task:
+
+            async def answer(conversation: Conversation) -> str:
+                turn = conversation.final_turn()
+                assert turn is not None
+                async with slots:
+                    reply = await client.chat(turn.history, conversation.tools, max_tokens=self.max_tokens)
+                task.advance()
+                return reply.text
+
+            texts = await gather([answer(c) for c in wanted.values()])
+        return dict(zip(wanted, texts, strict=True))
+
+    async def _case(self, client: LlamaCppClient, conversation: Conversation, slots: asyncio.Semaphore, task: Task) -> CaseResult:
+        results = []
+        async with slots:
+            for turn in conversation.scored_turns():
+                results.append(await self._turn(client, conversation, turn))
+        task.advance()
+        return CaseResult(conversation, tuple(results))
+
+    async def _turn(self, client: LlamaCppClient, conversation: Conversation, turn: Turn) -> TurnResult:
+        reply = await client.chat(turn.history, conversation.tools, max_tokens=self.max_tokens)
+        error = reply.error
+        if not error and reply.finish_reason == "length" and (turn.expected or reply.calls):
+            error = "truncated"
+        return score_turn(turn.expected, reply.calls, reply.raw, error)
+
+
+async def gather(jobs: Sequence[Any]) -> list[Any]:
+    """Runs coroutines together; the first failure cancels the rest and is raised."""
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+

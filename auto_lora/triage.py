@@ -1,0 +1,184 @@
+"""Stage 8: what went wrong on validation, and the next round's data that follows from it.
+
+Only the validation split is looked at here; the frozen test decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from auto_lora._settings import TrainingConfig
+from auto_lora._toolcall import ToolCall, match_calls, same_value
+from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues import Focus
+from auto_lora.score import CaseResult, Evaluation, TurnResult
+
+ERROR_CLASSES = (
+    "invalid_json", "truncated", "missed_call", "unexpected_call", "wrong_tool", "unknown_tool",
+    "missing_argument", "extra_argument", "wrong_type", "wrong_value",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with an answer: its class, and the tool and parameter it concerns ("": none)."""
+
+    kind: str
+    tool: str = ""
+    parameter: str = ""
+
+
+@dataclass(frozen=True)
+class RoundPlan:
+    """The next iteration's training data.
+
+    Attributes:
+        new_examples: conversations to write beside those already there.
+        shares: share of each category among them.
+        focus: tools and parameters that get more of them.
+        temperature: of the writing model.
+        reasons: one sentence for each lever that moved.
+    """
+
+    new_examples: int
+    shares: Mapping[str, float]
+    focus: Focus
+    temperature: float
+    reasons: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        focus = {
+            "tools": dict(self.focus.tools),
+            "parameters": {".".join(key): weight for key, weight in self.focus.parameters.items()},
+        }
+        return {**asdict(self), "shares": dict(self.shares), "focus": focus}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> RoundPlan:
+        """The plan that `to_json` wrote."""
+        parameters = {tuple(key.rsplit(".", 1)): w for key, w in value["focus"]["parameters"].items()}
+        return cls(**{**value, "focus": Focus(tools=value["focus"]["tools"], parameters=parameters)})
+
+
+def faults_of(turn: TurnResult, tools: Mapping[str, ToolDefinition]) -> list[Fault]:
+    """Every fault of one answer, by comparing it with what was expected."""
+    if turn.exact:
+        return []
+    faults = [Fault(turn.error)] if turn.error else []
+    pairs = match_calls(turn.expected, turn.predicted)
+    surplus = [actual for expected, actual in pairs if expected is None and actual is not None]
+    for expected, actual in pairs:
+        if expected is None:
+            continue
+        if actual is not None:
+            faults += _argument_faults(expected, actual, tools.get(expected.name))
+        elif surplus:
+            other = surplus.pop(0)
+            faults.append(Fault("wrong_tool" if other.name in tools else "unknown_tool", expected.name))
+        elif not turn.error:
+            faults.append(Fault("missed_call", expected.name))
+    for call in surplus:
+        faults.append(Fault("unexpected_call" if call.name in tools else "unknown_tool", call.name))
+    return faults
+
+
+def _argument_faults(expected: ToolCall, actual: ToolCall, tool: ToolDefinition | None) -> list[Fault]:
+    name, faults = expected.name, []
+    for key, value in expected.arguments.items():
+        if key not in actual.arguments:
+            faults.append(Fault("missing_argument", name, key))
+        elif not same_value(value, actual.arguments[key]):
+            schema = tool.properties.get(key, {}) if tool else {}
+            fits = Draft202012Validator(_type_only(schema)).is_valid(actual.arguments[key])
+            faults.append(Fault("wrong_value" if fits else "wrong_type", name, key))
+    return faults + [Fault("extra_argument", name, key) for key in actual.arguments if key not in expected.arguments]
+
+
+def _type_only(schema: Any) -> dict[str, Any]:
+    return {"type": schema["type"]} if isinstance(schema, Mapping) and "type" in schema else {}
+
+
+def analyse(evaluation: Evaluation, tools: list[ToolDefinition]) -> dict[str, Any]:
+    """The content of `error_analysis.json`: counts by class, tool and parameter, and each failure."""
+    by_name = {tool.name: tool for tool in tools}
+    failures = [f for case in evaluation.cases if not case.has("exact") for f in _failures(case, by_name)]
+    faults = [Fault(**f) for failure in failures for f in failure["faults"]]
+    return {
+        "cases": len(evaluation.cases),
+        "failed_cases": sum(not case.has("exact") for case in evaluation.cases),
+        "by_class": dict(Counter(f.kind for f in faults).most_common()),
+        "by_tool": dict(Counter(f.tool for f in faults if f.tool).most_common()),
+        "by_parameter": dict(Counter(f"{f.tool}.{f.parameter}" for f in faults if f.parameter).most_common()),
+        "failures": failures,
+    }
+
+
+def _failures(case: CaseResult, tools: Mapping[str, ToolDefinition]) -> list[dict[str, Any]]:
+    found = []
+    for turn in case.turns:
+        faults = faults_of(turn, tools)
+        if faults:
+            found.append(
+                {
+                    "id": case.conversation.id,
+                    "category": case.conversation.category,
+                    "prompt": case.conversation.prompt,
+                    "expected_calls": [c.to_json() for c in turn.expected],
+                    "predicted_calls": [c.to_json() for c in turn.predicted],
+                    "raw_text": turn.raw,
+                    "error_class": faults[0].kind,
+                    "faults": [asdict(f) for f in faults],
+                }
+            )
+    return found
+
+
+def plan_next_round(
+    evaluation: Evaluation, analysis: Mapping[str, Any], config: TrainingConfig, quality: float | None = None
+) -> RoundPlan:
+    """What to write next: more where it failed, calmer where the answers were poor.
+
+    New examples: 4 for each failed case (LoopTool, arXiv 2511.09148, found 4 new variations of an
+    error better than its repetition), at least a quarter and at most all of the first round's
+    number. Categories are weighted by their error rate, tools and parameters by their faults.
+
+    Args:
+        quality: share of final answers judged at least as good as the base's; None: not judged.
+    """
+    first = config.num_synthetic_examples
+    new = min(first, max(first // 4, 4 * analysis["failed_cases"], 1))
+    reasons = [f"{analysis['failed_cases']} of {analysis['cases']} validation cases failed: {new} new examples"]
+    rates = _error_rates(evaluation)
+    weights = {c: share * (0.5 + 3 * rates.get(c, 0.0)) for c, share in config.category_shares.items()}
+    total = sum(weights.values())
+    shares = {c: weight / total for c, weight in weights.items()}
+    worst = max(rates, key=lambda c: rates[c], default="")
+    if worst and rates[worst] > 0:
+        reasons.append(f"more of the category {worst} ({rates[worst]:.0%} failed)")
+    if analysis["by_tool"]:
+        reasons.append(f"more of the tool {next(iter(analysis['by_tool']))}")
+    if analysis["by_parameter"]:
+        reasons.append(f"more of the parameter {next(iter(analysis['by_parameter']))}")
+    temperature = config.temperature
+    if quality is not None and quality < 0.5:
+        temperature = round(max(0.1, temperature - 0.2), 2)
+        reasons.append(f"{quality:.0%} of the final answers were good enough: temperature {temperature}")
+    return RoundPlan(new, shares, _focus(analysis), temperature, reasons)
+
+
+def _error_rates(evaluation: Evaluation) -> dict[str, float]:
+    cases = Counter(c.conversation.category for c in evaluation.cases)
+    failed = Counter(c.conversation.category for c in evaluation.cases if not c.has("exact"))
+    return {category: failed[category] / n for category, n in cases.items()}
+
+
+def _focus(analysis: Mapping[str, Any]) -> Focus:
+    failures = [Fault(**f) for failure in analysis["failures"] for f in failure["faults"]]
+    tools = Counter(f.tool for f in failures if f.tool)
+    parameters = Counter((f.tool, f.parameter) for f in failures if f.parameter)
+    return Focus(tools=dict(tools), parameters=dict(parameters))

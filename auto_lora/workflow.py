@@ -1,0 +1,444 @@
+"""Stage 9, the story: tools in; data, training, export, scoring, error study; then again; the best adapter out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from auto_lora import __version__
+from auto_lora._conversation import Conversation, read_conversations, write_conversations
+from auto_lora._errors import MismatchError, ToolsError
+from auto_lora._progress import Reporter
+from auto_lora._runs import read_json, write_json, write_text
+from auto_lora._settings import TrainingConfig
+from auto_lora.catalog import ToolDefinition, check_names
+from auto_lora.dialogues import SyntheticDataGenerator
+from auto_lora.encode import ChatTemplate, ToolCallingDataset
+from auto_lora.finetune import LoRATrainer, load_base, load_tokenizer, release_memory
+from auto_lora.gguf_export import export_adapter
+from auto_lora.handover import judge_success, model_card, print_screen, serve_command
+from auto_lora.judge import Judge
+from auto_lora.llama_server import LlamaCppClient
+from auto_lora.score import Evaluation, ToolCallEvaluator, mcnemar
+from auto_lora.triage import RoundPlan, analyse, plan_next_round
+
+ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json", "adapter.gguf", "chat_template.jinja", "tools.json")
+
+
+class AutoLoRACreator:
+    """Makes and proves an adapter for a list of tools.
+
+    Args:
+        config: all settings; `config.output_dir` is where everything goes.
+        tools: the tools; more with `add_tool`.
+        reporter: where progress and the last screen go; default: the console.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, tools: Sequence[ToolDefinition] = (), *, reporter: Reporter | None = None
+    ) -> None:
+        self.config = config
+        self.tools = list(tools)
+        self.reporter = reporter or Reporter()
+        self.output = Path(config.output_dir)
+
+    def add_tool(self, tool: ToolDefinition) -> None:
+        """Adds a tool; raises ToolsError when its name is taken."""
+        check_names([*self.tools, tool])
+        self.tools.append(tool)
+
+    async def create_adapter(
+        self, num_iterations: int | None = None, *, resume: bool = False, overwrite: bool = False
+    ) -> tuple[Path, dict[str, Any]]:
+        """Runs the whole pipeline and hands over the best adapter.
+
+        Args:
+            num_iterations: rounds at most; default: the config's.
+            resume: go on with the run in the output folder, finished iterations are kept.
+            overwrite: replace the run in the output folder.
+
+        Returns:
+            `final_adapter/` and the content of its `metrics.json`.
+
+        Raises:
+            AutoLoRAError: of the kind that tells what is missing or wrong.
+        """
+        rounds = num_iterations or self.config.num_iterations
+        run = self._open(resume=resume, overwrite=overwrite)
+        base = await run.score_base()
+        best: Round | None = None
+        plan: RoundPlan | None = None
+        for number in range(1, rounds + 1):
+            done = await run.iteration(number, plan)
+            if best is None or done.exact > best.exact:
+                best = done
+            elif number > 1:
+                self.reporter.say(f"Iteration {number} gained nothing over iteration {best.number}; stopping here.")
+                break
+            if done.exact >= self.config.target_accuracy:
+                break
+            plan = done.plan
+        assert best is not None
+        return await run.hand_over(best, base)
+
+    def _open(self, *, resume: bool, overwrite: bool) -> Run:
+        if not self.tools:
+            raise ToolsError("there are no tools", "add_tool(ToolDefinition(...)), or --tools FILE")
+        return Run(self.config, self.tools, self.reporter, resume=resume, overwrite=overwrite)
+
+
+@dataclass(frozen=True)
+class Round:
+    """A finished iteration: its number, its exact share on validation, and what follows from it."""
+
+    number: int
+    exact: float
+    plan: RoundPlan
+    metrics: dict[str, Any]
+
+
+class Run:
+    """One run in one output folder: the steps of the story, each writing its files.
+
+    Finished steps are recognised by their last file, so that a resumed run goes on after them.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        tools: Sequence[ToolDefinition],
+        reporter: Reporter,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+    ) -> None:
+        self.config, self.tools, self.reporter = config, list(tools), reporter
+        self.output = Path(config.output_dir)
+        source = preflight.check_inputs(config, self.tools)
+        preflight.check_output(self.output, resume=resume, overwrite=overwrite)
+        if overwrite:
+            preflight.clear_run(self.output)
+        self._remember_settings(resume)
+        self.gguf = source.gguf or convert_base(source.name, self.output / "base.gguf")
+        self.template = ChatTemplate(load_tokenizer(config))
+        self.template_file = write_text(self.output / "chat_template.jinja", self.template.text)
+        self.generator = SyntheticDataGenerator(self.tools, config)
+        self.validation, self.test = self._frozen_splits()
+        self.context = self._context()
+
+    # The steps, in order.
+
+    async def score_base(self) -> tuple[Evaluation, dict[str, str]]:
+        """Checks that trainer and server agree on tokens, then asks the base the frozen test."""
+        async with self._server("base") as client:
+            await tokens_gate(client, self.template, [*self.validation, *self.test])
+            self.reporter.say("Prompt tokens of trainer and server are equal on every category.")
+            evaluation = await self._evaluator(self.test).evaluate(client, "base")
+            answers = await self._final_answers(self.test, client, "base")
+        return evaluation, answers
+
+    async def iteration(self, number: int, plan: RoundPlan | None) -> Round:
+        """Data, training, export, scoring on validation, error study."""
+        folder = self.output / f"iteration_{number}"
+        if (folder / "metrics.json").is_file():
+            self.reporter.say(f"Iteration {number} is already finished.")
+            return _read_round(folder / "metrics.json")
+        self.reporter.say(f"\nIteration {number}")
+        train = self._training_data(number, plan)
+        training = self._train(train, folder)
+        export_adapter(folder, self.gguf, folder / "adapter.gguf")
+        async with self._server(f"iteration_{number}", folder / "adapter.gguf") as client:
+            scored = await self._evaluator(self.validation).evaluate(client, f"iteration {number}")
+        analysis = analyse(scored, self.tools)
+        write_json(folder / "error_analysis.json", analysis)
+        follows = plan_next_round(scored, analysis, self.config)
+        metrics = {
+            "iteration": number,
+            "training_examples": len(train),
+            "rejected_examples": self.generator.rejects,
+            "training": training,
+            "validation": scored.summary(),
+            "next_round": follows.to_json(),
+        }
+        exact = metrics["validation"]["overall"]["exact"]
+        self.reporter.say(f"  validation: exact {percent(exact)} on the served adapter")
+        write_json(folder / "metrics.json", metrics)
+        return Round(number, scored.exact, follows, metrics)
+
+    async def hand_over(self, best: Round, base: tuple[Evaluation, dict[str, str]]) -> tuple[Path, dict[str, Any]]:
+        """Copies the best adapter to `final_adapter/`, asks it the frozen test, writes its figures."""
+        folder, final = self.output / f"iteration_{best.number}", self.output / "final_adapter"
+        for name in ("adapter_model.safetensors", "adapter_config.json", "adapter.gguf"):
+            write_bytes(final / name, (folder / name).read_bytes())
+        write_text(final / "chat_template.jinja", self.template.text)
+        write_json(final / "tools.json", [t.to_openai() for t in self.tools])
+        async with self._server("final", final / "adapter.gguf") as client:
+            scored = await self._evaluator(self.test).evaluate(client, "base + adapter")
+            answers = await self._final_answers(self.test, client, "base + adapter")
+        metrics = compare(base[0], scored) | {
+            "version": __version__,
+            "base_model": self.config.llama_cpp_model_path or self.config.model_name,
+            "best_iteration": best.number,
+            "iterations": [read_json(p) for p in sorted(self.output.glob("iteration_*/metrics.json"))],
+            "quality": await self._judge(base[1], answers),
+            "test_writer": self.generator.describe_writer(),
+            "settings": self.config.to_dict(),
+            "serve_command": serve_command(self.gguf, final, self.context),
+        }
+        write_json(final / "metrics.json", metrics)
+        write_text(final / "README.md", model_card(metrics, [t.to_openai() for t in self.tools]))
+        print_screen(self.reporter.console, metrics, final)
+        return final, metrics
+
+    # What the steps are made of.
+
+    def _remember_settings(self, resume: bool) -> None:
+        """Writes run.json; a resumed run must have the same settings and tools."""
+        path = self.output / "run.json"
+        free = ("output_dir", "num_iterations", "port", "parallel_requests", "request_timeout", "llama_cpp_url")
+        settings = {k: v for k, v in self.config.to_dict().items() if k not in free}
+        now = {"version": __version__, "settings": settings, "tools": [t.to_openai() for t in self.tools]}
+        if resume and path.is_file():
+            before = read_json(path)
+            changed = [k for k, v in settings.items() if before["settings"].get(k) != v]
+            changed += ["tools"] if before["tools"] != now["tools"] else []
+            if changed:
+                raise UsageError(
+                    f"the run in {self.output} has another {', '.join(sorted(set(changed)))}",
+                    "give the same settings to --resume, or start anew with --overwrite",
+                )
+        write_json(path, now)
+
+    def _frozen_splits(self) -> tuple[list[Conversation], list[Conversation]]:
+        """Validation and test, written once and read again ever after."""
+        config, splits = self.config, []
+        for split, count in (("validation", config.num_validation_examples), ("test", config.num_test_examples)):
+            path = self.output / "data" / f"{split}.jsonl"
+            if not path.is_file():
+                write_conversations(path, self.generator.generate(count, split))
+            splits.append(read_conversations(path))
+        return splits[0], splits[1]
+
+    def _training_data(self, number: int, plan: RoundPlan | None) -> list[Conversation]:
+        """The round before's conversations, and new ones as its errors ask for."""
+        path = self.output / f"iteration_{number}" / "train.jsonl"
+        if path.is_file():
+            return read_conversations(path)
+        before: list[Conversation] = []
+        if number > 1:
+            before = read_conversations(self.output / f"iteration_{number - 1}" / "train.jsonl")
+        if plan is None:
+            new = self.generator.generate(self.config.num_synthetic_examples, "train")
+        else:
+            for reason in plan.reasons:
+                self.reporter.say(f"  {reason}")
+            new = self.generator.generate(
+                plan.new_examples,
+                "train",
+                shares=plan.shares,
+                focus=plan.focus,
+                seed=self.config.seed + number,
+                avoid=before,
+            )
+        for note in self.generator.notes:
+            self.reporter.say(f"  {note}")
+        write_conversations(path, [*before, *new])
+        return [*before, *new]
+
+    def _train(self, conversations: list[Conversation], folder: Path) -> dict[str, Any]:
+        """Trains unless this iteration's adapter is already there; returns `training.json`."""
+        done = folder / "training.json"
+        if not done.is_file():
+            train = self._dataset(conversations)
+            validation = self._dataset(self.validation)
+            base = load_base(self.config)
+            prefix = max(len(g.prefix) for g in train.groups)
+            self.reporter.say(
+                f"  {len(conversations)} conversations, {len(train)} sequences after a shared prefix of {prefix} tokens; "
+                f"weights in {base.precision}"
+            )
+            LoRATrainer(self.config, base, self.reporter).train(train, validation, folder)
+            del base
+            release_memory()
+        result = read_json(done)
+        last = result["history"][result["best_epoch"] - 1]
+        self.reporter.say(
+            f"  trained in {result['seconds']:.0f} s at {result['examples_per_second']:.2f} examples/s; "
+            f"validation loss {last['validation_loss']:.3f} (epoch {result['best_epoch']})"
+        )
+        return result
+
+    def _dataset(self, conversations: list[Conversation]) -> ToolCallingDataset:
+        dataset = ToolCallingDataset(conversations, self.template, self.config.max_seq_length)
+        for reason, count in dataset.dropped.items():
+            self.reporter.say(f"  {count} sequences dropped: {reason}")
+        return dataset
+
+    def _context(self) -> int:
+        """Tokens a server slot needs: the longest conversation and an answer, in steps of 256."""
+        encoded = [e for c in [*self.validation, *self.test] for e in encode_conversation(c, self.template)]
+        needed = max(len(e.ids) for e in encoded) + self.config.max_new_tokens
+        return 256 * (needed // 256 + 1)
+
+    def _server(self, name: str, adapter: Path | None = None) -> LlamaCppClient:
+        return LlamaCppClient(
+            self.gguf,
+            adapter_path=adapter,
+            chat_template_file=self.template_file,
+            context=self.context,
+            parallel=self.config.parallel_requests,
+            port=self.config.port,
+            timeout=self.config.request_timeout,
+            log_path=self.output / "logs" / f"server_{name}.log",
+        )
+
+    def _evaluator(self, conversations: list[Conversation]) -> ToolCallEvaluator:
+        return ToolCallEvaluator(
+            conversations,
+            parallel=self.config.parallel_requests,
+            max_tokens=self.config.max_new_tokens,
+            reporter=self.reporter,
+        )
+
+    async def _final_answers(self, conversations: list[Conversation], client: LlamaCppClient, name: str) -> dict[str, str]:
+        return await self._evaluator(conversations).final_answers(client, name) if self.config.judge_url else {}
+
+    async def _judge(self, base: dict[str, str], adapter: dict[str, str]) -> dict[str, Any] | None:
+        """Pairwise verdicts on the test's final answers; None without a judge."""
+        url = self.config.judge_url
+        if not url:
+            return None
+        if url != "base":
+            return await Judge(url, self.config.judge_model, reporter=self.reporter).compare(self.test, base, adapter)
+        async with self._server("judge") as client:
+            return await Judge(client.url, "base model", reporter=self.reporter).compare(self.test, base, adapter)
+
+
+async def tokens_gate(client: LlamaCppClient, template: ChatTemplate, conversations: Sequence[Conversation]) -> int:
+    """Compares the trainer's prompts with the server's, text and tokens, on each category.
+
+    Returns the number of prompts compared.
+
+    Raises:
+        MismatchError: with the first difference of the two side by side.
+    """
+    first = {c.category: c for c in reversed(conversations)}
+    compared = 0
+    for conversation in first.values():
+        for turn in conversation.turns():
+            text = template.render(turn.history, conversation.tools, prompt=True)
+            served = await client.render(turn.history, conversation.tools)
+            _same("text", text, served, conversation.category)
+            tokens = await client.tokenize(served)
+            _same("tokens", template.encode(text), tokens, conversation.category)
+            compared += 1
+    return compared
+
+
+def _same(what: str, ours: Sequence[Any], served: Sequence[Any], category: str) -> None:
+    if ours == served:
+        return
+    at = next((i for i, (a, b) in enumerate(zip(ours, served, strict=False)) if a != b), min(len(ours), len(served)))
+    around = slice(max(0, at - 20), at + 20)
+    raise MismatchError(
+        f"trainer and server disagree on the {what} of a {category} prompt at {at}: "
+        f"trainer {ours[around]!r}, server {served[around]!r}",
+        "nothing was trained; report the model and the llama.cpp build, or try another build",
+    )
+
+
+def compare(base: Evaluation, adapter: Evaluation) -> dict[str, Any]:
+    """Both models' figures on the same cases, the test between them, and one sample."""
+    before, after, test = base.summary(), adapter.summary(), mcnemar(base, adapter)
+    success, verdict = judge_success(before, after, test)
+    pairs = list(zip(base.cases, adapter.cases, strict=True))
+    shown = next((p for p in pairs if p[1].conversation.category == "single"), pairs[0])
+    sample = {
+        "prompt": shown[0].conversation.prompt,
+        "base": shown[0].turns[0].raw.strip(),
+        "adapter": shown[1].turns[0].raw.strip(),
+    }
+    return {
+        "base": before,
+        "adapter": after,
+        "mcnemar": test,
+        "success": success,
+        "verdict": verdict,
+        "sample": sample,
+    }
+
+
+def _read_round(path: Path) -> Round:
+    metrics = read_json(path)
+    exact = metrics["validation"]["overall"]["exact"]
+    plan = RoundPlan.from_json(metrics["next_round"])
+    return Round(metrics["iteration"], exact["count"] / max(exact["of"], 1), plan, metrics)
+
+
+def generate_data(config: TrainingConfig, tools: Sequence[ToolDefinition], *, overwrite: bool = False) -> Path:
+    """Writes `data/{train,validation,test}.jsonl` only; returns the folder."""
+    output = Path(config.output_dir)
+    preflight.check_output(output, resume=False, overwrite=overwrite)
+    generator = SyntheticDataGenerator(tools, config)
+    counts = {
+        "train": config.num_synthetic_examples,
+        "validation": config.num_validation_examples,
+        "test": config.num_test_examples,
+    }
+    reporter = Reporter()
+    for split, count in counts.items():
+        path = write_conversations(output / "data" / f"{split}.jsonl", generator.generate(count, split))
+        reporter.say(f"{path}: {count} conversations")
+    for reason, count in generator.rejects.items():
+        reporter.say(f"  rejected {count}: {reason}")
+    return output / "data"
+
+
+async def evaluate_adapter(config: TrainingConfig, tools: Sequence[ToolDefinition], directory: str | Path) -> dict[str, Any]:
+    """Scores an adapter folder against its base on the run's frozen test, or on a fresh one.
+
+    Writes `evaluation.json` into the folder.
+    """
+    folder = AdapterFolder(config, Path(directory))
+    frozen = folder.path.parent / "data" / "test.jsonl"
+    if frozen.is_file():
+        test, writer = read_conversations(frozen), f"the frozen test {frozen}"
+    else:
+        generator = SyntheticDataGenerator(list(tools), config)
+        test, writer = generator.generate(config.num_test_examples, "test"), generator.describe_writer()
+    reporter = Reporter()
+    scored = []
+    for name, adapter in (("base", None), ("base + adapter", folder.adapter)):
+        async with folder.server(name, adapter, config.parallel_requests) as client:
+            evaluator = ToolCallEvaluator(
+                test, parallel=config.parallel_requests, max_tokens=config.max_new_tokens, reporter=reporter
+            )
+            scored.append(await evaluator.evaluate(client, name))
+    metrics = compare(scored[0], scored[1]) | {"test_writer": writer, "quality": None, "serve_command": folder.command}
+    write_json(folder.path / "evaluation.json", metrics)
+    print_screen(reporter.console, metrics, folder.path)
+    return metrics
+
+
+def export_directory(config: TrainingConfig, directory: str | Path) -> Path:
+    """Writes `adapter.gguf` beside a PEFT adapter."""
+    folder = Path(directory)
+    base = config.llama_cpp_model_path or base_of(folder) or config.model_name
+    return export_adapter(folder, base, folder / "adapter.gguf")
+
+
+async def serve_directory(config: TrainingConfig, directory: str | Path) -> None:
+    """Serves base, adapter and chat template until cancelled (Ctrl-C)."""
+    folder = AdapterFolder(config, Path(directory))
+    async with folder.server("serve", folder.adapter, 1) as client:
+        Reporter().say(f"serving {folder.path} at {client.url}/v1 (Ctrl-C stops)")
+        await client.wait()
+
+
+def base_of(folder: Path) -> str | None:
+    """The base model an adapter folder names, None when it names none."""
+    path = folder / "adapter_config.json"
+    return read_json(path).get("base_model_name_or_path") if path.is_file() else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,16 @@ def read_header(path: str | Path) -> GGUFHeader:
         raise ModelError(f"model file {path} {what}", "give a GGUF file with --model-path, or try --demo")
     with open(path, "rb") as file:
         if file.read(4) != b"GGUF":
-            raise ModelError(f"{path} is not a GGUF file", "convert the model with llama.cpp's convert_hf_to_gguf.py")
+            raise ModelError(
+                f"{path} is not a GGUF file", "convert the model with llama.cpp's convert_hf_to_gguf.py"
+            )
+    return _read(path, path.stat().st_size, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, size: int, _changed: int) -> GGUFHeader:
+    """Reads once per state of the file: 3 s for a vocabulary of 49,152."""
     reader = _open(path)
-    size = path.stat().st_size
     # Tensor data past the end of the file means a download that was cut short.
     if any(t.data_offset + t.n_bytes > size for t in reader.tensors):
         raise ModelError(f"{path} is truncated", "download it again and compare its size")
@@ -95,7 +102,10 @@ def _header(path: Path, reader: Any, size: int) -> GGUFHeader:
 
     architecture = value("general.architecture", "")
     if not reader.tensors or value(f"{architecture}.block_count") is None:
-        raise ModelError(f"{path} holds no language model", "give the GGUF of a whole model, not of a vocabulary or adapter")
+        raise ModelError(
+            f"{path} holds no language model",
+            "give the GGUF of a whole model, not of a vocabulary or adapter",
+        )
     heads = value(f"{architecture}.attention.head_count", 0)
     file_type = value("general.file_type")
     known = file_type is not None and file_type in iter(LlamaFileType)
@@ -104,7 +114,9 @@ def _header(path: Path, reader: Any, size: int) -> GGUFHeader:
         path=path,
         architecture=architecture,
         name=value("general.name", path.stem),
-        quantisation=LlamaFileType(file_type).name.removeprefix("MOSTLY_").removeprefix("ALL_") if known else "unknown",
+        quantisation=LlamaFileType(file_type).name.removeprefix("MOSTLY_").removeprefix("ALL_")
+        if known
+        else "unknown",
         context_length=value(f"{architecture}.context_length", 0),
         n_layers=value(f"{architecture}.block_count"),
         hidden_size=value(f"{architecture}.embedding_length", 0),

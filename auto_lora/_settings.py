@@ -142,6 +142,11 @@ class TrainingConfig:
         Raises:
             ConfigError: the file is missing, not YAML, or holds an unknown or wrong setting.
         """
+        return cls.from_dict({**cls.read_yaml(path), **overrides}, str(path))
+
+    @staticmethod
+    def read_yaml(path: str | Path) -> dict[str, Any]:
+        """The settings in a YAML file, unchecked."""
         import yaml
 
         try:
@@ -155,7 +160,7 @@ class TrainingConfig:
             raise ConfigError(f"config file {path} is not YAML: {first}", "mend it at that place") from None
         if not isinstance(data, dict):
             raise ConfigError(f"config file {path} holds no settings", "write lines such as: lora_r: 16")
-        return cls.from_dict({**data, **overrides}, str(path))
+        return data
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -185,7 +190,7 @@ def options_table() -> str:
     for f in flags():
         default = TrainingConfig.__dataclass_fields__[f.name].default
         if default is dataclasses.MISSING:
-            default = f.default_factory()  # type: ignore[misc]
+            default = f.default_factory()  # type: ignore[misc, operator]
             default = (
                 ",".join(f"{k}={v:g}" for k, v in default.items())
                 if isinstance(default, dict)

@@ -25,7 +25,18 @@ from auto_lora._settings import NOT_IN_GGUF
 
 _PREFIX = "base_model.model."
 # What a subprocess needs of the environment: no keys or tokens of the user's.
-_KEPT = ("PATH", "HOME", "TMPDIR", "TEMP", "TMP", "LANG", "LC_ALL", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_KEPT = (
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "TEMP",
+    "TMP",
+    "LANG",
+    "LC_ALL",
+    "SYSTEMROOT",
+    "LD_LIBRARY_PATH",
+    "VIRTUAL_ENV",
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,9 @@ def base_shape(base: str | Path) -> BaseShape:
     try:
         config = AutoConfig.from_pretrained(str(base))
     except (OSError, ValueError) as error:
-        raise ExportError(f"the base model {base} is not there: {error}", "give the base with --model-path") from None
+        raise ExportError(
+            f"the base model {base} is not there: {error}", "give the base with --model-path"
+        ) from None
     if config.model_type not in SUPPORTED:
         raise ExportError(
             f"{config.model_type} adapters cannot be exported here",
@@ -134,7 +147,10 @@ def convert_base(model: str, out_path: Path, llama_cpp_path: str | Path | None =
     temporary = out_path.with_name(f".{out_path.name}.part")
     out_path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _run([sys.executable, str(script), folder, "--outfile", str(temporary), "--outtype", "bf16"], script.name)
+        _run(
+            [sys.executable, str(script), folder, "--outfile", str(temporary), "--outtype", "bf16"],
+            script.name,
+        )
         os.replace(temporary, out_path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -169,7 +185,9 @@ def _read_settings(directory: Path) -> dict[str, Any]:
             raise ExportError(f"{directory} holds no {name}", "give the folder of a PEFT LoRA adapter")
     settings: dict[str, Any] = read_json(directory / "adapter_config.json")
     if settings.get("peft_type") != "LORA":
-        raise ExportError(f"{directory} holds a {settings.get('peft_type')} adapter", "only LoRA can be exported")
+        raise ExportError(
+            f"{directory} holds a {settings.get('peft_type')} adapter", "only LoRA can be exported"
+        )
     for key, reason in NOT_IN_GGUF.items():
         if settings.get(key) not in (None, False, "none", [], {}):
             raise ExportError(f"the adapter uses {key}: {reason}", f"train it again without {key}")
@@ -208,10 +226,15 @@ def _tensor(name: str, tensor: np.ndarray, names: Any, base: BaseShape, dtype: A
     module, _, half = name.removeprefix(_PREFIX).removesuffix(".weight").rpartition(".lora_")
     known = names.get_name(module) if module else None
     if known is None or half not in ("A", "B"):
-        raise ExportError(f"the adapter's tensor {name} has no place in a {base.architecture} GGUF", "is it for another base?")
+        raise ExportError(
+            f"the adapter's tensor {name} has no place in a {base.architecture} GGUF",
+            "is it for another base?",
+        )
     if half == "B" and base.architecture == "llama" and module.endswith(("q_proj", "k_proj")):
         tensor = permute(tensor, base.n_heads if module.endswith("q_proj") else base.n_kv_heads)
-    return f"{known}.weight.lora_{half.lower()}", np.ascontiguousarray(tensor.astype(np.float32).astype(dtype))
+    return f"{known}.weight.lora_{half.lower()}", np.ascontiguousarray(
+        tensor.astype(np.float32).astype(dtype)
+    )
 
 
 def permute(weight: np.ndarray, heads: int) -> np.ndarray:
@@ -229,7 +252,16 @@ def _run_converter(script: Path, directory: Path, base: Path, outtype: str) -> b
     with tempfile.TemporaryDirectory() as folder:
         base_folder = write_base_config(base, Path(folder) / "base")
         out = Path(folder) / "adapter.gguf"
-        argv = [sys.executable, str(script), "--base", str(base_folder), "--outfile", str(out), "--outtype", outtype]
+        argv = [
+            sys.executable,
+            str(script),
+            "--base",
+            str(base_folder),
+            "--outfile",
+            str(out),
+            "--outtype",
+            outtype,
+        ]
         _run([*argv, str(directory)], script.name)
         return out.read_bytes()
 
@@ -240,4 +272,7 @@ def _run(argv: list[str], name: str) -> None:
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         tail = "\n".join(done.stderr.strip().splitlines()[-8:])
-        raise ExportError(f"{name} failed with exit code {done.returncode}:\n{tail}", "unset LLAMA_CPP_PATH to use the built-in exporter")
+        raise ExportError(
+            f"{name} failed with exit code {done.returncode}:\n{tail}",
+            "unset LLAMA_CPP_PATH to use the built-in exporter",
+        )

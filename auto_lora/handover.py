@@ -84,7 +84,11 @@ def _rows(metrics: Metrics) -> list[tuple[str, str, str]]:
     rows.append(("no call where none is due", percent(base["no_call"]), percent(adapter["no_call"])))
     for measure in ("parsed", "tool", "argument_names", "argument_values"):
         rows.append(
-            (f"right: {measure.replace('_', ' ')}", percent(base["overall"][measure]), percent(adapter["overall"][measure]))
+            (
+                f"right: {measure.replace('_', ' ')}",
+                percent(base["overall"][measure]),
+                percent(adapter["overall"][measure]),
+            )
         )
     return rows
 

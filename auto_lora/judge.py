@@ -46,7 +46,9 @@ class Judge:
         timeout: seconds before a request is given up.
     """
 
-    def __init__(self, url: str, model: str = "default", *, timeout: float = 120.0, reporter: Reporter | None = None) -> None:
+    def __init__(
+        self, url: str, model: str = "default", *, timeout: float = 120.0, reporter: Reporter | None = None
+    ) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
         self.model = model
         self.timeout = timeout
@@ -84,7 +86,9 @@ class Judge:
 
     async def _ask(self, http: httpx.AsyncClient, case: Conversation, a: str, b: str) -> str | None:
         results = [str(m["content"]) for m in case.messages if m["role"] == "tool"]
-        text = _TASK.format(prompt=case.prompt, results="; ".join(results), a=a or "(empty)", b=b or "(empty)")
+        text = _TASK.format(
+            prompt=case.prompt, results="; ".join(results), a=a or "(empty)", b=b or "(empty)"
+        )
         body = {
             "model": self.model,
             "messages": [{"role": "user", "content": text}],
@@ -97,7 +101,9 @@ class Judge:
             response.raise_for_status()
             winner = json.loads(response.json()["choices"][0]["message"]["content"])["winner"]
         except httpx.HTTPError as error:
-            raise ServerError(f"the judge at {self.url} failed: {error!r}", "check --judge-url or leave it out") from None
+            raise ServerError(
+                f"the judge at {self.url} failed: {error!r}", "check --judge-url or leave it out"
+            ) from None
         except (ValueError, KeyError, TypeError, IndexError):
             return None
         return winner if winner in ("A", "B", "tie") else None

@@ -83,8 +83,14 @@ def find_server(llama_cpp_path: str | Path | None = None) -> ServerBinary:
         return ServerBinary("native", Path(on_path))
     if find_spec("xllamacpp") is not None:
         return ServerBinary("embedded")
-    where = f"LLAMA_CPP_PATH ({checkout}) holds no llama-server and there is none on PATH" if checkout else "no llama.cpp server was found"
-    raise MissingPartError(where, "build llama.cpp and set LLAMA_CPP_PATH to its folder, or: pip install xllamacpp")
+    where = (
+        f"LLAMA_CPP_PATH ({checkout}) holds no llama-server and there is none on PATH"
+        if checkout
+        else "no llama.cpp server was found"
+    )
+    raise MissingPartError(
+        where, "build llama.cpp and set LLAMA_CPP_PATH to its folder, or: pip install xllamacpp"
+    )
 
 
 def free_port() -> int:
@@ -101,13 +107,18 @@ def check_port(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise ServerError(f"port {port} cannot be used: {error.strerror}", "choose another with --port, or 0 for a free one") from None
+            raise ServerError(
+                f"port {port} cannot be used: {error.strerror}",
+                "choose another with --port, or 0 for a free one",
+            ) from None
 
 
 @cache
 def _flags_of(server: Path) -> str:
     """The help text of a native server, by which optional flags are chosen."""
-    done = subprocess.run([str(server), "--help"], capture_output=True, text=True, env=_environment(), stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        [str(server), "--help"], capture_output=True, text=True, env=_environment(), stdin=subprocess.DEVNULL
+    )
     return done.stdout + done.stderr
 
 
@@ -174,7 +185,9 @@ class LlamaCppClient:
         try:
             if self.url:
                 if not await self.health():
-                    raise ServerError(f"no llama.cpp server answers at {self.url}", "start it, or leave the URL out")
+                    raise ServerError(
+                        f"no llama.cpp server answers at {self.url}", "start it, or leave the URL out"
+                    )
                 return
             self._spawn()
             await self._wait_until_healthy()
@@ -206,7 +219,9 @@ class LlamaCppClient:
 
     # Questions.
 
-    async def chat(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = (), **params: Any) -> ChatReply:
+    async def chat(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = (), **params: Any
+    ) -> ChatReply:
         """One answer of `/v1/chat/completions`, greedy unless `params` say otherwise.
 
         Raises:
@@ -226,7 +241,12 @@ class LlamaCppClient:
 
     async def complete(self, prompt: str | Sequence[int], **params: Any) -> dict[str, Any]:
         """`/completion` on raw text or tokens: the server's answer with `content` and `timings`."""
-        body = {"prompt": prompt if isinstance(prompt, str) else list(prompt), "temperature": 0, "cache_prompt": True, **params}
+        body = {
+            "prompt": prompt if isinstance(prompt, str) else list(prompt),
+            "temperature": 0,
+            "cache_prompt": True,
+            **params,
+        }
         return self._value(await self._post("/completion", body), "/completion")
 
     async def render(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = ()) -> str:
@@ -241,7 +261,9 @@ class LlamaCppClient:
 
     async def next_token_logprobs(self, tokens: Sequence[int], n: int = 20) -> dict[int, float]:
         """Natural log-probabilities of the `n` likeliest next tokens, before any sampling."""
-        value = await self.complete(tokens, n_predict=1, n_probs=n, post_sampling_probs=False, cache_prompt=False)
+        value = await self.complete(
+            tokens, n_predict=1, n_probs=n, post_sampling_probs=False, cache_prompt=False
+        )
         top = value["completion_probabilities"][0]["top_logprobs"]
         return {int(entry["id"]): float(entry["logprob"]) for entry in top}
 
@@ -261,7 +283,9 @@ class LlamaCppClient:
 
     def _spawn(self) -> None:
         if self.model_path is None:
-            raise ServerError("there is neither a model to serve nor a server's URL", "give model_path or url")
+            raise ServerError(
+                "there is neither a model to serve nor a server's URL", "give model_path or url"
+            )
         binary = find_server(self.llama_cpp_path)
         port = self.port or free_port()
         check_port(port)
@@ -296,7 +320,9 @@ class LlamaCppClient:
         return {"argv": argv}
 
     def _embedded(self, port: int) -> dict[str, Any]:
-        template = Path(self.chat_template_file).read_text(encoding="utf-8") if self.chat_template_file else ""
+        template = (
+            Path(self.chat_template_file).read_text(encoding="utf-8") if self.chat_template_file else ""
+        )
         settings = {
             "model": str(self.model_path),
             "context": self.context * self.parallel,
@@ -319,7 +345,9 @@ class LlamaCppClient:
         while not await self.health():
             self._raise_if_dead()
             if time.monotonic() > deadline:
-                raise ServerError(f"the llama.cpp server was not ready after {_START_SECONDS:.0f} s", f"see {self.log_path}")
+                raise ServerError(
+                    f"the llama.cpp server was not ready after {_START_SECONDS:.0f} s", f"see {self.log_path}"
+                )
             await asyncio.sleep(0.1)
 
     def _raise_if_dead(self) -> None:
@@ -350,7 +378,8 @@ class LlamaCppClient:
                 last: Exception = error
             except httpx.TimeoutException:
                 raise ServerError(
-                    f"{path} took longer than {self.timeout:g} s", "raise --request-timeout or lower --parallel-requests"
+                    f"{path} took longer than {self.timeout:g} s",
+                    "raise --request-timeout or lower --parallel-requests",
                 ) from None
             except httpx.HTTPError as error:
                 await asyncio.sleep(0.2)
@@ -365,7 +394,9 @@ class LlamaCppClient:
 
     def _value(self, response: httpx.Response, path: str) -> dict[str, Any]:
         if response.status_code != 200:
-            raise ServerError(f"{path} answered {response.status_code}: {_message_of(response)}", f"see {self.log_path}")
+            raise ServerError(
+                f"{path} answered {response.status_code}: {_message_of(response)}", f"see {self.log_path}"
+            )
         return response.json()
 
 

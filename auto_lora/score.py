@@ -129,14 +129,24 @@ def mcnemar(first: Evaluation, second: Evaluation) -> dict[str, float | int]:
     return {"gained": gained, "lost": lost, "p": min(1.0, 2 * tail)}
 
 
-def score_turn(expected: Sequence[ToolCall], predicted: Sequence[ToolCall], raw: str, error: str) -> TurnResult:
+def score_turn(
+    expected: Sequence[ToolCall], predicted: Sequence[ToolCall], raw: str, error: str
+) -> TurnResult:
     """Compares one answer's calls with the expected ones, one to one in any order."""
     same_tools = Counter(c.name for c in expected) == Counter(c.name for c in predicted)
     pairs = match_calls(expected, predicted) if same_tools else []
     names = same_tools and all(a and b and a.arguments.keys() == b.arguments.keys() for a, b in pairs)
     values = names and all(a and b and same_value(a.arguments, b.arguments) for a, b in pairs)
     return TurnResult(
-        tuple(expected), tuple(predicted), raw, error, not error, same_tools, names, values, values and not error
+        tuple(expected),
+        tuple(predicted),
+        raw,
+        error,
+        not error,
+        same_tools,
+        names,
+        values,
+        values and not error,
     )
 
 
@@ -199,7 +209,9 @@ class ToolCallEvaluator:
             texts = await gather([answer(c) for c in wanted.values()])
         return dict(zip(wanted, texts, strict=True))
 
-    async def _case(self, client: LlamaCppClient, conversation: Conversation, slots: asyncio.Semaphore, task: Task) -> CaseResult:
+    async def _case(
+        self, client: LlamaCppClient, conversation: Conversation, slots: asyncio.Semaphore, task: Task
+    ) -> CaseResult:
         results = []
         async with slots:
             for turn in conversation.scored_turns():
@@ -223,4 +235,3 @@ async def gather(jobs: Sequence[Any]) -> list[Any]:
     finally:
         for task in tasks:
             task.cancel()
-

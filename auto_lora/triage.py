@@ -96,7 +96,9 @@ def _argument_faults(expected: ToolCall, actual: ToolCall, tool: ToolDefinition 
             schema = tool.properties.get(key, {}) if tool else {}
             fits = Draft202012Validator(_type_only(schema)).is_valid(actual.arguments[key])
             faults.append(Fault("wrong_value" if fits else "wrong_type", name, key))
-    return faults + [Fault("extra_argument", name, key) for key in actual.arguments if key not in expected.arguments]
+    return faults + [
+        Fault("extra_argument", name, key) for key in actual.arguments if key not in expected.arguments
+    ]
 
 
 def _type_only(schema: Any) -> dict[str, Any]:
@@ -152,7 +154,9 @@ def plan_next_round(
     """
     first = config.num_synthetic_examples
     new = min(first, max(first // 4, 4 * analysis["failed_cases"], 1))
-    reasons = [f"{analysis['failed_cases']} of {analysis['cases']} validation cases failed: {new} new examples"]
+    reasons = [
+        f"{analysis['failed_cases']} of {analysis['cases']} validation cases failed: {new} new examples"
+    ]
     rates = _error_rates(evaluation)
     weights = {c: share * (0.5 + 3 * rates.get(c, 0.0)) for c, share in config.category_shares.items()}
     total = sum(weights.values())

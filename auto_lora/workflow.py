@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auto_lora import __version__
+from auto_lora import __version__, preflight
 from auto_lora._conversation import Conversation, read_conversations, write_conversations
-from auto_lora._errors import MismatchError, ToolsError
+from auto_lora._errors import ExportError, MismatchError, ToolsError, UsageError
 from auto_lora._progress import Reporter
-from auto_lora._runs import read_json, write_json, write_text
+from auto_lora._runs import read_json, write_bytes, write_json, write_text
 from auto_lora._settings import TrainingConfig
-from auto_lora.catalog import ToolDefinition, check_names
-from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.encode import ChatTemplate, ToolCallingDataset
+from auto_lora.catalog import ToolDefinition, check_names, load_tools
+from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator
+from auto_lora.encode import ChatTemplate, ToolCallingDataset, encode_conversation
 from auto_lora.finetune import LoRATrainer, load_base, load_tokenizer, release_memory
-from auto_lora.gguf_export import export_adapter
-from auto_lora.handover import judge_success, model_card, print_screen, serve_command
+from auto_lora.gguf_export import convert_base, export_adapter
+from auto_lora.handover import judge_success, model_card, percent, print_screen, serve_command
 from auto_lora.judge import Judge
 from auto_lora.llama_server import LlamaCppClient
 from auto_lora.score import Evaluation, ToolCallEvaluator, mcnemar
 from auto_lora.triage import RoundPlan, analyse, plan_next_round
-
-ADAPTER_FILES = ("adapter_model.safetensors", "adapter_config.json", "adapter.gguf", "chat_template.jinja", "tools.json")
 
 
 class AutoLoRACreator:
@@ -38,7 +36,11 @@ class AutoLoRACreator:
     """
 
     def __init__(
-        self, config: TrainingConfig, tools: Sequence[ToolDefinition] = (), *, reporter: Reporter | None = None
+        self,
+        config: TrainingConfig,
+        tools: Sequence[ToolDefinition] = (),
+        *,
+        reporter: Reporter | None = None,
     ) -> None:
         self.config = config
         self.tools = list(tools)
@@ -68,6 +70,7 @@ class AutoLoRACreator:
         """
         rounds = num_iterations or self.config.num_iterations
         run = self._open(resume=resume, overwrite=overwrite)
+        await run.write_frozen_splits()
         base = await run.score_base()
         best: Round | None = None
         plan: RoundPlan | None = None
@@ -76,7 +79,9 @@ class AutoLoRACreator:
             if best is None or done.exact > best.exact:
                 best = done
             elif number > 1:
-                self.reporter.say(f"Iteration {number} gained nothing over iteration {best.number}; stopping here.")
+                self.reporter.say(
+                    f"Iteration {number} gained nothing over iteration {best.number}; stopping here."
+                )
                 break
             if done.exact >= self.config.target_accuracy:
                 break
@@ -126,10 +131,17 @@ class Run:
         self.template = ChatTemplate(load_tokenizer(config))
         self.template_file = write_text(self.output / "chat_template.jinja", self.template.text)
         self.generator = SyntheticDataGenerator(self.tools, config)
-        self.validation, self.test = self._frozen_splits()
-        self.context = self._context()
+        self.context = config.max_seq_length
+        self.validation: list[Conversation] = []
+        self.test: list[Conversation] = []
 
     # The steps, in order.
+
+    async def write_frozen_splits(self) -> None:
+        """Validation and test, written once and read again ever after; no writer but the chosen one."""
+        async with self._writing():
+            self.validation, self.test = self._frozen_splits()
+        self.context = self._context()
 
     async def score_base(self) -> tuple[Evaluation, dict[str, str]]:
         """Checks that trainer and server agree on tokens, then asks the base the frozen test."""
@@ -147,7 +159,8 @@ class Run:
             self.reporter.say(f"Iteration {number} is already finished.")
             return _read_round(folder / "metrics.json")
         self.reporter.say(f"\nIteration {number}")
-        train = self._training_data(number, plan)
+        async with self._writing(plan):
+            train = self._training_data(number, plan)
         training = self._train(train, folder)
         export_adapter(folder, self.gguf, folder / "adapter.gguf")
         async with self._server(f"iteration_{number}", folder / "adapter.gguf") as client:
@@ -155,7 +168,7 @@ class Run:
         analysis = analyse(scored, self.tools)
         write_json(folder / "error_analysis.json", analysis)
         follows = plan_next_round(scored, analysis, self.config)
-        metrics = {
+        metrics: dict[str, Any] = {
             "iteration": number,
             "training_examples": len(train),
             "rejected_examples": self.generator.rejects,
@@ -168,7 +181,9 @@ class Run:
         write_json(folder / "metrics.json", metrics)
         return Round(number, scored.exact, follows, metrics)
 
-    async def hand_over(self, best: Round, base: tuple[Evaluation, dict[str, str]]) -> tuple[Path, dict[str, Any]]:
+    async def hand_over(
+        self, best: Round, base: tuple[Evaluation, dict[str, str]]
+    ) -> tuple[Path, dict[str, Any]]:
         """Copies the best adapter to `final_adapter/`, asks it the frozen test, writes its figures."""
         folder, final = self.output / f"iteration_{best.number}", self.output / "final_adapter"
         for name in ("adapter_model.safetensors", "adapter_config.json", "adapter.gguf"):
@@ -198,7 +213,14 @@ class Run:
     def _remember_settings(self, resume: bool) -> None:
         """Writes run.json; a resumed run must have the same settings and tools."""
         path = self.output / "run.json"
-        free = ("output_dir", "num_iterations", "port", "parallel_requests", "request_timeout", "llama_cpp_url")
+        free = (
+            "output_dir",
+            "num_iterations",
+            "port",
+            "parallel_requests",
+            "request_timeout",
+            "llama_cpp_url",
+        )
         settings = {k: v for k, v in self.config.to_dict().items() if k not in free}
         now = {"version": __version__, "settings": settings, "tools": [t.to_openai() for t in self.tools]}
         if resume and path.is_file():
@@ -215,12 +237,46 @@ class Run:
     def _frozen_splits(self) -> tuple[list[Conversation], list[Conversation]]:
         """Validation and test, written once and read again ever after."""
         config, splits = self.config, []
-        for split, count in (("validation", config.num_validation_examples), ("test", config.num_test_examples)):
+        for split, count in (
+            ("validation", config.num_validation_examples),
+            ("test", config.num_test_examples),
+        ):
             path = self.output / "data" / f"{split}.jsonl"
             if not path.is_file():
                 write_conversations(path, self.generator.generate(count, split))
             splits.append(read_conversations(path))
         return splits[0], splits[1]
+
+    @asynccontextmanager
+    async def _writing(self, plan: RoundPlan | None = None) -> AsyncIterator[None]:
+        """The language model as writer, where one is wanted and found fit, for as long as this lasts."""
+        config = self.config
+        if config.writer == "builtin":
+            yield
+            return
+        async with AsyncExitStack() as stack:
+            url = config.writer_url or config.llama_cpp_url
+            if url is None:
+                client = self._server("writer")
+                await stack.enter_async_context(client)
+                url = client.url
+            writer = LLMWriter(
+                url,
+                config.writer_model,
+                temperature=plan.temperature if plan else config.temperature,
+                top_p=config.top_p,
+                seed=config.seed,
+                timeout=min(config.request_timeout, 60.0),
+            )
+            stack.callback(writer.close)
+            self.generator.adopt(writer)
+            yield
+            self.generator.writer = None
+            self._tell_notes()
+
+    def _tell_notes(self) -> None:
+        while self.generator.notes:
+            self.reporter.say(f"  {self.generator.notes.pop(0)}")
 
     def _training_data(self, number: int, plan: RoundPlan | None) -> list[Conversation]:
         """The round before's conversations, and new ones as its errors ask for."""
@@ -243,8 +299,7 @@ class Run:
                 seed=self.config.seed + number,
                 avoid=before,
             )
-        for note in self.generator.notes:
-            self.reporter.say(f"  {note}")
+        self._tell_notes()
         write_conversations(path, [*before, *new])
         return [*before, *new]
 
@@ -254,7 +309,7 @@ class Run:
         if not done.is_file():
             train = self._dataset(conversations)
             validation = self._dataset(self.validation)
-            base = load_base(self.config)
+            base = load_base(self.config, self.template.tokenizer)
             prefix = max(len(g.prefix) for g in train.groups)
             self.reporter.say(
                 f"  {len(conversations)} conversations, {len(train)} sequences after a shared prefix of {prefix} tokens; "
@@ -303,8 +358,12 @@ class Run:
             reporter=self.reporter,
         )
 
-    async def _final_answers(self, conversations: list[Conversation], client: LlamaCppClient, name: str) -> dict[str, str]:
-        return await self._evaluator(conversations).final_answers(client, name) if self.config.judge_url else {}
+    async def _final_answers(
+        self, conversations: list[Conversation], client: LlamaCppClient, name: str
+    ) -> dict[str, str]:
+        return (
+            await self._evaluator(conversations).final_answers(client, name) if self.config.judge_url else {}
+        )
 
     async def _judge(self, base: dict[str, str], adapter: dict[str, str]) -> dict[str, Any] | None:
         """Pairwise verdicts on the test's final answers; None without a judge."""
@@ -312,12 +371,18 @@ class Run:
         if not url:
             return None
         if url != "base":
-            return await Judge(url, self.config.judge_model, reporter=self.reporter).compare(self.test, base, adapter)
+            return await Judge(url, self.config.judge_model, reporter=self.reporter).compare(
+                self.test, base, adapter
+            )
         async with self._server("judge") as client:
-            return await Judge(client.url, "base model", reporter=self.reporter).compare(self.test, base, adapter)
+            return await Judge(client.url, "base model", reporter=self.reporter).compare(
+                self.test, base, adapter
+            )
 
 
-async def tokens_gate(client: LlamaCppClient, template: ChatTemplate, conversations: Sequence[Conversation]) -> int:
+async def tokens_gate(
+    client: LlamaCppClient, template: ChatTemplate, conversations: Sequence[Conversation]
+) -> int:
     """Compares the trainer's prompts with the server's, text and tokens, on each category.
 
     Returns the number of prompts compared.
@@ -341,7 +406,9 @@ async def tokens_gate(client: LlamaCppClient, template: ChatTemplate, conversati
 def _same(what: str, ours: Sequence[Any], served: Sequence[Any], category: str) -> None:
     if ours == served:
         return
-    at = next((i for i, (a, b) in enumerate(zip(ours, served, strict=False)) if a != b), min(len(ours), len(served)))
+    at = next(
+        (i for i, (a, b) in enumerate(zip(ours, served, strict=False)) if a != b), min(len(ours), len(served))
+    )
     around = slice(max(0, at - 20), at + 20)
     raise MismatchError(
         f"trainer and server disagree on the {what} of a {category} prompt at {at}: "
@@ -378,7 +445,9 @@ def _read_round(path: Path) -> Round:
     return Round(metrics["iteration"], exact["count"] / max(exact["of"], 1), plan, metrics)
 
 
-def generate_data(config: TrainingConfig, tools: Sequence[ToolDefinition], *, overwrite: bool = False) -> Path:
+def generate_data(
+    config: TrainingConfig, tools: Sequence[ToolDefinition], *, overwrite: bool = False
+) -> Path:
     """Writes `data/{train,validation,test}.jsonl` only; returns the folder."""
     output = Path(config.output_dir)
     preflight.check_output(output, resume=False, overwrite=overwrite)
@@ -397,7 +466,7 @@ def generate_data(config: TrainingConfig, tools: Sequence[ToolDefinition], *, ov
     return output / "data"
 
 
-async def evaluate_adapter(config: TrainingConfig, tools: Sequence[ToolDefinition], directory: str | Path) -> dict[str, Any]:
+async def evaluate_adapter(config: TrainingConfig, directory: str | Path) -> dict[str, Any]:
     """Scores an adapter folder against its base on the run's frozen test, or on a fresh one.
 
     Writes `evaluation.json` into the folder.
@@ -407,7 +476,7 @@ async def evaluate_adapter(config: TrainingConfig, tools: Sequence[ToolDefinitio
     if frozen.is_file():
         test, writer = read_conversations(frozen), f"the frozen test {frozen}"
     else:
-        generator = SyntheticDataGenerator(list(tools), config)
+        generator = SyntheticDataGenerator(load_tools(config.tools or folder.path / "tools.json"), config)
         test, writer = generator.generate(config.num_test_examples, "test"), generator.describe_writer()
     reporter = Reporter()
     scored = []
@@ -417,7 +486,11 @@ async def evaluate_adapter(config: TrainingConfig, tools: Sequence[ToolDefinitio
                 test, parallel=config.parallel_requests, max_tokens=config.max_new_tokens, reporter=reporter
             )
             scored.append(await evaluator.evaluate(client, name))
-    metrics = compare(scored[0], scored[1]) | {"test_writer": writer, "quality": None, "serve_command": folder.command}
+    metrics = compare(scored[0], scored[1]) | {
+        "test_writer": writer,
+        "quality": None,
+        "serve_command": folder.command,
+    }
     write_json(folder.path / "evaluation.json", metrics)
     print_screen(reporter.console, metrics, folder.path)
     return metrics
@@ -436,6 +509,40 @@ async def serve_directory(config: TrainingConfig, directory: str | Path) -> None
     async with folder.server("serve", folder.adapter, 1) as client:
         Reporter().say(f"serving {folder.path} at {client.url}/v1 (Ctrl-C stops)")
         await client.wait()
+
+
+class AdapterFolder:
+    """An adapter folder as it is served: base GGUF, adapter and the template it was trained with."""
+
+    def __init__(self, config: TrainingConfig, path: Path) -> None:
+        self.config, self.path = config, path
+        self.adapter = path / "adapter.gguf"
+        if not self.adapter.is_file():
+            raise ExportError(f"{path} holds no adapter.gguf", f"write it with --export {path}")
+        self.base = config.llama_cpp_model_path or base_of(path)
+        beside = [path / "chat_template.jinja", path.parent / "chat_template.jinja"]
+        self.template = next((p for p in beside if p.is_file()), None)
+        if self.base is None or not Path(self.base).is_file():
+            converted = path.parent / "base.gguf"
+            if not converted.is_file():
+                raise ExportError(
+                    f"{path} names the base {self.base}, which is no GGUF file", "give it with --model-path"
+                )
+            self.base = str(converted)
+        self.command = serve_command(self.base, path, 8192)
+
+    def server(self, name: str, adapter: Path | None, parallel: int, context: int = 8192) -> LlamaCppClient:
+        """A client that starts the server of this folder, with the adapter or without."""
+        return LlamaCppClient(
+            self.base,
+            adapter_path=adapter,
+            chat_template_file=self.template,
+            context=context,
+            parallel=parallel,
+            port=self.config.port,
+            timeout=self.config.request_timeout,
+            log_path=self.path / f"server_{name.replace(' ', '')}.log",
+        )
 
 
 def base_of(folder: Path) -> str | None:

@@ -21,7 +21,9 @@ from auto_lora.dialogues.values import Sampler, Value
 from auto_lora.dialogues.verify import Duplicates, check_conversation, fault_of, values_key
 from auto_lora.dialogues.writer import BuiltinWriter, PlannedCall, Written
 
-_LOOKED_UP = set("id uuid code token key reference number email phone address url latitude longitude handle".split())
+_LOOKED_UP = set(
+    "id uuid code token key reference number email phone address url latitude longitude handle".split()
+)
 _TRIES = 60  # attempts at one conversation before its category is given up for this place
 
 
@@ -55,7 +57,9 @@ class SyntheticDataGenerator:
         writer: words the prompts; default: the built-in writer, which also takes over where this fails.
     """
 
-    def __init__(self, tools: Sequence[ToolDefinition], config: TrainingConfig, *, writer: Writer | None = None) -> None:
+    def __init__(
+        self, tools: Sequence[ToolDefinition], config: TrainingConfig, *, writer: Writer | None = None
+    ) -> None:
         self.tools = list(tools)
         self.config = config
         self.writer = writer
@@ -90,7 +94,9 @@ class SyntheticDataGenerator:
 
     def plan(self, count: int, shares: Mapping[str, float] | None = None) -> dict[str, int]:
         """Conversations per category; what the tools cannot do goes to the others in proportion."""
-        shares = {c: s for c, s in (shares or self.config.category_shares).items() if s > 0 and self._possible(c)}
+        shares = {
+            c: s for c, s in (shares or self.config.category_shares).items() if s > 0 and self._possible(c)
+        }
         total = sum(shares.values())
         if not total:
             return {"single": count}
@@ -117,7 +123,9 @@ class SyntheticDataGenerator:
         """
         made = list(self.stream(count, split, shares=shares, focus=focus, seed=seed, avoid=avoid))
         if not made:
-            raise DataError("no conversation could be written for these tools", "add descriptions or parameters to them")
+            raise DataError(
+                "no conversation could be written for these tools", "add descriptions or parameters to them"
+            )
         if len(made) < count:
             self.notes.append(f"only {len(made)} different {split} conversations of {count} could be written")
         return made
@@ -198,7 +206,9 @@ def find_links(tools: Sequence[ToolDefinition]) -> list[tuple[str, str, str, str
             for parameter, schema in taker.properties.items():
                 for result, shape in results.items():
                     noun = [w for w in words_of(giver.name) if w in words_of(parameter)]
-                    looked_up = _LOOKED_UP & set(words_of(parameter)) or giver.name in str(schema.get("description"))
+                    looked_up = _LOOKED_UP & set(words_of(parameter)) or giver.name in str(
+                        schema.get("description")
+                    )
                     same = result == parameter and parameter not in giver.properties and bool(looked_up)
                     same = same or (result == "id" and parameter.endswith("id") and bool(noun))
                     fits = schema.get("type") == shape.get("type") and not schema.get("enum")
@@ -254,7 +264,11 @@ class _Maker:
         if found is None:
             return None, "no-call prompt near a tool"
         written, answer = found
-        messages = [*self._system(), {"role": "user", "content": written.text}, {"role": "assistant", "content": answer}]
+        messages = [
+            *self._system(),
+            {"role": "user", "content": written.text},
+            {"role": "assistant", "content": answer},
+        ]
         return self._conversation("no_call", name, messages, written, "builtin", ""), ""
 
     def _missing_argument(self, name: str) -> tuple[Conversation | None, str]:
@@ -267,8 +281,12 @@ class _Maker:
         if written is None:
             return None, "no frame fits"
         question = self.builtin.ask_for(left_out)
-        messages = [*self._system(), {"role": "user", "content": written.text}, {"role": "assistant", "content": question}]
-        return self._conversation("missing_argument", name, messages, written, "builtin", values_key([partial])), ""
+        messages = [
+            *self._system(),
+            {"role": "user", "content": written.text},
+            {"role": "assistant", "content": question},
+        ]
+        return self._conversation("missing_argument", name, messages, written, "builtin", ""), ""
 
     # Parts.
 
@@ -278,7 +296,12 @@ class _Maker:
         return self.random.choices(tools, weights)[0]
 
     def _plan_call(
-        self, tool: ToolDefinition, *, optional: float, at_least: int = 0, given: Mapping[str, Any] | None = None
+        self,
+        tool: ToolDefinition,
+        *,
+        optional: float,
+        at_least: int = 0,
+        given: Mapping[str, Any] | None = None,
     ) -> PlannedCall:
         """Arguments first; the value combination belongs to this split where there are enough of them."""
         for _ in range(25):
@@ -288,10 +311,14 @@ class _Maker:
                 break
         return call
 
-    def _values(self, tool: ToolDefinition, optional: float, at_least: int, given: Mapping[str, Any]) -> dict[str, Value]:
+    def _values(
+        self, tool: ToolDefinition, optional: float, at_least: int, given: Mapping[str, Any]
+    ) -> dict[str, Value]:
         free = [k for k in tool.properties if k not in tool.required]
         weight = {k: self.focus.parameters.get((tool.name, k), 0.0) for k in free}
-        chosen = {k for k in free if self.random.random() < optional * (1 + weight[k]) / (1 + optional * weight[k])}
+        chosen = {
+            k for k in free if self.random.random() < optional * (1 + weight[k]) / (1 + optional * weight[k])
+        }
         while len(chosen) < min(at_least, len(free)):
             chosen.add(self.random.choices(free, [1 + weight[k] for k in free])[0])
         values = {}
@@ -311,10 +338,16 @@ class _Maker:
         return value
 
     def _calls(
-        self, category: str, name: str, calls: list[PlannedCall], *, responses: Sequence[Any] = (), chain: bool = False
+        self,
+        category: str,
+        name: str,
+        calls: list[PlannedCall],
+        *,
+        responses: Sequence[Any] = (),
+        chain: bool = False,
     ) -> tuple[Conversation | None, str]:
-        combined = values_key(calls)
-        if any(c.values for c in calls) and not self._in_split(calls):
+        combined = values_key(calls) if any(c.values for c in calls) else ""
+        if combined and not self._in_split(calls):
             return None, "value combination of another split"
         written, writer = self._write(calls, chain)
         if written is None:
@@ -322,7 +355,9 @@ class _Maker:
         fault = fault_of(written.text, calls)
         if fault:
             return None, fault
-        given = list(responses) + [tool_response(c.tool, c.arguments(), self.sampler) for c in calls[len(responses) :]]
+        given = list(responses) + [
+            tool_response(c.tool, c.arguments(), self.sampler) for c in calls[len(responses) :]
+        ]
         messages: list[Message] = [*self._system(), {"role": "user", "content": written.text}]
         for group in [[i] for i in range(len(calls))] if chain else [list(range(len(calls)))]:
             messages += self._exchange([calls[i] for i in group], [given[i] for i in group])

@@ -79,8 +79,26 @@ MAIN_ROLES = {
 }
 
 # Nouns among the verbs: what one says instead.
-_SPOKEN_VERBS = {"calculator": "calculate", "math": "calculate", "status": "check", "checkout": "pay", "query": "run"}
-STATES = {"on", "off", "open", "closed", "close", "locked", "unlocked", "lock", "unlock", "enabled", "disabled"}
+_SPOKEN_VERBS = {
+    "calculator": "calculate",
+    "math": "calculate",
+    "status": "check",
+    "checkout": "pay",
+    "query": "run",
+}
+STATES = {
+    "on",
+    "off",
+    "open",
+    "closed",
+    "close",
+    "locked",
+    "unlocked",
+    "lock",
+    "unlock",
+    "enabled",
+    "disabled",
+}
 _STOP = r"\b(?:of|for|by|on|to|in|with|from|at|as|up|and|or|using|about|into|given|based|between|via|that|which|per)\b|[,.;:(]"
 
 
@@ -109,11 +127,13 @@ def frames_of(act: str, split: str) -> tuple[tuple[str, str], ...]:
     """(id, frame) pairs of an act in a split; of every seven, one is validation's, two are test's."""
     order = sorted(phrases("acts")[act]["frames"], key=lambda frame: bucket(act, frame, of=2**31))
     owners = ("train", "train", "validation", "train", "test", "train", "test")
-    chosen = [(f"{act}/{bucket(frame, of=10**6)}", frame) for i, frame in enumerate(order) if owners[i % 7] == split]
+    chosen = [
+        (f"{act}/{bucket(frame, of=10**6)}", frame) for i, frame in enumerate(order) if owners[i % 7] == split
+    ]
     return tuple(chosen)
 
 
-def share_out(items: list[str], split: str) -> list[str]:
+def share_out(items: list[Any], split: str) -> list[Any]:
     """The part of a list that belongs to a split, by position; at least one for each of three."""
     owners = ("train", "train", "test", "train", "validation", "train", "test", "train", "train", "train")
     return [item for i, item in enumerate(items) if owners[i % 10] == split]
@@ -173,7 +193,9 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     found = []
     first = re.split(_STOP, description.strip(), maxsplit=1)[0].split(maxsplit=1)
     if len(first) == 2 and len(first[1].split()) <= 4:
-        found.append(first[1].strip().lower() if not any(c.isupper() for c in first[1][1:]) else first[1].strip())
+        found.append(
+            first[1].strip().lower() if not any(c.isupper() for c in first[1][1:]) else first[1].strip()
+        )
     named = [w for w in words_of(name) if w != verb]
     if named:
         found.append("the " + " ".join(named))

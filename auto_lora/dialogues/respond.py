@@ -24,16 +24,26 @@ def tool_response(tool: ToolDefinition, arguments: Mapping[str, Any], sampler: S
     return _fill(resolve(tool.returns, tool.returns), arguments, sampler, tool.returns, "result")
 
 
-def _fill(schema: Mapping[str, Any], arguments: Mapping[str, Any], sampler: Sampler, root: Mapping[str, Any], name: str) -> Any:
+def _fill(
+    schema: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    sampler: Sampler,
+    root: Mapping[str, Any],
+    name: str,
+) -> Any:
     schema = resolve(schema, root)
     if schema.get("type") == "object" or "properties" in schema:
         return {
-            key: _echo(key, arguments) if _same_type(part, _echo(key, arguments)) else _fill(part, arguments, sampler, root, key)
+            key: _echo(key, arguments)
+            if _same_type(part, _echo(key, arguments))
+            else _fill(part, arguments, sampler, root, key)
             for key, part in schema.get("properties", {}).items()
         }
     if schema.get("type") == "array" and isinstance(schema.get("items"), Mapping):
         count = max(schema.get("minItems", 1), min(2, schema.get("maxItems", 2)))
-        return [_fill(schema["items"], arguments, sampler, root, name.removesuffix("s")) for _ in range(count)]
+        return [
+            _fill(schema["items"], arguments, sampler, root, name.removesuffix("s")) for _ in range(count)
+        ]
     if schema.get("type") == "boolean":
         return True
     return sampler.sample(name, schema, root).json

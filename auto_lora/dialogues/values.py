@@ -68,7 +68,11 @@ class Sampler:
         if kind == "boolean":
             value = self.random.random() < 0.5
             spoken = " ".join(words_of(name))
-            states = {"enabled": ("enabled", "disabled"), "active": ("active", "inactive"), "open": ("open", "closed")}
+            states = {
+                "enabled": ("enabled", "disabled"),
+                "active": ("active", "inactive"),
+                "open": ("open", "closed"),
+            }
             words = states.get(spoken, (f"with {spoken}", f"without {spoken}"))
             return Value(value, words[0] if value else words[1], "boolean")
         if kind in ("integer", "number"):
@@ -84,9 +88,18 @@ class Sampler:
     # Numbers.
 
     def _number(self, schema: Mapping[str, Any], kind: str, role: str, name: str) -> Value:
-        low, high = _bounds(schema, kind, role, " ".join([*words_of(name), str(schema.get("description", ""))]))
-        step = schema.get("multipleOf") or (1 if kind == "integer" or high - low > 40 or role == "temperature" else 0.5)
-        if kind == "number" and role == "temperature" and self.random.random() < 0.3 and not schema.get("multipleOf"):
+        low, high = _bounds(
+            schema, kind, role, " ".join([*words_of(name), str(schema.get("description", ""))])
+        )
+        step = schema.get("multipleOf") or (
+            1 if kind == "integer" or high - low > 40 or role == "temperature" else 0.5
+        )
+        if (
+            kind == "number"
+            and role == "temperature"
+            and self.random.random() < 0.3
+            and not schema.get("multipleOf")
+        ):
             step = 0.5
         first, last = -(-low // step), high // step
         if last - first > 30 and step == 1 and self.random.random() < 0.5:
@@ -95,24 +108,43 @@ class Sampler:
         value = round(value, 6)
         if kind == "integer" or float(value).is_integer():
             value = int(value)
-        return Value(value, self._spoken_number(value, role, schema, name), role)
+        surface = self._spoken_number(value, role, schema, name)
+        bare = role == "count" and " " not in surface  # "limit 20", where "for 3 guests" needs no name
+        return Value(value, surface, "generic" if bare else role)
 
     def _spoken_number(self, value: float, role: str, schema: Mapping[str, Any], name: str) -> str:
         text = f"{value:g}" if isinstance(value, float) else str(value)
-        words = number_words(value) if isinstance(value, int) and 0 <= value < 100 and self.random.random() < 0.12 else text
+        words = (
+            number_words(value)
+            if isinstance(value, int) and 0 <= value < 100 and self.random.random() < 0.12
+            else text
+        )
         about = f"{name} {schema.get('description', '')}".lower()
         if role in ("brightness", "percent", "volume") and ("percent" in about or "%" in about):
             return self.random.choice([f"{text}%", f"{text} percent", f"{words} percent"])
         if role == "temperature":
             unit = "fahrenheit" if "fahrenheit" in about else "celsius"
-            return self.random.choice([f"{text} degrees", f"{words} degrees", text, f"{text} degrees {unit}", f"{text}°"])
+            return self.random.choice(
+                [f"{text} degrees", f"{words} degrees", text, f"{text} degrees {unit}", f"{text}°"]
+            )
         if role == "duration":
-            unit = next((u for u in ("second", "minute", "hour", "day", "week", "night") if u in about), "minute")
+            unit = next(
+                (u for u in ("second", "minute", "hour", "day", "week", "night") if u in about), "minute"
+            )
             return f"{words} {unit}{'' if value == 1 else 's'}"
         if role == "money":
-            return self.random.choice([f"${text}", f"{text} dollars", text]) if "currency" not in about else text
+            return (
+                self.random.choice([f"${text}", f"{text} dollars", text]) if "currency" not in about else text
+            )
         if role == "count":
-            unit = next((u for u in ("passenger", "guest", "adult", "ticket", "result", "item", "copie") if u in about), "")
+            unit = next(
+                (
+                    u
+                    for u in ("passenger", "guest", "adult", "ticket", "result", "item", "copie")
+                    if u in about
+                ),
+                "",
+            )
             plural = {"copie": ("copy", "copies")}.get(unit, (unit, f"{unit}s"))
             return f"{words} {plural[0] if value == 1 else plural[1]}" if unit else words
         return words
@@ -129,7 +161,9 @@ class Sampler:
             value = from_pattern(schema["pattern"], self.random)
             return Value(value, value, role)
         if not fits:
-            value = (value * (1 + schema.get("minLength", 0) // max(len(value), 1)))[: schema.get("maxLength", 10**9)]
+            value = (value * (1 + schema.get("minLength", 0) // max(len(value), 1)))[
+                : schema.get("maxLength", 10**9)
+            ]
             return Value(value.strip() or value, value.strip() or value, role)
         return made
 
@@ -137,8 +171,13 @@ class Sampler:
         about = str(schema.get("description", ""))
         form = schema.get("format", "")
         if form == "time" or (role in ("time", "start", "end") and re.search(r"HH:MM|24.?hour", about, re.I)):
-            return self._time(seconds="ss" in about.lower() or (form == "time" and "pattern" not in schema and "HH:MM" not in about))
-        if form == "date" or (role in ("date", "start", "end", "day") and re.search(r"YYYY-MM-DD|ISO", about, re.I)):
+            return self._time(
+                seconds="ss" in about.lower()
+                or (form == "time" and "pattern" not in schema and "HH:MM" not in about)
+            )
+        if form == "date" or (
+            role in ("date", "start", "end", "day") and re.search(r"YYYY-MM-DD|ISO", about, re.I)
+        ):
             return self._date()
         if form == "date-time":
             day, hour = self._date(), self._time(seconds=True)
@@ -176,7 +215,9 @@ class Sampler:
             value = self._mine(makers[role])
             return Value(value, value, role)
         pool = phrases("inventories").get(_POOL_OF.get(role, role))
-        value = self._mine(lambda: self.random.choice(pool)) if pool else self._mine(lambda: self.faker.word())
+        value = (
+            self._mine(lambda: self.random.choice(pool)) if pool else self._mine(lambda: self.faker.word())
+        )
         if role in ("message", "phrase") and self.random.random() < 0.5:
             return Value(value, f'"{value}"', role)
         return Value(value, value, role)
@@ -191,11 +232,19 @@ class Sampler:
     def _expression(self) -> str:
         a, b, c = (self.random.randint(2, 99) for _ in range(3))
         first, second = (self.random.choice("+-*/") for _ in range(2))
-        forms = [f"{a} {first} {b}", f"{a} {first} {b} {second} {c}", f"({a} {first} {b}) {second} {c}", f"{a / 10} {first} {b}"]
+        forms = [
+            f"{a} {first} {b}",
+            f"{a} {first} {b} {second} {c}",
+            f"({a} {first} {b}) {second} {c}",
+            f"{a / 10} {first} {b}",
+        ]
         return self.random.choice(forms)
 
     def _time(self, seconds: bool = False) -> Value:
-        hour, minute = self.random.randint(5, 23), self.random.choice([0, 0, 0, 15, 30, 30, 45, 5, 10, 20, 40, 50])
+        hour, minute = (
+            self.random.randint(5, 23),
+            self.random.choice([0, 0, 0, 15, 30, 30, 45, 5, 10, 20, 40, 50]),
+        )
         value = f"{hour:02d}:{minute:02d}" + (":00" if seconds else "")
         return Value(value, self.random.choice(time_surfaces(hour, minute)), "time")
 
@@ -239,7 +288,9 @@ class Sampler:
                 items.append(made)
         while len(items) < low:
             items.append(self.sample(singular, item, root))  # type: ignore[arg-type]
-        return Value([v.json for v in items], join_words([v.surface for v in items]), items[0].role if items else role)
+        return Value(
+            [v.json for v in items], join_words([v.surface for v in items]), items[0].role if items else role
+        )
 
     def _object(self, schema: Mapping[str, Any], root: Mapping[str, Any], role: str) -> Value:
         value, words = {}, []
@@ -317,11 +368,24 @@ def time_surfaces(hour: int, minute: int) -> list[str]:
     """Ways to say a time of day, each naming the half of the day."""
     half = "am" if hour < 12 else "pm"
     twelve = hour % 12 or 12
-    part = "in the morning" if hour < 12 else "in the afternoon" if hour < 18 else "in the evening" if hour < 22 else "at night"
+    part = (
+        "in the morning"
+        if hour < 12
+        else "in the afternoon"
+        if hour < 18
+        else "in the evening"
+        if hour < 22
+        else "at night"
+    )
     clock = f"{twelve}:{minute:02d}"
     forms = [f"{hour:02d}:{minute:02d}", f"{clock} {half}", f"{clock}{half}", f"{clock} {part}"]
     if minute == 0:
-        forms += [f"{twelve} {half}", f"{twelve}{half}", f"{twelve} o'clock {part}", f"{_ONES[twelve]} {part}"]
+        forms += [
+            f"{twelve} {half}",
+            f"{twelve}{half}",
+            f"{twelve} o'clock {part}",
+            f"{_ONES[twelve]} {part}",
+        ]
     if minute == 30:
         forms += [f"half past {_ONES[twelve]} {part}"]
     if minute == 15:
@@ -413,7 +477,12 @@ def _from_set(members: Any, rng: random.Random) -> str:
 
 def _category_chars(name: str) -> list[str]:
     table = {"DIGIT": string.digits, "WORD": string.ascii_letters + string.digits, "SPACE": " "}
-    return list(next((v for k, v in table.items() if name.endswith(f"_{k}") and "NOT" not in name), string.ascii_letters))
+    return list(
+        next(
+            (v for k, v in table.items() if name.endswith(f"_{k}") and "NOT" not in name),
+            string.ascii_letters,
+        )
+    )
 
 
 def _of_category(name: str, rng: random.Random) -> str:

@@ -37,7 +37,9 @@ class Duplicates:
     A near duplicate has the same words after casing, punctuation and politeness are taken off.
     """
 
-    _POLITE = frozenset("please thanks thank you hey hi hello ok so um cheers alright right listen there".split())
+    _POLITE = frozenset(
+        "please thanks thank you hey hi hello ok so um cheers alright right listen there".split()
+    )
 
     def __init__(self, prompts: Sequence[str] = ()) -> None:
         self._seen: set[bytes] = set()
@@ -72,6 +74,8 @@ def check_conversation(conversation: Conversation, tools: dict[str, Any]) -> str
     for message in conversation.messages:
         if message["role"] == "tool":
             returns = tools[message["name"]].returns
-            if returns is not None and not Draft202012Validator(returns).is_valid(json.loads(message["content"])):
+            if returns is not None and not Draft202012Validator(returns).is_valid(
+                json.loads(message["content"])
+            ):
                 return "a response does not fit returns"
     return ""

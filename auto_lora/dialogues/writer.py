@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.phrasebook import (
@@ -24,6 +25,7 @@ from auto_lora.dialogues.phrasebook import (
     words_of,
 )
 from auto_lora.dialogues.values import Value
+
 
 @dataclass(frozen=True)
 class PlannedCall:
@@ -92,9 +94,11 @@ class BuiltinWriter:
             prompt, answer = prompt.format(**facts), answer.format(**facts)
         if _shares_words(prompt, tools):
             return None
-        return Written(self._around(prompt, question=_is_question(prompt), plain=kind != "uncovered"), shape), answer
+        return Written(
+            self._around(prompt, question=_is_question(prompt), plain=kind != "uncovered"), shape
+        ), answer
 
-    def _facts(self, facts: dict[str, list]) -> dict[str, str]:  # type: ignore[type-arg]
+    def _facts(self, facts: dict[str, Any]) -> dict[str, str]:
         country, capital = self.random.choice(share_out(facts["country_capital"], self.split))
         book, author = self.random.choice(share_out(facts["book_author"], self.split))
         thing, meaning = self.random.choice(share_out(facts["thing_meaning"], self.split))
@@ -121,7 +125,7 @@ class BuiltinWriter:
         frames = [f for f in frames_of(act, self.split) if self._usable(f[1], state, main)]
         if not frames:
             act = "any"
-            frames = [f for f in frames_of("any", self.split)]
+            frames = list(frames_of("any", self.split))
         if not frames:
             return None
         shape, frame = self.random.choice(frames)
@@ -148,7 +152,11 @@ class BuiltinWriter:
         """The argument that stands right after the verb, where the act takes one."""
         for role in MAIN_ROLES.get(act, ()):
             for name, value in shown.items():
-                if value.role == role and isinstance(value.json, (str, int, float)) and (name in tool.required or role != "generic"):
+                if (
+                    value.role == role
+                    and isinstance(value.json, (str, int, float))
+                    and (name in tool.required or role != "generic")
+                ):
                     return name
         return None
 
@@ -158,9 +166,9 @@ class BuiltinWriter:
             return value.surface
         spoken = " ".join(words_of(name))
         if value.role == "generic_enum":
-            return self.random.choice(["with {name} {v}", "{name} {v}", "with {v} {name}", "{v} {name}"]).format(
-                name=spoken, v=value.surface
-            )
+            return self.random.choice(
+                ["with {name} {v}", "{name} {v}", "with {v} {name}", "{v} {name}"]
+            ).format(name=spoken, v=value.surface)
         table = phrases("roles")
         many = sum(v.role == value.role for v in self._roles(tool)) > 1
         forms = table["generic"] if many or value.role not in table else table[value.role]
@@ -194,12 +202,32 @@ class BuiltinWriter:
 
 def _is_question(text: str) -> bool:
     first = text.split()[0].lower().rstrip(",")
-    return first in {"what", "what's", "can", "could", "would", "do", "does", "how", "where", "which", "who", "is", "any", "when", "why", "are"}
+    return first in {
+        "what",
+        "what's",
+        "can",
+        "could",
+        "would",
+        "do",
+        "does",
+        "how",
+        "where",
+        "which",
+        "who",
+        "is",
+        "any",
+        "when",
+        "why",
+        "are",
+    }
 
 
 def _is_person(call: PlannedCall) -> bool:
     hidden = " ".join(words_of(" ".join(call.hidden)))
-    return any(w in hidden for w in ("contact", "user", "person", "customer", "employee", "recipient", "patient", "member"))
+    return any(
+        w in hidden
+        for w in ("contact", "user", "person", "customer", "employee", "recipient", "patient", "member")
+    )
 
 
 def _second_person(request: str) -> str:

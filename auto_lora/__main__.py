@@ -1,0 +1,199 @@
+"""The command line: `auto-lora`, `python -m auto_lora` and `python auto_lora.py`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from auto_lora import __version__
+from auto_lora._errors import AutoLoRAError, ToolsError, UsageError
+from auto_lora._settings import TrainingConfig, flag_of, flags, options_table, parse_text, range_of
+
+_GROUPS = {
+    "model": "model and tools", "data": "synthetic data", "lora": "LoRA", "training": "training",
+    "loop": "iterations", "serving": "serving and scoring", "output": "output",
+}  # fmt: skip
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All flags: the actions, and one flag for each field of TrainingConfig."""
+    parser = argparse.ArgumentParser(
+        prog="auto-lora",
+        description="A list of tools in, a LoRA adapter that calls them out, proven on the served GGUF.",
+        allow_abbrev=False,
+    )
+    actions = parser.add_argument_group("what to do (one of)").add_mutually_exclusive_group()
+    actions.add_argument(
+        "--check", action="store_true", help="look at machine, packages, llama.cpp, model and tools"
+    )
+    actions.add_argument(
+        "--train", action="store_true", help="the whole way: data, training, export, scoring, again"
+    )
+    actions.add_argument("--generate", action="store_true", help="write the data only, as JSONL")
+    actions.add_argument("--evaluate", metavar="DIR", help="score the adapter in DIR against its base")
+    actions.add_argument(
+        "--export", metavar="DIR", help="write DIR/adapter.gguf from the PEFT adapter in DIR"
+    )
+    actions.add_argument("--serve", metavar="DIR", help="serve base and adapter of DIR until Ctrl-C")
+    actions.add_argument(
+        "--options-table", action="store_true", help="print all settings as a Markdown table"
+    )
+    parser.add_argument("--version", action="version", version=f"auto-lora {__version__}")
+    how = parser.add_argument_group("how")
+    how.add_argument("--config", metavar="FILE", help="YAML file of settings; flags win over it")
+    how.add_argument(
+        "--demo", action="store_true", help="embedded 135M model, packaged tools, small settings"
+    )
+    how.add_argument("--dry-run", action="store_true", help="print what --train would do, and stop")
+    how.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
+    how.add_argument("--overwrite", action="store_true", help="replace the run in the output folder")
+    how.add_argument("--json", action="store_true", help="--check and --dry-run for programs")
+    groups = {key: parser.add_argument_group(title) for key, title in _GROUPS.items()}
+    for field in flags():
+        group = groups[field.metadata["group"]]
+        allowed = f" [{range_of(field)}]" if range_of(field) else ""
+        text = (field.metadata["help"] + allowed).replace("%", "%%")
+        if field.metadata["kind"] is bool:
+            group.add_argument(
+                flag_of(field),
+                dest=field.name,
+                default=None,
+                action=argparse.BooleanOptionalAction,
+                help=text,
+            )
+        else:
+            group.add_argument(flag_of(field), dest=field.name, default=None, metavar="X", help=text)
+    return parser
+
+
+def config_of(args: argparse.Namespace) -> TrainingConfig:
+    """Settings from flags, then the YAML file, then the demo's, then the defaults."""
+    given = {
+        f.name: value if isinstance(value, bool) else parse_text(f, value)
+        for f in flags()
+        if (value := getattr(args, f.name)) is not None
+    }
+    base: dict[str, Any] = {}
+    if args.demo:
+        from auto_lora.preflight import demo_settings
+
+        base = demo_settings()
+    if args.config:
+        file = TrainingConfig.read_yaml(args.config)
+        base |= file
+    return TrainingConfig.from_dict({**base, **given})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code: 0 done, 1 could not, 2 wrong usage."""
+    parser = build_parser()
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    try:
+        return _run(args)
+    except AutoLoRAError as error:
+        print(f"auto-lora: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("auto-lora: stopped; --resume goes on after the last finished step", file=sys.stderr)
+        return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.options_table:
+        print(options_table())
+        return 0
+    if not (
+        args.check
+        or args.train
+        or args.dry_run
+        or args.generate
+        or args.evaluate
+        or args.export
+        or args.serve
+    ):
+        raise UsageError(
+            "say what to do: --check, --train, --generate, --evaluate DIR, --export DIR or --serve DIR",
+            "try: auto-lora --train --demo; --help lists all settings",
+        )
+    config = config_of(args)
+    if args.check:
+        return _check(config, args.json)
+    if args.dry_run:
+        return _dry_run(config, args.json)
+    if args.train:
+        from auto_lora.workflow import AutoLoRACreator
+
+        creator = AutoLoRACreator(config, _tools(config))
+        asyncio.run(creator.create_adapter(resume=args.resume, overwrite=args.overwrite))
+    elif args.generate:
+        from auto_lora.workflow import generate_data
+
+        generate_data(config, _tools(config), overwrite=args.overwrite)
+    elif args.evaluate:
+        from auto_lora.workflow import evaluate_adapter
+
+        asyncio.run(evaluate_adapter(config, args.evaluate))
+    elif args.export:
+        from auto_lora.workflow import export_directory
+
+        print(export_directory(config, args.export))
+    elif args.serve:
+        from auto_lora.workflow import serve_directory
+
+        asyncio.run(serve_directory(config, args.serve))
+    return 0
+
+
+def _tools(config: TrainingConfig) -> list[Any]:
+    from auto_lora.catalog import load_tools
+
+    if not config.tools:
+        raise ToolsError("there are no tools", "give them with --tools FILE, or try --demo")
+    return load_tools(config.tools)
+
+
+def _check(config: TrainingConfig, as_json: bool) -> int:
+    from rich.console import Console
+
+    from auto_lora.preflight import DependencyChecker
+
+    report = asyncio.run(DependencyChecker(config).run())
+    if as_json:
+        print(json.dumps(report.to_json(), indent=2))
+    else:
+        report.print(Console(width=None if sys.stdout.isatty() else 160))
+    return 0 if report.ok else 1
+
+
+def _dry_run(config: TrainingConfig, as_json: bool) -> int:
+    from auto_lora.dialogues import SyntheticDataGenerator
+    from auto_lora.preflight import dry_run
+
+    tools = _tools(config)
+    plan = SyntheticDataGenerator(tools, config).plan(config.num_synthetic_examples)
+    facts = dry_run(config, tools) | {"examples_per_category": plan}
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return 0
+    print("settings:")
+    for key, value in facts["settings"].items():
+        print(f"  {key}: {value}")
+    print("training examples per category: " + ", ".join(f"{k} {v}" for k, v in plan.items()))
+    print(f"model: {facts['model']}")
+    print(f"download: {facts['download']}")
+    print(f"estimate: {facts['estimate']}")
+    print("nothing was written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

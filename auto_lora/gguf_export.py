@@ -202,7 +202,6 @@ def _convert(directory: Path, settings: Mapping[str, Any], base: BaseShape, outt
     arch = {gguf.MODEL_ARCH_NAMES[a]: a for a in gguf.MODEL_ARCH_NAMES}[base.architecture]
     names = gguf.get_tensor_name_map(arch, base.n_layers)
     dtype = {"f16": np.float16, "f32": np.float32}[outtype]
-    file_type = {"f16": gguf.LlamaFileType.MOSTLY_F16, "f32": gguf.LlamaFileType.ALL_F32}[outtype]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "adapter.gguf"
         writer = gguf.GGUFWriter(path, base.architecture)
@@ -210,7 +209,6 @@ def _convert(directory: Path, settings: Mapping[str, Any], base: BaseShape, outt
         writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
         writer.add_name(directory.resolve().name)
         writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(settings["lora_alpha"]))
-        writer.add_file_type(file_type)
         writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
         for name, tensor in load_file(directory / "adapter_model.safetensors").items():
             writer.add_tensor(*_tensor(name, tensor, names, base, dtype))

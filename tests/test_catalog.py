@@ -1,0 +1,56 @@
+"""Tools in: formats and errors."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from auto_lora._errors import ToolsError
+from auto_lora.catalog import ToolDefinition, load_tools, parse_tools
+
+GOOD = {"name": "a", "description": "Do a.", "parameters": {"type": "object", "properties": {"x": {"type": "string"}, "y": {"type": "integer"}}, "required": ["y"]}}
+
+
+def test_formats_people_have():
+    bare, openai = parse_tools([GOOD]), parse_tools({"tools": [{"type": "function", "function": GOOD}]})
+    assert bare == openai and bare[0].to_openai()["function"] == GOOD
+
+
+def test_arguments_in_schema_order_required_first():
+    tool = ToolDefinition(**GOOD)
+    assert list(tool.properties) == ["y", "x"]
+    assert list(tool.order_arguments({"x": "b", "y": 1})) == ["y", "x"]
+
+
+def test_bare_properties_become_a_schema():
+    tool = ToolDefinition("f", "Do f.", {"query": {"type": "string"}})
+    assert tool.required == ("query",) and tool.parameters["type"] == "object"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "holds no list of tools"),
+        ('{"a": 1}', "holds no list of tools"),
+        (json.dumps([GOOD, GOOD]), 'tools 1 and 2 are both named "a"'),
+        (json.dumps([GOOD, {**GOOD, "name": "b"}, {**GOOD, "name": "c", "parameters": {"type": "object", "properties": {"x": {"type": "strin"}}}}]), "tool 3.*parameters.properties.x"),
+        (json.dumps([{**GOOD, "name": "no spaces"}]), "tool 1.*not a tool name"),
+        (json.dumps([{**GOOD, "description": ""}]), "no description"),
+        (json.dumps([{**GOOD, "parameters": {"type": "array"}}]), "parameters.type"),
+        (json.dumps([{**GOOD, "parameters": {"type": "object", "required": ["z"]}}]), "'z', which is not a property"),
+        ("[3]", "tool 1 is not an object"),
+    ],
+)  # fmt: skip
+def test_errors_name_the_place(tmp_path, content, said):
+    file = tmp_path / "tools.json"
+    file.write_text(content)
+    with pytest.raises(ToolsError, match=said) as caught:
+        load_tools(file)
+    assert caught.value.hint and caught.value.exit_code == 2
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(ToolsError, match="does not exist"):
+        load_tools(tmp_path / "none.json")

@@ -1,0 +1,269 @@
+"""Synthetic conversations: labels right by construction, splits apart, any tools."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from auto_lora._conversation import read_conversations, write_conversations
+from auto_lora._settings import CATEGORIES, TrainingConfig
+from auto_lora._toolcall import normal_text
+from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues import Focus, LLMWriter, SyntheticDataGenerator, find_links
+from auto_lora.dialogues.llm_writer import hints_at_more
+from auto_lora.dialogues.phrasebook import SPLITS, act_of, frames_of, objects_of, phrases, role_of, share_out
+from auto_lora.dialogues.values import Sampler, from_pattern, time_surfaces
+from auto_lora.dialogues.writer import PlannedCall
+
+
+def make(tools, count=120, split="train", **options):
+    return SyntheticDataGenerator(tools, TrainingConfig(**options)).generate(count, split)
+
+
+@pytest.fixture(scope="module")
+def splits(demo_tools):
+    generator = SyntheticDataGenerator(demo_tools, TrainingConfig())
+    return {split: generator.generate(n, split) for split, n in zip(SPLITS, (300, 60, 120), strict=True)}
+
+
+def test_every_conversation_holds_its_categorys_shape(splits, demo_tools):
+    seen = set()
+    for conversation in splits["train"]:
+        turns = list(conversation.turns())
+        calls = [c for t in turns for c in t.expected]
+        seen.add(conversation.category)
+        assert conversation.messages[-1]["role"] == "assistant" and turns[-1].answer["content"]
+        match conversation.category:
+            case "single" | "optional":
+                assert len(calls) == 1
+            case "parallel":
+                assert len(calls) in (2, 3) and len(turns) == 2
+            case "chain":
+                assert len(calls) == 2 and len(turns) == 3
+                response = json.loads(next(m for m in conversation.messages if m["role"] == "tool")["content"])
+                assert set(map(str, response.values())) & set(map(str, calls[1].arguments.values()))
+            case "no_call" | "missing_argument":
+                assert not calls and len(turns) == 1
+    assert seen == set(CATEGORIES)
+
+
+def test_calls_and_responses_fit_their_schemas(splits, demo_tools):
+    tools = {t.name: t for t in demo_tools}
+    for conversation in [c for part in splits.values() for c in part]:
+        for turn in conversation.turns():
+            for call in turn.expected:
+                Draft202012Validator(tools[call.name].parameters).validate(dict(call.arguments))
+                assert list(call.arguments) == list(tools[call.name].order_arguments(call.arguments))
+        for message in conversation.messages:
+            if message["role"] == "tool":
+                Draft202012Validator(tools[message["name"]].returns).validate(json.loads(message["content"]))
+
+
+def test_literal_arguments_stand_in_the_prompt(splits):
+    literal = {"city", "artist", "room", "day", "label", "text", "name"}
+    for conversation in splits["train"]:
+        first = next(conversation.turns())
+        for call in first.expected:
+            for key in literal & set(call.arguments):
+                assert normal_text(str(call.arguments[key])) in normal_text(conversation.prompt)
+
+
+def test_optional_arguments_are_mostly_left_out(splits, demo_tools):
+    free = {t.name: set(t.properties) - set(t.required) for t in demo_tools}
+    singles = [c for c in splits["train"] if c.category == "single"]
+    assert all(not free[call.name] & set(call.arguments) for c in singles for t in c.turns() for call in t.expected)
+
+
+def test_splits_share_no_prompt_shape_or_value_combination(splits):
+    for a, b in (("train", "test"), ("train", "validation"), ("validation", "test")):
+        for key in (lambda c: normal_text(c.prompt), lambda c: c.meta["shape"], lambda c: c.meta["values"]):
+            left, right = ({key(c) for c in splits[s]} - {""} for s in (a, b))
+            assert not left & right
+
+
+def test_same_seed_same_bytes_other_seed_other(demo_tools, tmp_path):
+    paths = [write_conversations(tmp_path / f"{i}.jsonl", make(demo_tools, 60, seed=s)) for i, s in enumerate((1, 1, 2))]
+    texts = [p.read_bytes() for p in paths]
+    assert texts[0] == texts[1] != texts[2]
+    assert [c.to_json() for c in read_conversations(paths[0])] == [c.to_json() for c in make(demo_tools, 60, seed=1)]
+
+
+def test_rejects_are_counted_and_avoided_prompts_do_not_return(demo_tools):
+    generator = SyntheticDataGenerator(demo_tools, TrainingConfig())
+    first = generator.generate(300, "train")
+    second = generator.generate(200, "train", seed=7, avoid=first)
+    assert not {normal_text(c.prompt) for c in first} & {normal_text(c.prompt) for c in second}
+    assert generator.rejects and all(n > 0 for n in generator.rejects.values())
+
+
+def test_focus_asks_for_more_of_a_tool(demo_tools):
+    generator = SyntheticDataGenerator(demo_tools, TrainingConfig())
+    focused = generator.generate(80, "train", shares={"single": 1.0}, focus=Focus(tools={"set_alarm": 20.0}))
+    assert sum(c.scored_turns()[0].expected[0].name == "set_alarm" for c in focused) > 40
+
+
+def test_what_tools_cannot_do_is_given_to_other_categories():
+    generator = SyntheticDataGenerator([ToolDefinition("list_tasks", "List all open tasks.")], TrainingConfig())
+    assert set(generator.plan(100)) == {"single", "no_call"} and sum(generator.plan(100).values()) == 100
+
+
+def test_shares_are_kept(demo_tools):
+    plan = SyntheticDataGenerator(demo_tools, TrainingConfig()).plan(1000)
+    assert plan == {"single": 350, "parallel": 120, "chain": 80, "optional": 200, "no_call": 170, "missing_argument": 80}
+
+
+def test_links_need_something_looked_up(demo_tools):
+    assert find_links(demo_tools) == [("find_contact", "contact_id", "send_message", "contact_id")]
+
+
+ODD = [
+    ToolDefinition("ping", "Ping."),
+    ToolDefinition("createInvoice", "Create an invoice", {
+        "type": "object",
+        "properties": {
+            "customer": {"$ref": "#/$defs/person"},
+            "lines": {"type": "array", "minItems": 1, "maxItems": 2, "items": {"type": "object", "properties": {"product": {"type": "string"}, "price": {"type": "number", "exclusiveMinimum": 0}}, "required": ["product", "price"]}},
+            "due": {"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]},
+            "code": {"type": "string", "pattern": "^INV-[A-Z]{2}\\d{4}(-x|-y)?$"},
+            "paid": {"type": "boolean"},
+        },
+        "required": ["customer", "lines", "code"],
+        "$defs": {"person": {"type": "object", "properties": {"name": {"type": "string"}, "email": {"type": "string", "format": "email"}}, "required": ["name"]}},
+    }),
+    ToolDefinition("fn", "x", {"a": {"type": "integer", "multipleOf": 7, "maximum": -7}, "b": {"type": "string", "minLength": 12, "maxLength": 14}, "c": {"const": 5}, "d": {"enum": [1, None, "z"]}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tools", [ODD, ODD[:1], ODD[1:2], [ToolDefinition(f"get_item_{i}", f"Get item {i} of the list", {"id": {"type": "string"}}) for i in range(30)]])
+def test_odd_tool_lists_work(tools):
+    for split in SPLITS:
+        made = make(tools, 30, split)
+        assert made and all(c.messages for c in made)
+
+
+@given(st.sampled_from(ODD), st.integers(0, 10**6), st.sampled_from(SPLITS))
+@settings(max_examples=60, deadline=None)
+def test_sampled_values_fit_their_schema(tool, seed, split):
+    sampler = Sampler(seed, split)
+    for name, schema in tool.properties.items():
+        value = sampler.sample(name, schema, tool.parameters)
+        Draft202012Validator({**schema, "$defs": tool.parameters.get("$defs", {})}).validate(value.json)
+
+
+@given(st.integers(-50, 50), st.integers(0, 60), st.sampled_from(["integer", "number"]), st.integers(0, 999))
+@settings(max_examples=80, deadline=None)
+def test_numbers_stay_in_range(low, width, kind, seed):
+    schema = {"type": kind, "minimum": low, "maximum": low + width}
+    for name in ("temperature", "count", "brightness", "x"):
+        Draft202012Validator(schema).validate(Sampler(seed, "train").sample(name, schema).json)
+
+
+@given(st.sampled_from([r"^[A-Z]{3}-\d{2,4}$", r"(foo|bar)+_\w*", r"^\+?[0-9 ]{5,9}$", r"[^abc]x?", r"^v\d+\.\d+(\.\d+)?$"]), st.integers(0, 999))
+@settings(deadline=None)
+def test_patterns_are_matched(pattern, seed):
+    import re
+
+    assert re.search(pattern, from_pattern(pattern, random.Random(seed)))
+
+
+def test_times_are_said_so_that_they_can_be_read_back():
+    assert "half past seven in the evening" in time_surfaces(19, 30) and "quarter to eight in the morning" in time_surfaces(7, 45)
+    assert "12:30 am" in time_surfaces(0, 30) and "12 pm" in time_surfaces(12, 0)
+
+
+def test_tools_and_parameters_are_understood():
+    assert act_of("set_light", "Switch lights") == ("set", "set") and act_of("calculator", "Evaluate it")[1] == "calculate"
+    assert objects_of("get_weather", "Get the weather forecast for a city.") == ("the weather forecast", "the weather")
+    assert role_of("query", "SQL statement", "string") == "sql" and role_of("text", "Text of the message", "string") == "message"
+    assert role_of("to_city", "", "string") == "destination" and role_of("n", "", "integer") == "generic"
+
+
+def test_every_act_has_frames_of_its_own_in_each_split():
+    for act in phrases("acts"):
+        parts = [{f for f, _ in frames_of(act, s)} for s in SPLITS]
+        assert all(len(p) >= 2 for p in parts) and len(set.union(*parts)) == sum(map(len, parts)), act
+    assert all(share_out(list("abcdefghij"), s) for s in SPLITS)
+
+
+class Scripted(BaseHTTPRequestHandler):
+    """An OpenAI-compatible endpoint whose answers the test chooses: the outer boundary, faked."""
+
+    answer = staticmethod(lambda prompt: "")
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        text = type(self).answer(body["messages"][0]["content"])
+        payload = json.dumps({"choices": [{"message": {"content": text}}]}).encode()
+        try:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(payload)
+        except BrokenPipeError:  # the client gave up on a slow answer
+            pass
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def endpoint():
+    handler = type("Handler", (Scripted,), {})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield handler, f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+
+
+def good_text(prompt: str) -> str:
+    values = [line.split(": ", 1)[1] for line in prompt.splitlines() if line.startswith("- ") and ": " in line]
+    return f"Hey, I would love some help {random.random():.0f} with ".replace(" 0 ", " ").replace(" 1 ", " ") + " and ".join(values)
+
+
+def test_a_good_model_writes_and_is_named(endpoint, demo_tools):
+    handler, url = endpoint
+    handler.answer = staticmethod(good_text)
+    generator = SyntheticDataGenerator(demo_tools, TrainingConfig())
+    writer = LLMWriter(url, "good", timeout=5)
+    assert generator.adopt(writer)
+    made = generator.generate(40, "train", shares={"single": 1.0})
+    assert sum(c.meta["writer"] == writer.name for c in made) > 15 and "good at" in generator.describe_writer()
+    writer.close()
+
+
+@pytest.mark.parametrize("answer", ["", "Turn everything off at 99 o'clock", "no idea"])
+def test_a_bad_model_is_found_unfit_and_the_run_goes_on(endpoint, demo_tools, answer):
+    handler, url = endpoint
+    handler.answer = staticmethod(lambda prompt: answer)
+    generator = SyntheticDataGenerator(demo_tools, TrainingConfig())
+    writer = LLMWriter(url, timeout=5)
+    assert not generator.adopt(writer) and "unfit" in generator.notes[0]
+    assert {c.meta["writer"] for c in generator.generate(20, "train")} == {"builtin"}
+    writer.close()
+
+
+def test_a_slow_or_absent_model_does_not_stop_the_run(endpoint, demo_tools):
+    handler, url = endpoint
+    handler.answer = staticmethod(lambda prompt: time.sleep(0.5) or good_text(prompt))
+    for writer in (LLMWriter(url, timeout=0.1), LLMWriter("http://127.0.0.1:9", timeout=1)):
+        generator = SyntheticDataGenerator(demo_tools, TrainingConfig(), writer=writer)
+        assert len(generator.generate(10, "train", shares={"single": 1.0})) == 10
+        writer.close()
+
+
+def test_a_text_that_gives_more_than_planned_is_leaking(demo_tools):
+    light = next(t for t in demo_tools if t.name == "set_light")
+    sampler = Sampler(1, "train")
+    values = {n: sampler.sample(n, light.properties[n]) for n in ("room", "state")}
+    words = f"{values['state'].surface} with the lights in the {values['room'].surface}"
+    call = [PlannedCall(light, values)]
+    assert not hints_at_more(words, call)
+    assert hints_at_more(words + " at 40 percent", call) and hints_at_more(words + " with full brightness", call)

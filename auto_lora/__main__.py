@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -91,6 +92,7 @@ def config_of(args: argparse.Namespace) -> TrainingConfig:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code: 0 done, 1 could not, 2 wrong usage."""
     parser = build_parser()
+    os.environ.setdefault("TQDM_DISABLE", "1")  # transformers' own bars would break up the log
     try:
         args = parser.parse_args(argv)
     except SystemExit as exit_:

@@ -357,7 +357,8 @@ def save_adapter(peft_model: Any, directory: Path) -> None:
     from safetensors.torch import save
 
     tensors = {
-        k: v.detach().float().cpu().contiguous() for k, v in get_peft_model_state_dict(peft_model).items()
+        k: v.detach().float().cpu().contiguous()
+        for k, v in get_peft_model_state_dict(peft_model, save_embedding_layers=False).items()
     }
     write_bytes(directory / "adapter_model.safetensors", save(tensors, {"format": "pt"}))
     settings = peft_model.peft_config["default"].to_dict()

@@ -9,7 +9,15 @@ import pytest
 from auto_lora._errors import ToolsError
 from auto_lora.catalog import ToolDefinition, load_tools, parse_tools
 
-GOOD = {"name": "a", "description": "Do a.", "parameters": {"type": "object", "properties": {"x": {"type": "string"}, "y": {"type": "integer"}}, "required": ["y"]}}
+GOOD = {
+    "name": "a",
+    "description": "Do a.",
+    "parameters": {
+        "type": "object",
+        "properties": {"x": {"type": "string"}, "y": {"type": "integer"}},
+        "required": ["y"],
+    },
+}
 
 
 def test_formats_people_have():

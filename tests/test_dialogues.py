@@ -48,7 +48,9 @@ def test_every_conversation_holds_its_categorys_shape(splits, demo_tools):
                 assert len(calls) in (2, 3) and len(turns) == 2
             case "chain":
                 assert len(calls) == 2 and len(turns) == 3
-                response = json.loads(next(m for m in conversation.messages if m["role"] == "tool")["content"])
+                response = json.loads(
+                    next(m for m in conversation.messages if m["role"] == "tool")["content"]
+                )
                 assert set(map(str, response.values())) & set(map(str, calls[1].arguments.values()))
             case "no_call" | "missing_argument":
                 assert not calls and len(turns) == 1
@@ -79,7 +81,9 @@ def test_literal_arguments_stand_in_the_prompt(splits):
 def test_optional_arguments_are_mostly_left_out(splits, demo_tools):
     free = {t.name: set(t.properties) - set(t.required) for t in demo_tools}
     singles = [c for c in splits["train"] if c.category == "single"]
-    assert all(not free[call.name] & set(call.arguments) for c in singles for t in c.turns() for call in t.expected)
+    assert all(
+        not free[call.name] & set(call.arguments) for c in singles for t in c.turns() for call in t.expected
+    )
 
 
 def test_splits_share_no_prompt_shape_or_value_combination(splits):
@@ -90,10 +94,15 @@ def test_splits_share_no_prompt_shape_or_value_combination(splits):
 
 
 def test_same_seed_same_bytes_other_seed_other(demo_tools, tmp_path):
-    paths = [write_conversations(tmp_path / f"{i}.jsonl", make(demo_tools, 60, seed=s)) for i, s in enumerate((1, 1, 2))]
+    paths = [
+        write_conversations(tmp_path / f"{i}.jsonl", make(demo_tools, 60, seed=s))
+        for i, s in enumerate((1, 1, 2))
+    ]
     texts = [p.read_bytes() for p in paths]
     assert texts[0] == texts[1] != texts[2]
-    assert [c.to_json() for c in read_conversations(paths[0])] == [c.to_json() for c in make(demo_tools, 60, seed=1)]
+    assert [c.to_json() for c in read_conversations(paths[0])] == [
+        c.to_json() for c in make(demo_tools, 60, seed=1)
+    ]
 
 
 def test_rejects_are_counted_and_avoided_prompts_do_not_return(demo_tools):
@@ -111,13 +120,22 @@ def test_focus_asks_for_more_of_a_tool(demo_tools):
 
 
 def test_what_tools_cannot_do_is_given_to_other_categories():
-    generator = SyntheticDataGenerator([ToolDefinition("list_tasks", "List all open tasks.")], TrainingConfig())
+    generator = SyntheticDataGenerator(
+        [ToolDefinition("list_tasks", "List all open tasks.")], TrainingConfig()
+    )
     assert set(generator.plan(100)) == {"single", "no_call"} and sum(generator.plan(100).values()) == 100
 
 
 def test_shares_are_kept(demo_tools):
     plan = SyntheticDataGenerator(demo_tools, TrainingConfig()).plan(1000)
-    assert plan == {"single": 350, "parallel": 120, "chain": 80, "optional": 200, "no_call": 170, "missing_argument": 80}
+    assert plan == {
+        "single": 350,
+        "parallel": 120,
+        "chain": 80,
+        "optional": 200,
+        "no_call": 170,
+        "missing_argument": 80,
+    }
 
 
 def test_links_need_something_looked_up(demo_tools):
@@ -142,7 +160,18 @@ ODD = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("tools", [ODD, ODD[:1], ODD[1:2], [ToolDefinition(f"get_item_{i}", f"Get item {i} of the list", {"id": {"type": "string"}}) for i in range(30)]])
+@pytest.mark.parametrize(
+    "tools",
+    [
+        ODD,
+        ODD[:1],
+        ODD[1:2],
+        [
+            ToolDefinition(f"get_item_{i}", f"Get item {i} of the list", {"id": {"type": "string"}})
+            for i in range(30)
+        ],
+    ],
+)
 def test_odd_tool_lists_work(tools):
     for split in SPLITS:
         made = make(tools, 30, split)
@@ -166,7 +195,12 @@ def test_numbers_stay_in_range(low, width, kind, seed):
         Draft202012Validator(schema).validate(Sampler(seed, "train").sample(name, schema).json)
 
 
-@given(st.sampled_from([r"^[A-Z]{3}-\d{2,4}$", r"(foo|bar)+_\w*", r"^\+?[0-9 ]{5,9}$", r"[^abc]x?", r"^v\d+\.\d+(\.\d+)?$"]), st.integers(0, 999))
+@given(
+    st.sampled_from(
+        [r"^[A-Z]{3}-\d{2,4}$", r"(foo|bar)+_\w*", r"^\+?[0-9 ]{5,9}$", r"[^abc]x?", r"^v\d+\.\d+(\.\d+)?$"]
+    ),
+    st.integers(0, 999),
+)
 @settings(deadline=None)
 def test_patterns_are_matched(pattern, seed):
     import re
@@ -175,14 +209,25 @@ def test_patterns_are_matched(pattern, seed):
 
 
 def test_times_are_said_so_that_they_can_be_read_back():
-    assert "half past seven in the evening" in time_surfaces(19, 30) and "quarter to eight in the morning" in time_surfaces(7, 45)
+    assert "half past seven in the evening" in time_surfaces(
+        19, 30
+    ) and "quarter to eight in the morning" in time_surfaces(7, 45)
     assert "12:30 am" in time_surfaces(0, 30) and "12 pm" in time_surfaces(12, 0)
 
 
 def test_tools_and_parameters_are_understood():
-    assert act_of("set_light", "Switch lights") == ("set", "set") and act_of("calculator", "Evaluate it")[1] == "calculate"
-    assert objects_of("get_weather", "Get the weather forecast for a city.") == ("the weather forecast", "the weather")
-    assert role_of("query", "SQL statement", "string") == "sql" and role_of("text", "Text of the message", "string") == "message"
+    assert (
+        act_of("set_light", "Switch lights") == ("set", "set")
+        and act_of("calculator", "Evaluate it")[1] == "calculate"
+    )
+    assert objects_of("get_weather", "Get the weather forecast for a city.") == (
+        "the weather forecast",
+        "the weather",
+    )
+    assert (
+        role_of("query", "SQL statement", "string") == "sql"
+        and role_of("text", "Text of the message", "string") == "message"
+    )
     assert role_of("to_city", "", "string") == "destination" and role_of("n", "", "integer") == "generic"
 
 
@@ -224,8 +269,12 @@ def endpoint():
 
 
 def good_text(prompt: str) -> str:
-    values = [line.split(": ", 1)[1] for line in prompt.splitlines() if line.startswith("- ") and ": " in line]
-    return f"Hey, I would love some help {random.random():.0f} with ".replace(" 0 ", " ").replace(" 1 ", " ") + " and ".join(values)
+    values = [
+        line.split(": ", 1)[1] for line in prompt.splitlines() if line.startswith("- ") and ": " in line
+    ]
+    return f"Hey, I would love some help {random.random():.0f} with ".replace(" 0 ", " ").replace(
+        " 1 ", " "
+    ) + " and ".join(values)
 
 
 def test_a_good_model_writes_and_is_named(endpoint, demo_tools):
@@ -235,7 +284,9 @@ def test_a_good_model_writes_and_is_named(endpoint, demo_tools):
     writer = LLMWriter(url, "good", timeout=5)
     assert generator.adopt(writer)
     made = generator.generate(40, "train", shares={"single": 1.0})
-    assert sum(c.meta["writer"] == writer.name for c in made) > 15 and "good at" in generator.describe_writer()
+    assert (
+        sum(c.meta["writer"] == writer.name for c in made) > 15 and "good at" in generator.describe_writer()
+    )
     writer.close()
 
 
@@ -266,4 +317,6 @@ def test_a_text_that_gives_more_than_planned_is_leaking(demo_tools):
     words = f"{values['state'].surface} with the lights in the {values['room'].surface}"
     call = [PlannedCall(light, values)]
     assert not hints_at_more(words, call)
-    assert hints_at_more(words + " at 40 percent", call) and hints_at_more(words + " with full brightness", call)
+    assert hints_at_more(words + " at 40 percent", call) and hints_at_more(
+        words + " with full brightness", call
+    )

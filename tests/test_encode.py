@@ -13,7 +13,7 @@ from auto_lora._toolcall import ToolCall, parse_reply
 from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.encode import ChatTemplate, ToolCallingDataset, hermes_template
 
-NASTY = "Zoë said \"hi\"\nand {left} <b>\\ 東京 🎉</b>"
+NASTY = 'Zoë said "hi"\nand {left} <b>\\ 東京 🎉</b>'
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +34,16 @@ def dataset(conversations, tokenizer):
 
 
 def nasty(tools) -> Conversation:
-    call = ToolCall("send_message", {"contact_id": "A\"1", "text": NASTY})
+    call = ToolCall("send_message", {"contact_id": 'A"1', "text": NASTY})
     messages = (
         {"role": "user", "content": NASTY},
         {"role": "assistant", "content": "", "tool_calls": [call.to_message("abcdefghi")]},
-        {"role": "tool", "tool_call_id": "abcdefghi", "name": "send_message", "content": '{"delivered": true}'},
+        {
+            "role": "tool",
+            "tool_call_id": "abcdefghi",
+            "name": "send_message",
+            "content": '{"delivered": true}',
+        },
         {"role": "assistant", "content": f"Sent: {NASTY}"},
     )
     return Conversation("n", "single", messages, tuple(t.to_openai() for t in tools))
@@ -57,7 +62,7 @@ def test_loss_is_on_assistant_tokens_only(conversations, dataset):
     assert len(dataset) == len(conversations) and not dataset.dropped
     for i, conversation in enumerate(conversations):
         text = dataset.decode_labels(i)
-        wanted = [t for t in conversation.turns()]
+        wanted = list(conversation.turns())
         assert text.count("<|im_end|>") == len(wanted)
         assert list(parse_reply(text).calls) == [c for t in wanted for c in t.expected]
         for turn in wanted:
@@ -83,7 +88,10 @@ def test_one_group_with_the_whole_tool_list_as_prefix(dataset, tokenizer, demo_t
     (group,) = dataset.groups
     text = tokenizer.decode(list(group.prefix))
     assert all(t.name in text for t in demo_tools) and "</tools>" in text
-    assert all(e.ids[: len(group.prefix)] == group.prefix and e.first_target > len(group.prefix) for e in group.examples)
+    assert all(
+        e.ids[: len(group.prefix)] == group.prefix and e.first_target > len(group.prefix)
+        for e in group.examples
+    )
 
 
 def test_nasty_text_survives(tokenizer, demo_tools):
@@ -123,7 +131,9 @@ async def test_tokens_equal_the_servers(native, smollm, tokenizer, conversations
     file = tmp_path / "t.jinja"
     file.write_text(template.text, encoding="utf-8")
     path = os.environ.get("NATIVE_LLAMA_CPP") if native else None
-    async with LlamaCppClient(smollm, chat_template_file=file, log_path=tmp_path / "log", llama_cpp_path=path) as client:
+    async with LlamaCppClient(
+        smollm, chat_template_file=file, log_path=tmp_path / "log", llama_cpp_path=path
+    ) as client:
         cases = [*conversations, nasty(demo_tools)]
         assert await tokens_gate(client, template, cases) >= 8
         for turn in cases[-1].turns():

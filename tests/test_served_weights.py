@@ -21,7 +21,12 @@ from auto_lora.gguf_export import export_adapter
 from auto_lora.llama_server import LlamaCppClient
 from tests.tiny_models import random_adapter, random_model, save_gguf
 
-PROMPTS = ("The quick brown fox", "Turn on the \"kitchen\" light,\nZoë!", "<|im_start|>user\nhi<|im_end|>\n", "1 2 3 4 5 6 7 8 9 10")
+PROMPTS = (
+    "The quick brown fox",
+    'Turn on the "kitchen" light,\nZoë!',
+    "<|im_start|>user\nhi<|im_end|>\n",
+    "1 2 3 4 5 6 7 8 9 10",
+)
 KINDS = ("llama", "qwen2", "qwen3")
 
 
@@ -99,12 +104,16 @@ async def test_a_wrong_permutation_would_show(made, tmp_path, monkeypatch):
 def test_own_exporter_equals_llama_cpp_script(kind, made, tmp_path, llama_cpp_scripts):
     base, folder, _ = made(kind)
     ours = GGUFReader(export_adapter(folder, base, tmp_path / "ours.gguf"))
-    theirs = GGUFReader(export_adapter(folder, base, tmp_path / "theirs.gguf", llama_cpp_path=llama_cpp_scripts))
+    theirs = GGUFReader(
+        export_adapter(folder, base, tmp_path / "theirs.gguf", llama_cpp_path=llama_cpp_scripts)
+    )
     left = {t.name: t for t in ours.tensors}
     right = {t.name: t for t in theirs.tensors}
     assert left.keys() == right.keys() and len(left) == 28
     for name, tensor in left.items():
-        assert tensor.tensor_type == right[name].tensor_type and list(tensor.shape) == list(right[name].shape), name
+        assert tensor.tensor_type == right[name].tensor_type and list(tensor.shape) == list(
+            right[name].shape
+        ), name
         assert np.array_equal(tensor.data, right[name].data), name
     keys = {k for k in theirs.fields if not k.startswith("GGUF.")}
     assert keys == {k for k in ours.fields if not k.startswith("GGUF.")}
@@ -114,7 +123,13 @@ def test_own_exporter_equals_llama_cpp_script(kind, made, tmp_path, llama_cpp_sc
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("use_dora", True), ("use_rslora", True), ("alpha_pattern", {"q_proj": 4}), ("bias", "all"), ("modules_to_save", ["lm_head"])],
+    [
+        ("use_dora", True),
+        ("use_rslora", True),
+        ("alpha_pattern", {"q_proj": 4}),
+        ("bias", "all"),
+        ("modules_to_save", ["lm_head"]),
+    ],
 )
 def test_what_gguf_cannot_carry_is_refused(key, value, made, tmp_path):
     base, folder, _ = made("llama")
@@ -141,5 +156,10 @@ def test_export_errors_say_what_is_wrong(made, tmp_path):
 def test_header_of_a_made_model(made):
     base, _, _ = made("qwen3")
     header = read_header(base)
-    assert (header.architecture, header.n_layers, header.hidden_size, header.quantisation) == ("qwen3", 2, 64, "F32")
+    assert (header.architecture, header.n_layers, header.hidden_size, header.quantisation) == (
+        "qwen3",
+        2,
+        64,
+        "F32",
+    )
     assert not header.knows_tools

@@ -12,7 +12,9 @@ from auto_lora._settings import TrainingConfig, flags, parse_text
 
 
 def test_the_issue_example_is_valid():
-    config = TrainingConfig(model_name="Qwen/Qwen3-4B-Instruct-2507", num_synthetic_examples=200, num_epochs=3)
+    config = TrainingConfig(
+        model_name="Qwen/Qwen3-4B-Instruct-2507", num_synthetic_examples=200, num_epochs=3
+    )
     assert (config.lora_r, config.lora_alpha, config.lora_dropout) == (16, 32, 0.1)
 
 
@@ -48,7 +50,9 @@ def test_wrong_settings_are_named(values, said):
 def test_flags_win_over_yaml_and_yaml_over_defaults(tmp_path):
     file = tmp_path / "c.yaml"
     file.write_text("lora_r: 8\nnum_epochs: 5\ncategory_shares: {single: 0.5, no_call: 0.5}\n")
-    args = build_parser().parse_args(["--train", "--config", str(file), "--num-epochs", "2", "--target-modules", "q_proj,v_proj"])
+    args = build_parser().parse_args(
+        ["--train", "--config", str(file), "--num-epochs", "2", "--target-modules", "q_proj,v_proj"]
+    )
     config = config_of(args)
     assert (config.lora_r, config.num_epochs, config.target_modules) == (8, 2, ["q_proj", "v_proj"])
     assert config.category_shares == {"single": 0.5, "no_call": 0.5}
@@ -60,7 +64,13 @@ def test_every_default_survives_its_flag():
         value = getattr(config, field.name)
         if field.metadata["kind"] is bool or value in (None, ""):
             continue
-        text = ",".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else ",".join(value) if isinstance(value, list) else str(value)
+        text = (
+            ",".join(f"{k}={v}" for k, v in value.items())
+            if isinstance(value, dict)
+            else ",".join(value)
+            if isinstance(value, list)
+            else str(value)
+        )
         assert parse_text(field, text) == value, field.name
 
 

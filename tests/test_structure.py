@@ -10,7 +10,11 @@ from pathlib import Path
 import auto_lora
 
 PACKAGE = Path(auto_lora.__file__).parent
-STAGES = sorted(p.stem for p in PACKAGE.iterdir() if p.name[0] not in "_." and (p.suffix == ".py" or (p / "__init__.py").exists()))
+STAGES = sorted(
+    p.stem
+    for p in PACKAGE.iterdir()
+    if p.name[0] not in "_." and (p.suffix == ".py" or (p / "__init__.py").exists())
+)
 PUBLIC = {
     "AutoLoRACreator", "AutoLoRAError", "Conversation", "DependencyChecker", "LlamaCppClient", "LoRATrainer", "SyntheticDataGenerator",
     "ToolCall", "ToolCallEvaluator", "ToolCallingDataset", "ToolDefinition", "TrainingConfig", "load_tools",
@@ -28,7 +32,13 @@ def test_a_stage_imports_only_stages_before_it():
         if stage.startswith("_"):
             continue
         for node in ast.walk(ast.parse(file.read_text())):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names = (
+                [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
             for name in names:
                 other = name.split(".")[1] if name.startswith("auto_lora.") else ""
                 assert not other or other.startswith("_") or other <= stage, f"{file.name} imports {other}"

@@ -23,7 +23,18 @@ def wire(call: ToolCall) -> str:
     return f'<tool_call>\n{{"name": "{call.name}", "arguments": {json.dumps(call.arguments, ensure_ascii=False)}}}\n</tool_call>'
 
 
-@given(st.lists(st.builds(ToolCall, st.sampled_from(["a", "b"]), st.dictionaries(st.sampled_from("xyz"), st.integers() | st.text(alphabet="aé\"\n {}", max_size=9), max_size=3)), max_size=3))
+@given(
+    st.lists(
+        st.builds(
+            ToolCall,
+            st.sampled_from(["a", "b"]),
+            st.dictionaries(
+                st.sampled_from("xyz"), st.integers() | st.text(alphabet='aé"\n {}', max_size=9), max_size=3
+            ),
+        ),
+        max_size=3,
+    )
+)
 def test_parsing_gives_back_what_was_written(written):
     parsed = parse_reply("Sure. " + "\n".join(map(wire, written)))
     assert list(parsed.calls) == written and parsed.text == "Sure." and not parsed.error
@@ -34,7 +45,11 @@ def test_malformed_calls_are_data():
     assert parse_reply('<tool_call>\n{"name": "a", "argum').error == "truncated"
     assert parse_reply('<tool_call>{"name": "a", "arguments": [1]}</tool_call>').error == "invalid_json"
     assert parse_reply("just words") == parse_reply(" just words ")
-    assert parse_arguments('{"a": 1}') == {"a": 1} and parse_arguments("[]") is None and parse_arguments("{") is None
+    assert (
+        parse_arguments('{"a": 1}') == {"a": 1}
+        and parse_arguments("[]") is None
+        and parse_arguments("{") is None
+    )
 
 
 @given(json_values)
@@ -45,7 +60,11 @@ def test_a_value_is_the_same_as_itself_and_as_its_json(value):
 def test_what_counts_as_the_same_value():
     assert same_value("  New   York", "new york") and same_value(1, 1.0) and same_value([1, "A"], [1, "a"])
     assert not same_value(1, True) and not same_value(True, "true") and not same_value("2+3", "2-3")
-    assert not same_value([1, 2], [2, 1]) and not same_value({"a": 1}, {"a": 1, "b": None}) and not same_value(1, "1")
+    assert (
+        not same_value([1, 2], [2, 1])
+        and not same_value({"a": 1}, {"a": 1, "b": None})
+        and not same_value(1, "1")
+    )
 
 
 @given(st.lists(calls, max_size=5), st.randoms())

@@ -28,7 +28,9 @@ def random_model(kind: str, vocab_size: int, seed: int = 0) -> Any:
 
     torch.manual_seed(seed)
     extra = {"head_dim": 16} if kind == "qwen3" else {}
-    config = AutoConfig.for_model(kind, vocab_size=vocab_size, tie_word_embeddings=True, rms_norm_eps=1e-6, **SHAPE, **extra)
+    config = AutoConfig.for_model(
+        kind, vocab_size=vocab_size, tie_word_embeddings=True, rms_norm_eps=1e-6, **SHAPE, **extra
+    )
     model = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
         for name, weight in model.named_parameters():

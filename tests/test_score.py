@@ -1,0 +1,250 @@
+"""Scoring, error classes, the next round's plan, the judge, the last screen."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from auto_lora._conversation import Conversation
+from auto_lora._errors import ServerError
+from auto_lora._settings import TrainingConfig
+from auto_lora._toolcall import ToolCall
+from auto_lora.handover import judge_success, model_card, print_screen, serve_command
+from auto_lora.judge import Judge
+from auto_lora.llama_server import ChatReply
+from auto_lora.score import CaseResult, Evaluation, ToolCallEvaluator, mcnemar, proportion, score_turn
+from auto_lora.triage import ERROR_CLASSES, RoundPlan, analyse, faults_of, plan_next_round
+from auto_lora.workflow import compare
+
+ON = ToolCall("set_light", {"room": "kitchen", "state": "on"})
+OFF = ToolCall("set_light", {"room": "office", "state": "off"})
+WARM = ToolCall("set_thermostat", {"room": "office", "temperature": 21})
+
+
+@pytest.fixture
+def tools(demo_tools):
+    return {t.name: t for t in demo_tools}
+
+
+def kinds(expected, predicted, tools, error=""):
+    return [f.kind for f in faults_of(score_turn(expected, predicted, "", error), tools)]
+
+
+def test_each_error_class(tools):
+    cases = {
+        "invalid_json": ([ON], [], "invalid_json"),
+        "truncated": ([ON], [], "truncated"),
+        "missed_call": ([ON], [], ""),
+        "unexpected_call": ([], [ON], ""),
+        "wrong_tool": ([ON], [WARM], ""),
+        "unknown_tool": ([ON], [ToolCall("lights", {})], ""),
+        "missing_argument": ([ON], [ToolCall("set_light", {"room": "kitchen"})], ""),
+        "extra_argument": ([ON], [ToolCall("set_light", {**ON.arguments, "brightness": 5})], ""),
+        "wrong_type": ([WARM], [ToolCall("set_thermostat", {"room": "office", "temperature": "21"})], ""),
+        "wrong_value": ([WARM], [ToolCall("set_thermostat", {"room": "office", "temperature": 22})], ""),
+    }
+    assert tuple(cases) == ERROR_CLASSES
+    for kind, (expected, predicted, error) in cases.items():
+        assert kinds(expected, predicted, tools, error) == [kind]
+
+
+def test_parallel_calls_match_in_any_order_and_report_each_fault(tools):
+    assert score_turn([ON, OFF, WARM], [WARM, OFF, ON], "", "").exact
+    assert kinds([ON, OFF], [OFF], tools) == ["missed_call"]
+    assert kinds([ON], [ON, ON], tools) == ["unexpected_call"]
+    part = score_turn(
+        [ON, WARM], [ON, ToolCall("set_thermostat", {"room": "office", "temperature": 3})], "", ""
+    )
+    assert part.tool and part.argument_names and not part.argument_values and not part.exact
+
+
+def test_silence_is_exact_only_where_no_call_is_due():
+    assert score_turn([], [], "hi", "").exact and not score_turn([ON], [], "hi", "").exact
+    assert not score_turn([], [], "<tool_call>", "truncated").exact
+
+
+@given(st.integers(0, 200), st.integers(1, 200))
+def test_wilson_interval_holds_the_share(count, extra):
+    part = proportion(count, count + extra)
+    assert 0 <= part["low"] <= part["share"] <= part["high"] <= 1 and part["count"] == count
+
+
+def test_wilson_against_a_known_value():
+    # Newcombe 1998, table I: 81/263 -> 0.2553 to 0.3662.
+    part = proportion(81, 263)
+    assert math.isclose(part["low"], 0.2553, abs_tol=1e-4) and math.isclose(
+        part["high"], 0.3662, abs_tol=1e-4
+    )
+
+
+def case(name, category, expected, predicted, error=""):
+    messages = ({"role": "user", "content": name}, {"role": "assistant", "content": "x"})
+    return CaseResult(
+        Conversation(name, category, messages, ()), (score_turn(expected, predicted, "raw", error),)
+    )
+
+
+def evaluation(name, hits):
+    """Ten single cases and four no-call cases; `hits` of each are right."""
+    single, silent = hits
+    cases = [case(f"s{i}", "single", [ON], [ON] if i < single else []) for i in range(10)]
+    return Evaluation(
+        name, cases + [case(f"n{i}", "no_call", [], [] if i < silent else [ON]) for i in range(4)]
+    )
+
+
+def test_summary_keeps_must_call_and_no_call_apart():
+    summary = evaluation("m", (7, 1)).summary()
+    assert summary["must_call"]["count"] == 7 and summary["must_call"]["of"] == 10
+    assert summary["no_call"]["count"] == 1 and summary["no_call"]["of"] == 4
+    assert (
+        summary["by_category"]["single"]["exact"]["share"] == 0.7
+        and summary["overall"]["exact"]["count"] == 8
+    )
+
+
+def test_mcnemar_is_the_exact_binomial_test():
+    test = mcnemar(evaluation("a", (0, 4)), evaluation("b", (8, 2)))
+    assert (test["gained"], test["lost"]) == (8, 2) and math.isclose(test["p"], 0.109375)
+    assert mcnemar(evaluation("a", (3, 3)), evaluation("b", (3, 3)))["p"] == 1.0
+
+
+def test_success_is_more_exact_cases_without_giving_no_call_away():
+    def verdict(before, after):
+        a, b = evaluation("a", before), evaluation("b", after)
+        return judge_success(a.summary(), b.summary(), mcnemar(a, b))[0]
+
+    assert verdict((0, 4), (9, 4)) and verdict((0, 4), (9, 3))
+    assert not verdict((0, 4), (3, 4)) and not verdict((5, 4), (5, 4)) and not verdict((9, 4), (0, 4))
+    assert not verdict((0, 4), (10, 0))
+
+
+def test_analysis_and_plan_aim_at_what_failed(demo_tools):
+    bad = ToolCall("set_light", {"room": "kitchen", "state": "off"})
+    cases = [case(f"c{i}", "single", [ON], [bad if i < 3 else ON]) for i in range(10)] + [
+        case("n", "no_call", [], [])
+    ]
+    scored = Evaluation("m", cases)
+    analysis = analyse(scored, demo_tools)
+    assert analysis["failed_cases"] == 3 and analysis["by_class"] == {"wrong_value": 3}
+    assert analysis["by_parameter"] == {"set_light.state": 3}
+    assert set(analysis["failures"][0]) >= {
+        "prompt",
+        "expected_calls",
+        "predicted_calls",
+        "raw_text",
+        "error_class",
+    }
+    config = TrainingConfig(num_synthetic_examples=100)
+    plan = plan_next_round(scored, analysis, config)
+    assert plan.new_examples == 25 and plan.focus.tools == {"set_light": 3}
+    assert (
+        plan.shares["single"] / plan.shares["no_call"]
+        > config.category_shares["single"] / config.category_shares["no_call"]
+    )
+    assert plan.temperature == config.temperature
+    assert plan_next_round(scored, analysis, config, quality=0.2).temperature == pytest.approx(0.6)
+    assert RoundPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+class Model:
+    """A served model at the outer boundary: answers by prompt."""
+
+    def __init__(self, answers):
+        self.answers, self.asked = answers, []
+
+    async def chat(self, messages, tools=(), **params):
+        self.asked.append(messages)
+        return self.answers(messages)
+
+
+def reply(*calls, text="", error="", finish="stop"):
+    return ChatReply(tuple(calls), text, text, error, finish)
+
+
+def conversation(name, expected):
+    calls = [c.to_message(f"id{i:07d}") for i, c in enumerate(expected)]
+    asked = (
+        {"role": "assistant", "content": "", "tool_calls": calls}
+        if calls
+        else {"role": "assistant", "content": "hello"}
+    )
+    return Conversation(
+        name, "single" if calls else "no_call", ({"role": "user", "content": name}, asked), ()
+    )
+
+
+async def test_evaluator_asks_every_turn_and_keeps_the_order():
+    conversations = [conversation(f"p{i}", [ON] if i % 2 else []) for i in range(9)]
+    model = Model(lambda m: reply(ON) if m[-1]["content"] != "p3" else reply(text="sorry"))
+    scored = await ToolCallEvaluator(conversations, parallel=3).evaluate(model, "m")
+    assert [c.conversation.id for c in scored.cases] == [f"p{i}" for i in range(9)] and len(model.asked) == 9
+    assert [c.has("exact") for c in scored.cases] == [i % 2 == 1 and i != 3 for i in range(9)]
+
+
+async def test_a_call_cut_at_the_token_limit_is_truncated():
+    model = Model(lambda m: reply(ON, finish="length"))
+    scored = await ToolCallEvaluator([conversation("p", [ON])]).evaluate(model, "m")
+    assert scored.cases[0].turns[0].error == "truncated"
+
+
+async def test_a_dead_server_stops_the_scoring():
+    def dead(messages):
+        raise ServerError("gone")
+
+    with pytest.raises(ServerError):
+        await ToolCallEvaluator([conversation(f"p{i}", [ON]) for i in range(5)]).evaluate(Model(dead), "m")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "counted"),
+    [
+        (lambda a, b: "A" if "good" in a else "B", "wins"),
+        (lambda a, b: "A" if "poor" in a else "B", "losses"),
+        (lambda a, b: "A", "ties"),
+        (lambda a, b: "maybe", "unreadable"),
+    ],
+)
+async def test_judge_counts_only_verdicts_that_survive_swapping(monkeypatch, verdict, counted):
+    def handler(request: httpx.Request) -> httpx.Response:
+        prompt = json.loads(request.content)["messages"][0]["content"]
+        a, b = prompt.split("Answer A: ")[1].split("Answer B: ")
+        return httpx.Response(
+            200, json={"choices": [{"message": {"content": json.dumps({"winner": verdict(a, b)})}}]}
+        )
+
+    real = httpx.AsyncClient
+    monkeypatch.setattr(httpx, "AsyncClient", lambda **options: real(transport=httpx.MockTransport(handler)))
+    quality = await Judge("http://judge/v1").compare([conversation("p", [ON])], {"p": "poor"}, {"p": "good"})
+    assert quality[counted] == quality["judged"] == 1
+
+
+async def test_an_absent_judge_is_one_sentence():
+    with pytest.raises(ServerError, match="the judge at http://127.0.0.1:9"):
+        await Judge("http://127.0.0.1:9", timeout=1).compare(
+            [conversation("p", [ON])], {"p": "a"}, {"p": "b"}
+        )
+
+
+def test_last_screen_and_model_card_say_the_same(demo_tools, tmp_path):
+    metrics = compare(evaluation("base", (1, 3)), evaluation("base + adapter", (10, 4))) | {
+        "test_writer": "the built-in writer", "serve_command": serve_command("b c.gguf", tmp_path, 4096), "quality": None,
+        "base_model": "b.gguf", "settings": TrainingConfig().to_dict(), "version": "1",
+    }  # fmt: skip
+    out = io.StringIO()
+    print_screen(Console(file=out, width=140), metrics, tmp_path)
+    screen, card = out.getvalue(), model_card(metrics, [t.to_openai() for t in demo_tools])
+    for text in (screen, card):
+        assert (
+            "10/10  100 % [72-100]" in text and "llama-server -m 'b c.gguf'" in text and "not judged" in text
+        )
+        assert "the test was written by the built-in writer" in " ".join(text.split())
+    assert "1/10" in screen and SimpleNamespace(**metrics).success

@@ -1,0 +1,205 @@
+"""The whole way on real parts: data, training, export, serving, scoring, again."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from gguf import GGUFReader
+
+from auto_lora import AutoLoRACreator, ToolDefinition, TrainingConfig
+from auto_lora._errors import MismatchError, ToolsError, UsageError
+from auto_lora._progress import Quiet
+from auto_lora.encode import ChatTemplate
+from auto_lora.llama_server import LlamaCppClient
+from auto_lora.workflow import evaluate_adapter, export_directory, tokens_gate
+from tests.tiny_models import random_model, save_gguf
+
+pytestmark = pytest.mark.slow
+
+SMALL = {
+    "num_synthetic_examples": 12, "num_validation_examples": 5, "num_test_examples": 6, "num_epochs": 1, "num_iterations": 2,
+    "max_new_tokens": 24, "target_accuracy": 1.0, "lora_dropout": 0.05,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tiny_gguf(tmp_path_factory, smollm) -> Path:
+    """A random Qwen3 of 2 layers with the real SmolLM2 vocabulary, or Qwen's where QWEN_VOCABULARY names it."""
+    vocabulary = Path(os.environ.get("QWEN_VOCABULARY", smollm))
+    tokens = GGUFReader(vocabulary).get_field("tokenizer.ggml.tokens")
+    return save_gguf(
+        random_model("qwen3", len(tokens.data)), vocabulary, tmp_path_factory.mktemp("m") / "qwen3.gguf"
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, tiny_gguf, demo_tools):
+    """One finished run of the tiny model."""
+    import asyncio
+
+    config = TrainingConfig(
+        llama_cpp_model_path=str(tiny_gguf), output_dir=str(tmp_path_factory.mktemp("run")), **SMALL
+    )
+    final, metrics = asyncio.run(AutoLoRACreator(config, demo_tools[:3], reporter=Quiet()).create_adapter())
+    return config, final, metrics
+
+
+def test_the_output_users_expect(finished):
+    config, final, metrics = finished
+    output = Path(config.output_dir)
+    iteration = {
+        "adapter_model.safetensors",
+        "adapter_config.json",
+        "adapter.gguf",
+        "metrics.json",
+        "error_analysis.json",
+        "train.jsonl",
+        "training.json",
+    }
+    assert iteration <= {p.name for p in (output / "iteration_1").iterdir()}
+    assert {p.name for p in final.iterdir()} == {
+        "README.md", "adapter.gguf", "adapter_config.json", "adapter_model.safetensors", "chat_template.jinja", "metrics.json", "tools.json",
+    }  # fmt: skip
+    assert json.loads((final / "metrics.json").read_text()) == json.loads(json.dumps(metrics))
+    assert metrics["base"]["cases"] == metrics["adapter"]["cases"] == 6
+    assert not metrics["success"] and "not better than its base" in (final / "README.md").read_text()
+    assert not list(output.rglob(".*")), "temporary files were left"
+
+
+def test_the_second_round_holds_the_first_and_aims_at_its_errors(finished):
+    output = Path(finished[0].output_dir)
+    first, second = ((output / f"iteration_{i}" / "train.jsonl").read_text().splitlines() for i in (1, 2))
+    plan = json.loads((output / "iteration_1" / "metrics.json").read_text())["next_round"]
+    assert second[: len(first)] == first and len(second) - len(first) == plan["new_examples"] > 0
+    analysis = json.loads((output / "iteration_1" / "error_analysis.json").read_text())
+    assert analysis["failed_cases"] == len({f["id"] for f in analysis["failures"]})
+
+
+async def test_resume_keeps_what_is_finished_and_ends_the_same(finished, demo_tools):
+    config, final, before = finished
+    output = Path(config.output_dir)
+    stamp = (output / "iteration_1" / "metrics.json").stat().st_mtime_ns
+    adapter = (output / "iteration_2" / "adapter_model.safetensors").read_bytes()
+    for path in [*(output / "iteration_2").iterdir(), *final.iterdir()]:
+        path.unlink()
+    _, after = await AutoLoRACreator(config, demo_tools[:3], reporter=Quiet()).create_adapter(resume=True)
+    assert (output / "iteration_1" / "metrics.json").stat().st_mtime_ns == stamp
+    assert (output / "iteration_2" / "adapter_model.safetensors").read_bytes() == adapter
+    for key in ("base", "adapter"):
+        assert after[key]["overall"] == before[key]["overall"]
+
+
+async def test_resume_with_other_settings_is_refused(finished, demo_tools):
+    config = TrainingConfig.from_dict({**finished[0].to_dict(), "lora_r": 8})
+    with pytest.raises(UsageError, match="another lora_r"):
+        await AutoLoRACreator(config, demo_tools[:3], reporter=Quiet()).create_adapter(resume=True)
+    with pytest.raises(UsageError, match="another tools"):
+        await AutoLoRACreator(finished[0], demo_tools[:2], reporter=Quiet()).create_adapter(resume=True)
+
+
+async def test_evaluate_and_export_a_folder(finished):
+    config, final, metrics = finished
+    (final / "adapter.gguf").unlink()
+    assert export_directory(TrainingConfig(), final).is_file()
+    again = await evaluate_adapter(TrainingConfig(max_new_tokens=24), final)
+    assert again["adapter"]["overall"] == metrics["adapter"]["overall"]
+    (final / "evaluation.json").unlink()
+
+
+async def test_a_changed_template_stops_before_training(finished, demo_tools, tmp_path):
+    """The server gets the template with one newline more: nothing may be trained on that."""
+    from auto_lora._conversation import read_conversations
+    from auto_lora.finetune import load_tokenizer
+
+    config = finished[0]
+    template = ChatTemplate(load_tokenizer(config))
+    changed = tmp_path / "changed.jinja"
+    changed.write_text(
+        template.text.replace("<|im_start|>assistant\\n", "<|im_start|>assistant\\n\\n"), encoding="utf-8"
+    )
+    conversations = read_conversations(Path(config.output_dir) / "data" / "test.jsonl")
+    async with LlamaCppClient(
+        config.llama_cpp_model_path, chat_template_file=changed, context=2048
+    ) as client:
+        with pytest.raises(MismatchError, match="disagree on the text"):
+            await tokens_gate(client, template, conversations)
+
+
+def test_tools_are_checked_when_added(demo_tools):
+    creator = AutoLoRACreator(TrainingConfig(), demo_tools)
+    with pytest.raises(ToolsError, match="both named"):
+        creator.add_tool(demo_tools[0])
+
+
+async def test_the_readme_example_runs_in_a_running_event_loop(tiny_gguf, tmp_path):
+    config = TrainingConfig(
+        llama_cpp_model_path=str(tiny_gguf), output_dir=str(tmp_path / "out"), judge_url="base", **SMALL
+    )
+    creator = AutoLoRACreator(config, reporter=Quiet())
+    creator.add_tool(
+        ToolDefinition(
+            name="database_query",
+            description="Query SQL database",
+            parameters={"query": {"type": "string", "description": "SQL statement"}},
+            returns={"type": "object", "properties": {"rows": {"type": "integer"}}},
+        )
+    )
+    best_adapter, metrics = await creator.create_adapter(num_iterations=1)
+    assert best_adapter.name == "final_adapter" and len(metrics["iterations"]) == 1
+    quality = metrics["quality"]
+    assert quality["judged"] == sum(quality[k] for k in ("wins", "ties", "losses", "unreadable")) > 0
+
+
+def test_a_killed_run_leaves_nothing_behind_and_resumes(tiny_gguf, tmp_path):
+    output = tmp_path / "out"
+    argv = [
+        sys.executable, "-m", "auto_lora", "--train", "--demo", "--model-path", str(tiny_gguf), "--output", str(output), "--iterations", "1",
+        "--examples", "12", "--num-validation-examples", "5", "--num-test-examples", "5", "--num-epochs", "1", "--max-new-tokens", "16",
+    ]  # fmt: skip
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not (output / "iteration_1" / "train.jsonl").is_file() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait(30)
+    assert process.stderr
+    process.stderr.close()
+    assert (output / "iteration_1" / "train.jsonl").is_file()
+    done = subprocess.run([*argv, "--resume"], capture_output=True, text=True)
+    assert (output / "final_adapter" / "adapter.gguf").is_file(), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_the_embedded_model_learns_a_tool_and_serves_it(smollm, tmp_path, demo_tools):
+    """A real, small run: validation loss falls, and the printed command's files answer with a parsed call."""
+    config = TrainingConfig(
+        llama_cpp_model_path=str(smollm), output_dir=str(tmp_path / "out"), num_synthetic_examples=48, num_validation_examples=8,
+        num_test_examples=12, num_epochs=2, batch_size=4, gradient_accumulation_steps=2, num_iterations=1, lora_dropout=0.0, max_new_tokens=64,
+        category_shares={"single": 0.8, "no_call": 0.2},
+    )  # fmt: skip
+    final, metrics = await AutoLoRACreator(config, demo_tools[:1], reporter=Quiet()).create_adapter()
+    history = metrics["iterations"][0]["training"]["history"]
+    assert history[-1]["validation_loss"] < 0.5 * history[0]["train_loss"] and math.isfinite(
+        history[-1]["train_loss"]
+    )
+    assert metrics["adapter"]["overall"]["exact"]["count"] >= metrics["base"]["overall"]["exact"]["count"]
+    argv = shlex.split(metrics["serve_command"])
+    assert argv[argv.index("--lora") + 1] == str(final / "adapter.gguf")
+    template = argv[argv.index("--chat-template-file") + 1]
+    async with LlamaCppClient(
+        smollm, adapter_path=final / "adapter.gguf", chat_template_file=template, context=2048
+    ) as client:
+        tools = json.loads((final / "tools.json").read_text())
+        reply = await client.chat(
+            [{"role": "user", "content": "turn on the kitchen lights"}], tools, max_tokens=64
+        )
+    assert [c.name for c in reply.calls] == ["set_light"] and not reply.error

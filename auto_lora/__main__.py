@@ -135,7 +135,8 @@ def _run(args: argparse.Namespace) -> int:
         from auto_lora.workflow import AutoLoRACreator
 
         creator = AutoLoRACreator(config, _tools(config))
-        asyncio.run(creator.create_adapter(resume=args.resume, overwrite=args.overwrite))
+        _, metrics = asyncio.run(creator.create_adapter(resume=args.resume, overwrite=args.overwrite))
+        return 0 if metrics["success"] else 1
     elif args.generate:
         from auto_lora.workflow import generate_data
 

@@ -29,7 +29,6 @@ class ToolDefinition:
         parameters: JSON Schema of the arguments (`{"type": "object", "properties": ...}`);
             a bare mapping of parameter name to schema is taken as properties, all required.
         returns: JSON Schema of the result, used to simulate responses; never shown to the model.
-        examples: real prompts with their calls: `{"prompt": str, "arguments": {...}}`.
 
     Raises:
         ToolsError: the definition is not valid; names the tool and the place in its schema.
@@ -39,11 +38,9 @@ class ToolDefinition:
     description: str
     parameters: dict[str, Any] = field(default_factory=dict)
     returns: dict[str, Any] | None = None
-    examples: tuple[dict[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", _as_object_schema(self.parameters))
-        object.__setattr__(self, "examples", tuple(self.examples or ()))
         _check(self)
 
     @property
@@ -91,7 +88,7 @@ def load_tools(path: str | Path) -> list[ToolDefinition]:
         reason = "does not exist" if not path.exists() else f"cannot be read ({error})"
         raise ToolsError(
             f"tools file {path} {reason}",
-            "give a JSON file with --tools FILE; examples/smart_home.json shows the format",
+            "give a JSON file with --tools FILE; auto_lora/demo/tools.json shows the format",
         ) from None
     try:
         data = json.loads(text)
@@ -128,7 +125,7 @@ def check_names(tools: Sequence[ToolDefinition], source: str = "tools") -> None:
 
 def _parse_tool(entry: Any, where: str) -> ToolDefinition:
     if isinstance(entry, Mapping) and isinstance(entry.get("function"), Mapping):
-        entry = {**entry["function"], **{k: entry[k] for k in ("returns", "examples") if k in entry}}
+        entry = {"returns": entry.get("returns"), **entry["function"]}
     if not isinstance(entry, Mapping):
         raise ToolsError(f"{where} is not an object", "each tool is {name, description, parameters}")
     try:
@@ -137,7 +134,6 @@ def _parse_tool(entry: Any, where: str) -> ToolDefinition:
             description=entry.get("description", ""),
             parameters=entry.get("parameters") or {},
             returns=entry.get("returns"),
-            examples=entry.get("examples") or (),
         )
     except ToolsError as error:
         raise ToolsError(f"{where}: {error.message}", error.hint) from None

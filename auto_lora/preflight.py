@@ -374,15 +374,15 @@ def demo_settings() -> dict[str, Any]:
     return {
         "llama_cpp_model_path": str(model),
         "tools": str(Path(__file__).parent / "demo" / "tools.json"),
-        "num_synthetic_examples": 240,
+        "num_synthetic_examples": 300,
         "num_validation_examples": 40,
         "num_test_examples": 60,
         "num_epochs": 2,
         "num_iterations": 1,
         "lora_dropout": 0.0,
         "batch_size": 4,
-        "gradient_accumulation_steps": 4,
-        "max_new_tokens": 96,
+        "gradient_accumulation_steps": 2,
+        "max_new_tokens": 64,
     }
 
 

@@ -107,7 +107,7 @@ async def test_resume_with_other_settings_is_refused(finished, demo_tools):
 
 
 async def test_evaluate_and_export_a_folder(finished):
-    config, final, metrics = finished
+    _, final, metrics = finished
     (final / "adapter.gguf").unlink()
     assert export_directory(TrainingConfig(), final).is_file()
     again = await evaluate_adapter(TrainingConfig(max_new_tokens=24), final)

@@ -28,18 +28,9 @@ from auto_lora.gguf_export import find_converter
 from auto_lora.llama_server import LlamaCppClient, check_port, find_server
 
 PACKAGES = (
-    "torch",
-    "transformers",
-    "peft",
-    "gguf",
-    "jsonschema",
-    "httpx",
-    "jinja2",
-    "faker",
-    "pyyaml",
-    "psutil",
-    "rich",
-)
+    "torch", "transformers", "peft", "accelerate", "safetensors", "gguf", "jinja2", "jsonschema", "faker", "httpx", "pyyaml",
+    "psutil", "rich", "sentencepiece",
+)  # fmt: skip
 RUN_FILES = ("run.json", "base.gguf", "chat_template.jinja")
 RUN_FOLDERS = ("data", "logs", "final_adapter")
 
@@ -170,14 +161,12 @@ class DependencyChecker:
 
     def _model(self) -> tuple[GGUFHeader | None, Row]:
         try:
-            source = resolve_model(self.config)
+            source = check_model(self.config)
         except AutoLoRAError as error:
             return None, Row("model", "missing", error.message, error.hint)
         if source.gguf is None:
-            status = "warning" if source.download else "ok"
-            return None, Row(
-                "model", status, f"{source.name}{' (to be downloaded)' if source.download else ''}"
-            )
+            detail = f"{source.name}, converted by llama.cpp{', to be downloaded' if source.download else ''}"
+            return None, Row("model", "warning" if source.download else "ok", detail)
         header = read_header(source.gguf)
         template = (
             "tool-aware chat template"
@@ -193,7 +182,7 @@ class DependencyChecker:
                 "tools", "ok", f"{len(self.tools)} tools: {', '.join(t.name for t in self.tools)[:80]}"
             )
         if not self.config.tools:
-            return Row("tools", "warning", "no tools file given", "give one with --tools FILE, or try --demo")
+            return Row("tools", "missing", "no tools file given", "give one with --tools FILE, or try --demo")
         try:
             self.tools = load_tools(self.config.tools)
         except ToolsError as error:
@@ -253,23 +242,35 @@ def _converter() -> Row:
 
 def check_inputs(config: TrainingConfig, tools: Sequence[ToolDefinition]) -> ModelSource:
     """Raises the error for whatever would stop a run later; returns where the model comes from."""
-    source = resolve_model(config)
+    source = check_model(config)
     if not tools:
         raise ToolsError("there are no tools", "give them with --tools FILE, or try --demo")
     find_server()
-    if os.environ.get("LLAMA_CPP_PATH"):
-        find_converter(os.environ["LLAMA_CPP_PATH"])
-    elif source.gguf is None:
-        raise MissingPartError(
-            f"{source.name} has no GGUF to serve",
-            "give one beside it with --model-path FILE.gguf, or set LLAMA_CPP_PATH to a llama.cpp checkout",
-        )
     if config.port:
         check_port(config.port)
+    return source
+
+
+def check_model(config: TrainingConfig) -> ModelSource:
+    """Where the base model comes from, once it is sure that it can be trained and served.
+
+    Raises:
+        ModelError: it is missing, damaged, unsupported, or would have to come from a hub out of reach.
+        MissingPartError: it would have to be converted, and there is no converter.
+    """
+    source = resolve_model(config)
+    checkout = os.environ.get("LLAMA_CPP_PATH")
+    if checkout:
+        find_converter(checkout)
     if source.download and not hub_in_reach():
         raise ModelError(
             f"the base model {config.model_name} is not on this machine and the model hub cannot be reached",
             f"download it elsewhere (hf download {config.model_name}), give --model-path FILE.gguf, or try --demo",
+        )
+    if source.gguf is None and not checkout:
+        raise MissingPartError(
+            f"{source.name} has no GGUF to serve",
+            "give one with --model-path FILE.gguf, set LLAMA_CPP_PATH to a llama.cpp checkout, or try --demo",
         )
     return source
 

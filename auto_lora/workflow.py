@@ -90,6 +90,8 @@ class AutoLoRACreator:
         return await run.hand_over(best, base)
 
     def _open(self, *, resume: bool, overwrite: bool) -> Run:
+        if not self.tools and self.config.tools:
+            self.tools = load_tools(self.config.tools)
         if not self.tools:
             raise ToolsError("there are no tools", "add_tool(ToolDefinition(...)), or --tools FILE")
         return Run(self.config, self.tools, self.reporter, resume=resume, overwrite=overwrite)

@@ -136,12 +136,17 @@ def test_a_port_in_use(run, smollm, tools_file):
         said(run(*train(smollm, tools_file, "--port", port)), 1, f"port {port} cannot be used")
 
 
-def test_neither_model_nor_hub(run, tools_file, tmp_path, llama_cpp_scripts, monkeypatch):
-    said(run("--train", "--tools", tools_file), 1, "has no GGUF to serve", "--model-path")
-    monkeypatch.setenv("LLAMA_CPP_PATH", str(llama_cpp_scripts))
+def test_neither_model_nor_hub(run, tools_file, tmp_path):
     result = run("--train", "--tools", tools_file)
     said(result, 1, "cannot be reached", "hf download Qwen/Qwen3-4B-Instruct-2507", "--demo")
     said(run("--train", "--tools", tools_file, "--model-name", str(tmp_path)), 1, "holds no config.json")
+    (tmp_path / "config.json").write_text("{}")
+    said(
+        run("--train", "--tools", tools_file, "--model-name", str(tmp_path)),
+        1,
+        "has no GGUF to serve",
+        "--model-path",
+    )
 
 
 def test_demo_without_its_model(run, monkeypatch):

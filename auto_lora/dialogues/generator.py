@@ -361,7 +361,7 @@ class _Maker:
         messages: list[Message] = [*self._system(), {"role": "user", "content": written.text}]
         for group in [[i] for i in range(len(calls))] if chain else [list(range(len(calls)))]:
             messages += self._exchange([calls[i] for i in group], [given[i] for i in group])
-        answer = final_answer([(c.tool, r) for c, r in zip(calls, given, strict=True)], self.random)
+        answer = final_answer([(c.tool, r) for c, r in zip(calls, given, strict=True)])
         messages.append({"role": "assistant", "content": answer})
         return self._conversation(category, name, messages, written, writer, combined), ""
 

@@ -84,12 +84,12 @@ class BuiltinWriter:
         if kind == "uncovered":
             request = self.random.choice(share_out(book["uncovered"]["requests"], self.split))
             frame = self.random.choice(share_out(book["uncovered"]["frames"], self.split))
-            answer = self.random.choice(book["uncovered"]["answers"]).format(x=_second_person(request))
+            answer = book["uncovered"]["answer"].format(x=_second_person(request))
             prompt, shape = frame.format(x=request), f"uncovered/{frame}/{request}"
         else:
             family = self.random.choice(book[kind])
             prompt = shape = self.random.choice(share_out(family["prompts"], self.split))
-            answer = self.random.choice(family["answers"])
+            answer = family["answer"]
             facts = self._facts(book["facts"])
             prompt, answer = prompt.format(**facts), answer.format(**facts)
         if _shares_words(prompt, tools):
@@ -110,7 +110,7 @@ class BuiltinWriter:
 
     def ask_for(self, parameter: str) -> str:
         """The question for a required argument that was not given."""
-        return self.random.choice(phrases("no_call")["missing"]).format(name=" ".join(words_of(parameter)))
+        return str(phrases("no_call")["missing"]).format(name=" ".join(words_of(parameter)))
 
     def _clause(self, call: PlannedCall) -> Written | None:
         act, verb = tool_act(call.tool)

@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from auto_lora._errors import MissingPartError, ServerError
 from auto_lora._toolcall import ToolCall, parse_arguments, parse_reply
 
 _PLACES = ("", "build/bin", "build/bin/Release", "bin")
-_KEPT = ("PATH", "HOME", "TMPDIR", "TEMP", "TMP", "LANG", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
+_KEPT = ("PATH", "HOME", "TMPDIR", "TEMP", "TMP", "LANG", "SYSTEMROOT", "USERPROFILE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
          "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES", "VIRTUAL_ENV", "PYTHONPATH")  # fmt: skip
 _START_SECONDS = 600.0  # a 70 GB model from a slow disk
 
@@ -103,7 +104,8 @@ def free_port() -> int:
 def check_port(port: int) -> None:
     """Raises ServerError when something listens on the port already."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # on Windows it would let a port in use be taken
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
@@ -115,10 +117,27 @@ def check_port(port: int) -> None:
 
 @cache
 def _flags_of(server: Path) -> str:
-    """The help text of a native server, by which optional flags are chosen."""
-    done = subprocess.run(
-        [str(server), "--help"], capture_output=True, text=True, env=_environment(), stdin=subprocess.DEVNULL
-    )
+    """The help text of a native server, by which optional flags are chosen.
+
+    Raises:
+        ServerError: it cannot be run at all (built for another system), or hangs.
+    """
+    try:
+        done = subprocess.run(
+            [str(server), "--help"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        reason = getattr(error, "strerror", None) or "it hangs"
+        raise ServerError(
+            f"{server} cannot be run: {reason}",
+            "build llama.cpp on this machine, or unset LLAMA_CPP_PATH to use the embedded server",
+        ) from None
     return done.stdout + done.stderr
 
 
@@ -136,7 +155,7 @@ class LlamaCppClient:
         chat_template_file: Jinja template; default: the model's own.
         context: tokens per slot; parallel: slots.
         port: 0 for a free one; timeout: seconds for a request.
-        log_path: where the server's output goes.
+        log_path: where the server's output goes; default: a temporary file, gone with the server.
         llama_cpp_path: where to look for llama-server; default: LLAMA_CPP_PATH.
     """
 
@@ -161,6 +180,7 @@ class LlamaCppClient:
         self.context, self.parallel = context, parallel
         self.port, self.timeout = port, timeout
         self.log_path = Path(log_path) if log_path else None
+        self._temporary_log: Path | None = None
         self.llama_cpp_path = llama_cpp_path
         self.url = url.rstrip("/").removesuffix("/v1") if url else ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -197,19 +217,21 @@ class LlamaCppClient:
 
     async def stop(self) -> None:
         """Ends the server that was started here; a server given by URL goes on."""
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
         process, self._process = self._process, None
+        if process and process.stdin:
+            process.stdin.close()  # before anything awaits: a cancelled stop still ends the server
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
         if process is None:
             return
-        if process.stdin:
-            process.stdin.close()
         try:
             await asyncio.to_thread(process.wait, 10)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if self._temporary_log:
+            self._temporary_log.unlink(missing_ok=True)
 
     async def wait(self) -> None:
         """Waits until the server ends by itself; raises ServerError when it does."""
@@ -227,9 +249,10 @@ class LlamaCppClient:
         Raises:
             ServerError: the server died or refused the request.
         """
-        body: dict[str, Any] = {"messages": list(messages), "temperature": 0, "cache_prompt": True, **params}
+        body: dict[str, Any] = {"messages": list(messages), "temperature": 0, "cache_prompt": True}
         if tools:
             body |= {"tools": list(tools), "parallel_tool_calls": True}
+        body |= params
         started = time.monotonic()
         response = await self._post("/v1/chat/completions", body)
         seconds = time.monotonic() - started
@@ -237,7 +260,12 @@ class LlamaCppClient:
             # llama-server answers 500 when the model's own text is no valid call.
             return ChatReply((), "", _message_of(response), "invalid_json", "error", seconds=seconds)
         value = self._value(response, "/v1/chat/completions")
-        return _read_reply(value, seconds)
+        try:
+            return _read_reply(value, seconds)
+        except (KeyError, IndexError, TypeError, AttributeError):
+            raise ServerError(
+                f"{self.url} does not answer as a chat server: {str(value)[:200]}", "is it llama.cpp's?"
+            ) from None
 
     async def complete(self, prompt: str | Sequence[int], **params: Any) -> dict[str, Any]:
         """`/completion` on raw text or tokens: the server's answer with `content` and `timings`."""
@@ -276,7 +304,7 @@ class LlamaCppClient:
         assert self._http is not None
         try:
             return (await self._http.get(f"{self.url}/health", timeout=5)).status_code == 200
-        except httpx.HTTPError:
+        except (httpx.HTTPError, httpx.InvalidURL):
             return False
 
     # The process.
@@ -336,7 +364,9 @@ class LlamaCppClient:
 
     def _open_log(self) -> BinaryIO:
         if self.log_path is None:
-            return open(os.devnull, "wb")
+            handle, name = tempfile.mkstemp(prefix="llama_server_", suffix=".log")
+            self._temporary_log = Path(name)
+            return os.fdopen(handle, "wb")
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         return open(self.log_path, "wb")
 
@@ -346,16 +376,20 @@ class LlamaCppClient:
             self._raise_if_dead()
             if time.monotonic() > deadline:
                 raise ServerError(
-                    f"the llama.cpp server was not ready after {_START_SECONDS:.0f} s", f"see {self.log_path}"
+                    f"the llama.cpp server was not ready after {_START_SECONDS:.0f} s", self._see_log()
                 )
             await asyncio.sleep(0.1)
+
+    def _see_log(self) -> str:
+        return f"see {self.log_path}" if self.log_path else "the server's own log says more"
 
     def _raise_if_dead(self) -> None:
         if self._process is None or self._process.poll() is None:
             return
         tail = ""
-        if self.log_path and self.log_path.is_file():
-            lines = self.log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        log = self.log_path or self._temporary_log
+        if log and log.is_file():
+            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             tail = ":\n" + "\n".join(f"  {line}" for line in lines[-8:])
         raise ServerError(
             f"the llama.cpp server ended with exit code {self._process.returncode}{tail}",
@@ -384,20 +418,24 @@ class LlamaCppClient:
             except httpx.HTTPError as error:
                 await asyncio.sleep(0.2)
                 self._raise_if_dead()
-                raise ServerError(f"{path} failed: {error!r}", f"see {self.log_path}") from None
+                raise ServerError(f"{path} failed: {error!r}", self._see_log()) from None
             else:
                 if response.status_code != 503:
                     return response
                 last = RuntimeError("the model is still loading")
             await asyncio.sleep(0.2 * 2**attempt)
-        raise ServerError(f"{self.url} does not answer: {last}", f"see {self.log_path}")
+        raise ServerError(f"{self.url} does not answer: {last}", self._see_log())
 
     def _value(self, response: httpx.Response, path: str) -> dict[str, Any]:
         if response.status_code != 200:
             raise ServerError(
-                f"{path} answered {response.status_code}: {_message_of(response)}", f"see {self.log_path}"
+                f"{path} answered {response.status_code}: {_message_of(response)}", self._see_log()
             )
-        return response.json()
+        try:
+            value: dict[str, Any] = response.json()
+        except ValueError:
+            raise ServerError(f"{path} did not answer with JSON", f"is {self.url} llama.cpp's?") from None
+        return value
 
 
 def _package_path() -> str:

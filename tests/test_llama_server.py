@@ -130,6 +130,26 @@ async def test_a_native_server_that_cannot_run_is_quoted(tmp_path, smollm):
         await LlamaCppClient(smollm, llama_cpp_path=tmp_path, log_path=tmp_path / "log").start()
 
 
+async def test_without_a_log_path_the_last_words_are_quoted_too(tmp_path, smollm, monkeypatch):
+    server = tmp_path / "llama-server"
+    server.write_text("#!/bin/sh\necho illegal instruction >&2\nexit 3\n")
+    server.chmod(0o755)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    with pytest.raises(ServerError, match="illegal instruction"):
+        await LlamaCppClient(smollm, llama_cpp_path=tmp_path).start()
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+async def test_a_binary_for_another_system(tmp_path, smollm):
+    server = tmp_path / "llama-server"
+    server.write_bytes(b"\x7fELF of another processor")
+    server.chmod(0o755)
+    with pytest.raises(ServerError, match="llama-server cannot be run: Exec format error") as caught:
+        await LlamaCppClient(smollm, llama_cpp_path=tmp_path).start()
+    assert "embedded" in caught.value.hint
+
+
 @pytest.mark.skipif(
     not os.environ.get("NATIVE_LLAMA_CPP"), reason="NATIVE_LLAMA_CPP names no llama.cpp build"
 )

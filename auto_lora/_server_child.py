@@ -30,7 +30,9 @@ def _native(argv: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: server.kill())
 
     def end_with_parent() -> None:
-        sys.stdin.buffer.read()
+        # Not sys.stdin: a thread that holds its lock aborts the interpreter when the server dies first.
+        while os.read(0, 4096):
+            pass
         server.kill()
 
     threading.Thread(target=end_with_parent, daemon=True).start()
@@ -63,7 +65,8 @@ def _embedded(settings: dict[str, Any]) -> int:
         adapter.path, adapter.scale = settings["adapter"], settings["scale"]
         params.lora_adapters = [adapter]
     server = xllamacpp.Server(params)
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):
+        pass
     del server
     # The library's own threads do not end by themselves.
     os._exit(0)

@@ -90,7 +90,13 @@ def load_base(config: TrainingConfig, tokenizer: Any = None) -> Base:
         folder, name = os.path.split(os.path.abspath(config.llama_cpp_model_path))
         check_supported(read_header(config.llama_cpp_model_path))
         options["quantization_config"] = GgufConfig(dequantize=True)
-        model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, **options)
+        try:
+            model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, **options)
+        except (RuntimeError, ValueError, KeyError, OSError) as error:
+            raise ModelError(
+                f"transformers cannot de-quantise {name}: {' '.join(str(error).split())[:200]}",
+                "give the model's transformers folder with --model-name, or another GGUF of it",
+            ) from None
         source = config.llama_cpp_model_path
     else:
         model = _from_hub(AutoModelForCausalLM.from_pretrained, config.model_name, **options)

@@ -115,8 +115,8 @@ def test_rejects_are_counted_and_avoided_prompts_do_not_return(demo_tools):
 
 def test_focus_asks_for_more_of_a_tool(demo_tools):
     generator = SyntheticDataGenerator(demo_tools, TrainingConfig())
-    focused = generator.generate(80, "train", shares={"single": 1.0}, focus=Focus(tools={"set_alarm": 20.0}))
-    assert sum(c.scored_turns()[0].expected[0].name == "set_alarm" for c in focused) > 40
+    focused = generator.generate(80, "train", shares={"single": 1.0}, focus=Focus(tools={"set_timer": 20.0}))
+    assert sum(c.scored_turns()[0].expected[0].name == "set_timer" for c in focused) > 40
 
 
 def test_what_tools_cannot_do_is_given_to_other_categories():

@@ -17,6 +17,7 @@ from auto_lora._conversation import Conversation
 from auto_lora._errors import ServerError
 from auto_lora._settings import TrainingConfig
 from auto_lora._toolcall import ToolCall
+from auto_lora.catalog import ToolDefinition
 from auto_lora.handover import judge_success, model_card, print_screen, serve_command
 from auto_lora.judge import Judge
 from auto_lora.llama_server import ChatReply
@@ -31,7 +32,11 @@ WARM = ToolCall("set_thermostat", {"room": "office", "temperature": 21})
 
 @pytest.fixture
 def tools(demo_tools):
-    return {t.name: t for t in demo_tools}
+    room = {"type": "string", "enum": ["kitchen", "office"]}
+    warm = ToolDefinition(
+        "set_thermostat", "Set the temperature.", {"room": room, "temperature": {"type": "number"}}
+    )
+    return {t.name: t for t in [*demo_tools, warm]}
 
 
 def kinds(expected, predicted, tools, error=""):

@@ -27,7 +27,7 @@ def random_model(kind: str, vocab_size: int, seed: int = 0) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(seed)
-    extra = {"head_dim": 16} if kind == "qwen3" else {}
+    extra = {"head_dim": 128} if kind == "qwen3" else {}  # what transformers assumes of every Qwen3 GGUF
     config = AutoConfig.for_model(
         kind, vocab_size=vocab_size, tie_word_embeddings=True, rms_norm_eps=1e-6, **SHAPE, **extra
     )

@@ -205,6 +205,7 @@ class Run:
             "settings": self.config.to_dict(),
             "serve_command": serve_command(self.gguf, final, self.context),
         }
+        write_json(final / "error_analysis.json", analyse(scored, self.tools))
         write_json(final / "metrics.json", metrics)
         write_text(final / "README.md", model_card(metrics, [t.to_openai() for t in self.tools]))
         print_screen(self.reporter.console, metrics, final)

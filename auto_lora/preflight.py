@@ -375,8 +375,8 @@ def demo_settings() -> dict[str, Any]:
     return {
         "llama_cpp_model_path": str(model),
         "tools": str(Path(__file__).parent / "demo" / "tools.json"),
-        "num_synthetic_examples": 640,
-        "num_validation_examples": 40,
+        "num_synthetic_examples": 700,
+        "num_validation_examples": 30,
         "num_test_examples": 60,
         "num_epochs": 1,
         "category_shares": {
@@ -391,7 +391,7 @@ def demo_settings() -> dict[str, Any]:
         "lora_dropout": 0.0,
         "batch_size": 4,
         "gradient_accumulation_steps": 2,
-        "max_new_tokens": 64,
+        "max_new_tokens": 128,
     }
 
 

@@ -75,19 +75,24 @@ class Conversation:
             "meta": dict(self.meta),
         }
 
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Conversation:
+        """What `to_json` gave; raises KeyError, TypeError or ValueError where it is no conversation."""
+        made = cls(
+            row["id"], row["category"], tuple(row["messages"]), tuple(row["tools"]), row.get("meta", {})
+        )
+        list(made.turns())
+        return made
+
 
 def read_conversations(path: str | Path) -> list[Conversation]:
     """Raises DataError naming the line that is not a conversation."""
     found = []
     for number, row in enumerate(read_jsonl(path), 1):
         try:
-            conversation = Conversation(
-                row["id"], row["category"], tuple(row["messages"]), tuple(row["tools"]), row.get("meta", {})
-            )
-            list(conversation.turns())
+            found.append(Conversation.from_json(row))
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}, line {number} is not a conversation: {error!r}") from None
-        found.append(conversation)
     return found
 
 

@@ -30,7 +30,7 @@ class GGUFHeader:
 
     Attributes:
         quantisation: of most tensors, e.g. "Q4_1".
-        context_length, hidden_size, feed_forward, vocab_size: in tokens or units.
+        context_length, hidden_size, feed_forward, head_size, vocab_size: in tokens or units.
         n_parameters: weights in all tensors; file_bytes: size of the file.
         chat_template: the template inside, None without one.
     """
@@ -45,6 +45,7 @@ class GGUFHeader:
     feed_forward: int
     n_heads: int
     n_kv_heads: int
+    head_size: int
     vocab_size: int
     n_parameters: int
     file_bytes: int
@@ -194,6 +195,10 @@ def _header(path: Path, reader: _Reader, n_parameters: int, size: int) -> GGUFHe
         feed_forward=value(f"{architecture}.feed_forward_length", 0),
         n_heads=heads,
         n_kv_heads=value(f"{architecture}.attention.head_count_kv", heads),
+        head_size=value(
+            f"{architecture}.attention.key_length",
+            value(f"{architecture}.embedding_length", 0) // max(heads, 1),
+        ),
         vocab_size=value(f"{architecture}.vocab_size", tokens),
         n_parameters=n_parameters,
         file_bytes=size,

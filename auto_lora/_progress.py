@@ -31,6 +31,7 @@ class Task:
     total: int
     bar: Progress | None
     done: int = 0
+    before: int = 0
     started: float = field(default_factory=time.monotonic)
     _printed: float = field(default_factory=time.monotonic)
     _tenth: int = 0
@@ -45,7 +46,7 @@ class Task:
         tenth = 10 * self.done // max(self.total, 1)
         if tenth > self._tenth or now - self._printed > 30:
             self._tenth, self._printed = tenth, now
-            left = (now - self.started) / self.done * (self.total - self.done)
+            left = (now - self.started) / max(self.done - self.before, 1) * (self.total - self.done)
             self.console.print(
                 f"  {self.name} {self.done}/{self.total}  {left:.0f} s left  {note}".rstrip(), highlight=False
             )
@@ -61,18 +62,18 @@ class Reporter:
         self.console.print(text, highlight=False)
 
     @contextmanager
-    def task(self, name: str, total: int) -> Iterator[Task]:
-        """A bar or log lines for `total` steps of work called `name`."""
+    def task(self, name: str, total: int, done: int = 0) -> Iterator[Task]:
+        """A bar or log lines for `total` steps of work called `name`, of which `done` are behind us."""
         if not self.console.is_terminal:
-            yield Task(self.console, name, total, None)
+            yield Task(self.console, name, total, None, done, done)
             return
         columns = (
             TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(),
             TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
         )  # fmt: skip
         with Progress(*columns, console=self.console, transient=True) as bar:
-            bar.add_task(name, total=total, note="")
-            yield Task(self.console, name, total, bar)
+            bar.add_task(name, total=total, completed=done, note="")
+            yield Task(self.console, name, total, bar, done, done)
 
 
 class Quiet(Reporter):

@@ -17,6 +17,7 @@ from auto_lora._errors import ConfigError
 
 CATEGORIES = ("single", "parallel", "chain", "optional", "no_call", "missing_argument")
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+FUSED_PROJECTIONS = ("qkv_proj", "gate_up_proj")  # Phi-3's; llama.cpp's script exports them
 
 # What llama.cpp's converter drops or mis-scales in silence, so refused before training.
 NOT_IN_GGUF = {
@@ -87,8 +88,8 @@ class TrainingConfig:
     target_modules: list[str] = setting(list(PROJECTIONS), "projections that get an adapter", kind=list, group="lora")
 
     num_epochs: int = setting(3, "passes over the training data", kind=int, low=1, high=1000)
-    batch_size: int = setting(8, "examples per micro-group", kind=int, low=1, high=4096)
-    gradient_accumulation_steps: int = setting(2, "micro-groups per optimizer step; they share one pass over the tools", kind=int, low=1, high=4096)
+    batch_size: int = setting(8, "examples run at once; fewer where memory is short, with the same result", kind=int, low=1, high=4096)
+    gradient_accumulation_steps: int = setting(2, "times batch_size: examples per optimizer step, over all processes; they share one pass over the tools", kind=int, low=1, high=4096)
     learning_rate: float | None = setting(None, "peak learning rate; none: 5e-4 x (2000 / hidden size) ^ 0.78 (Llama) or ^ 0.08 (Qwen)", kind=float, low=1e-7, high=1.0)
     warmup_ratio: float = setting(0.1, "share of the steps with rising learning rate; cosine after it", kind=float, low=0.0, high=0.9)
     weight_decay: float = setting(0.0, "AdamW weight decay", kind=float, low=0.0, high=1.0)
@@ -97,7 +98,10 @@ class TrainingConfig:
     max_seq_length: int = setting(8192, "tokens of one conversation with its tools; longer ones are dropped and counted", kind=int, low=64, high=1_000_000)
     mixed_precision: str = setting("auto", "weights of the frozen base; auto: bf16 where the hardware has it", choices=("auto", "bf16", "fp16", "no"))
     load_in_4bit: bool = setting(False, "NF4 base weights through bitsandbytes (GPU only)", kind=bool)
-    gradient_checkpointing: bool = setting(False, "recompute activations: slower, far less memory", kind=bool)
+    gradient_checkpointing: bool | None = setting(None, "recompute activations: slower, far less memory; none: where it would not fit without", kind=bool)
+    shard_base: bool = setting(False, "split the frozen base over the processes of a launcher (FSDP)", kind=bool)
+    num_threads: int = setting(0, "threads of the processor; 0: as PyTorch chooses", kind=int, low=0, high=1024)
+    checkpoint_seconds: float = setting(60.0, "seconds between checkpoints within training", kind=float, low=0.0, high=86400.0)
     seed: int = setting(42, "seed of data, initial weights and order", kind=int, low=0, high=2**31 - 1)
 
     num_iterations: int = setting(2, "rounds of data, training and scoring; stops early when a round gains nothing", kind=int, low=1, high=100, flag="iterations", group="loop")
@@ -274,7 +278,7 @@ def _check_targets(modules: list[str]) -> None:
             raise ConfigError(
                 f"target_modules names {name}: {NOT_IN_GGUF[name]}", f"choose from {', '.join(PROJECTIONS)}"
             )
-        if name not in PROJECTIONS:
+        if name not in PROJECTIONS + FUSED_PROJECTIONS:
             raise ConfigError(f"target_modules names {name!r}", f"choose from {', '.join(PROJECTIONS)}")
 
 

@@ -10,7 +10,7 @@ A step over examples `[prefix | own tokens]` is taken in three parts:
 By the chain rule this is the gradient of the padded batch, while memory is that of the prefix and
 one micro-group. Causality makes it exact: prefix tokens never see an example's own tokens.
 Attention runs through transformers' public interface (`AttentionInterface`), so models need no
-patch. Only full causal attention is handled; sliding-window layers are refused.
+patch. Full causal and sliding-window layers are handled; other kinds are refused.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ import torch
 from torch.nn import functional as F
 
 from auto_lora._errors import ModelError
+from auto_lora._memory import LOGIT_ROWS
 from auto_lora.encode import Example, PrefixGroup
 
 ATTENTION = "auto_lora_shared_prefix"
-LOGIT_ROWS = 512  # rows of logits held at once: 512 x 152k x 4 bytes = 311 MB
-
 
 KeyValue = tuple[torch.Tensor, torch.Tensor]
 
@@ -41,6 +40,7 @@ class PrefixPass:
 
     def __init__(self) -> None:
         self.made: dict[int, KeyValue] = {}
+        self.hidden: torch.Tensor | None = None
 
     def leaves(self, grad: bool) -> PrefixKV:
         """Detached copies for the examples to read; they collect gradients if `grad`."""
@@ -50,13 +50,19 @@ class PrefixPass:
         )
 
     def backward(self, read: PrefixKV) -> None:
-        """Runs the gradients that `read` collected back through the prefix."""
-        pairs = [
+        """Runs the gradients that `read` collected back through the prefix.
+
+        The hidden state goes along with a gradient of zero: FSDP gathers a layer when a gradient
+        reaches its output, which the last layer's keys and values alone would not do.
+        """
+        pairs: list[tuple[torch.Tensor, torch.Tensor]] = [
             (made, leaf.grad)
             for layer, leaves in read.pairs.items()
             for made, leaf in zip(self.made[layer], leaves, strict=True)
             if leaf.grad is not None and made.requires_grad
         ]
+        if self.hidden is not None and self.hidden.requires_grad:
+            pairs.append((self.hidden, torch.zeros_like(self.hidden)))
         if pairs:
             torch.autograd.backward([m for m, _ in pairs], [g for _, g in pairs])
 
@@ -77,33 +83,38 @@ def attention(
     scaling: float | None = None,
     dropout: float = 0.0,
     shared_prefix: PrefixPass | PrefixKV | None = None,
+    sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Causal attention over [shared prefix; own tokens], as transformers' interface calls it.
 
     query [batch, heads, own, size], key and value [batch, kv heads, own, size]; examples are
     padded on the right, so causality alone keeps padding out of every real token's sight.
+    sliding_window: tokens a query sees, itself included; None: all before it.
     Returns [batch, own, heads, size].
     """
     layer: int = module.layer_idx  # type: ignore[assignment]
     if not isinstance(shared_prefix, PrefixKV):
         if shared_prefix is not None:
             shared_prefix.made.setdefault(layer, (key, value))
-        out = F.scaled_dot_product_attention(
-            query, key, value, is_causal=True, scale=scaling, enable_gqa=True
-        )
+        if sliding_window is not None and query.shape[2] > sliding_window:
+            out = _grouped_causal(query, key, value, scaling, sliding_window)
+        else:
+            out = F.scaled_dot_product_attention(
+                query, key, value, is_causal=True, scale=scaling, enable_gqa=True
+            )
         return out.transpose(1, 2).contiguous(), None
     if shared_prefix.pairs:
         batch = query.shape[0]
         past_key, past_value = shared_prefix.pairs[layer]
         key = torch.cat((past_key.expand(batch, -1, -1, -1), key), dim=2)
         value = torch.cat((past_value.expand(batch, -1, -1, -1), value), dim=2)
-    out = _grouped_causal(query, key, value, scaling)
+    out = _grouped_causal(query, key, value, scaling, sliding_window)
     return out.transpose(1, 2).contiguous(), None
 
 
 def _grouped_causal(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, window: int | None
 ) -> torch.Tensor:
     """Causal attention of the last `own` positions; heads of one group are folded into the rows.
 
@@ -112,6 +123,8 @@ def _grouped_causal(
     batch, heads, own, size = query.shape
     groups, length = key.shape[1], key.shape[2]
     allowed = torch.ones(own, length, dtype=torch.bool, device=query.device).tril(length - own)
+    if window is not None and length > window:
+        allowed = allowed.triu(length - own - window + 1)
     folded = query.reshape(batch, groups, heads // groups * own, size)
     mask = allowed.repeat(heads // groups, 1)
     out = F.scaled_dot_product_attention(folded, key, value, attn_mask=mask, scale=scaling)
@@ -122,15 +135,18 @@ def use_shared_prefix(model: Any) -> None:
     """Switches a transformers model to this attention.
 
     Raises:
-        ModelError: the model has layers without full causal attention.
+        ModelError: the model has layers or logits of another kind.
     """
     from transformers import AttentionInterface
 
-    kinds = set(getattr(model.config, "layer_types", None) or ["full_attention"])
-    if kinds != {"full_attention"}:
+    config = model.config
+    kinds = set(getattr(config, "layer_types", None) or [])
+    odd = sorted(kinds - {"full_attention", "sliding_attention"})
+    odd += [k for k in ("attn_logit_softcapping", "final_logit_softcapping") if getattr(config, k, None)]
+    if odd:
         raise ModelError(
-            f"{model.config.model_type} has {', '.join(sorted(kinds - {'full_attention'}))} layers",
-            "choose a model with full attention in every layer, such as Qwen2.5, Qwen3, Llama or SmolLM2",
+            f"{config.model_type} has {', '.join(odd)}, which the shared prefix does not handle",
+            "choose a model with plain attention, such as Qwen2.5, Qwen3, Llama, Gemma 3 or SmolLM2",
         )
     AttentionInterface.register(ATTENTION, attention)
     model.set_attn_implementation(ATTENTION)
@@ -163,7 +179,9 @@ class StepSums:
         return self.loss / max(self.tokens, 1)
 
 
-def run_group(model: Any, group: PrefixGroup, micro: int, tokens: int | None) -> StepSums:
+def run_group(
+    model: Any, group: PrefixGroup, micro: int, tokens: int | None, *, sharded: bool = False
+) -> StepSums:
     """Loss of a group's examples; with `tokens`, also its gradients.
 
     Args:
@@ -171,13 +189,15 @@ def run_group(model: Any, group: PrefixGroup, micro: int, tokens: int | None) ->
         group: prefix and the examples of this step.
         micro: examples per micro-group.
         tokens: targets in the whole optimizer step, by which the loss is divided; None: no gradients.
+        sharded: the layers are split by FSDP.
     """
     train = tokens is not None
     device = model.get_input_embeddings().weight.device
     prefix_pass = PrefixPass()
     with torch.set_grad_enabled(train):
         if group.prefix:
-            _hidden(model, torch.tensor([group.prefix], device=device), 0, prefix_pass)
+            hidden = _hidden(model, torch.tensor([group.prefix], device=device), 0, prefix_pass)
+            prefix_pass.hidden = hidden if sharded else None
         shared = prefix_pass.leaves(train)
         sums = StepSums()
         by_length = sorted(group.examples, key=lambda e: len(e.ids))
@@ -218,7 +238,7 @@ def _micro_group(
     wanted = ids[:, 1:][target[:, 1:]]
     owner = torch.arange(len(examples), device=device)[:, None].expand_as(target)[:, 1:][target[:, 1:]]
     head = model.get_output_embeddings()
-    loss = torch.zeros((), device=device)
+    loss = hidden[:1, :1].sum().float() * 0.0  # so that examples without targets have a graph, too
     wrong = torch.zeros(len(examples), dtype=torch.bool, device=device)
     for start in range(0, len(wanted), LOGIT_ROWS):
         rows = slice(start, start + LOGIT_ROWS)
@@ -230,7 +250,8 @@ def _micro_group(
             part, best = _head_loss(head, before[rows], wanted[rows])
         loss = loss + part
         wrong[owner[rows][best != wanted[rows]]] = True
-    sums = StepSums(float(loss.detach()), len(wanted), int((~wrong).sum()), len(examples))
+    real = target.any(1)
+    sums = StepSums(float(loss.detach()), len(wanted), int((~wrong & real).sum()), int(real.sum()))
     return loss, sums
 
 

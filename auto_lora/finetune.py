@@ -1,41 +1,39 @@
 """Stage 4: trains a LoRA with PEFT on shared-prefix groups.
 
-The base is a hub id, a local folder, or de-quantised straight from the GGUF that will be served.
-The loop is plain PyTorch: AdamW, warm-up and cosine, clipping, early stopping on the validation
-loss, the best epoch kept. Loss and validation come from `_shared_prefix.run_group`.
+The loop: AdamW, warm-up and cosine, clipping, early stopping on the validation loss, the best epoch kept.
+Loss and validation come from `_shared_prefix.run_group`. A step's examples are shared out over the
+processes of `accelerate launch` or `torchrun`, so its result does not depend on how many there are.
+Checkpoints are taken by the clock; a run that goes on from one ends in the same adapter, bit for bit.
 """
 
 from __future__ import annotations
 
 import gc
+import hashlib
 import math
-import os
 import random
 import time
 import warnings
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from auto_lora._errors import MissingPartError, ModelError, TrainingError
-from auto_lora._gguf import check_supported, read_header
+from auto_lora._base_model import Base
+from auto_lora._checkpoint import load_checkpoint, random_state, save_checkpoint
+from auto_lora._errors import ModelError, TrainingError
+from auto_lora._fused_lora import fuse_lora
+from auto_lora._memory import Shape, fitting, free_bytes, is_out_of_memory, step_bytes
+from auto_lora._processes import Processes, shard, wants_sharding
 from auto_lora._progress import Quiet, Reporter
-from auto_lora._runs import write_bytes, write_json
+from auto_lora._runs import dumps, write_bytes, write_json
 from auto_lora._settings import TrainingConfig
-from auto_lora._shared_prefix import StepSums, run_group, save_memory, use_shared_prefix
-from auto_lora.encode import PrefixGroup, ToolCallingDataset
+from auto_lora._shared_prefix import StepSums, run_group, save_memory
+from auto_lora.encode import Example, PrefixGroup, ToolCallingDataset
 
-
-@dataclass
-class Base:
-    """A frozen base model with its tokenizer, on its device."""
-
-    model: Any
-    tokenizer: Any
-    source: str
-    precision: str
+CHECKPOINT = "checkpoint.safetensors"
 
 
 @dataclass
@@ -53,90 +51,35 @@ class TrainResult:
     seconds: float = 0.0
     learning_rate: float = 0.0
     precision: str = ""
+    micro_group: int = 0
+    gradient_checkpointing: bool = False
+    processes: int = 1
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "directory": self.directory.name}
 
 
-def load_tokenizer(config: TrainingConfig) -> Any:
-    """The tokenizer of the base model, from its GGUF if one is given."""
-    from transformers import AutoTokenizer
+@dataclass
+class Position:
+    """How far a run is: all that a checkpoint holds beside tensors.
 
-    path = config.llama_cpp_model_path
-    if path:
-        check_supported(read_header(path))
-        folder, name = os.path.split(os.path.abspath(path))
-        return AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    return _from_hub(AutoTokenizer.from_pretrained, config.model_name)
-
-
-def load_base(config: TrainingConfig, tokenizer: Any = None) -> Base:
-    """Loads the frozen base in the configured precision, with its tokenizer if none is given.
-
-    Raises:
-        ModelError: the model cannot be found, read or trained with shared prefixes.
-        MissingPartError: 4-bit weights without a GPU or bitsandbytes.
+    `epoch` and `step` are the next ones to take; `sums` are those of the epoch so far.
     """
-    from transformers import AutoModelForCausalLM, GgufConfig
 
-    _quieten()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dtype, precision = pick_precision(config.mixed_precision, device)
-    options: dict[str, Any] = {"dtype": dtype}
-    if config.load_in_4bit:
-        options |= _four_bit(device)
-        precision = "4-bit NF4, computing in bf16"
-    if config.llama_cpp_model_path and not config.load_in_4bit:
-        folder, name = os.path.split(os.path.abspath(config.llama_cpp_model_path))
-        check_supported(read_header(config.llama_cpp_model_path))
-        options["quantization_config"] = GgufConfig(dequantize=True)
-        try:
-            model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, **options)
-        except (RuntimeError, ValueError, KeyError, OSError) as error:
-            raise ModelError(
-                f"transformers cannot de-quantise {name}: {' '.join(str(error).split())[:200]}",
-                "give the model's transformers folder with --model-name, or another GGUF of it",
-            ) from None
-        source = config.llama_cpp_model_path
-    else:
-        model = _from_hub(AutoModelForCausalLM.from_pretrained, config.model_name, **options)
-        source = config.model_name
-    if not config.load_in_4bit:
-        model.to(device)  # type: ignore[arg-type]
-    model.requires_grad_(False)
-    model.config.use_cache = False
-    use_shared_prefix(model)
-    return Base(model, tokenizer or load_tokenizer(config), source, precision)
+    epoch: int = 1
+    step: int = 0
+    global_step: int = 0
+    seen: int = 0
+    seconds: float = 0.0
+    sums: StepSums = field(default_factory=StepSums)
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_loss: float | None = None
+    best_epoch: int = 0
+    stale: int = 0
 
-
-def _quieten() -> None:
-    """Keeps transformers' own progress bars and advice out of the log."""
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-
-
-def pick_precision(wanted: str, device: torch.device) -> tuple[torch.dtype, str]:
-    """Weight type of the frozen base: bf16 only where the hardware multiplies it natively."""
-    if wanted == "fp16" and device.type == "cpu":
-        raise TrainingError("mixed_precision fp16 needs a GPU", "use --mixed-precision auto")
-    if wanted == "auto":
-        if device.type == "cuda":
-            wanted = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-        else:
-            wanted = "bf16" if cpu_has_amx() else "no"
-    dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16, "no": torch.float32}
-    return dtypes[wanted], "float32" if wanted == "no" else wanted
-
-
-def cpu_has_amx() -> bool:
-    """Whether the processor multiplies bf16 in AMX tiles.
-
-    AVX512-BF16 alone does not pay: 167 GFLOP/s against 319 in float32 (torch 2.13, 984 x 576 x 1536).
-    """
-    flags: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(flags.get("amx_bf16"))
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Position:
+        return cls(**{**value, "sums": StepSums(**value["sums"])})
 
 
 def auto_learning_rate(model_type: str, hidden_size: int) -> float:
@@ -148,37 +91,6 @@ def auto_learning_rate(model_type: str, hidden_size: int) -> float:
     return 5e-4 * (2000 / hidden_size) ** (0.0775 if "qwen" in model_type else 0.781)
 
 
-def _four_bit(device: torch.device) -> dict[str, Any]:
-    from importlib.util import find_spec
-
-    if device.type != "cuda" or find_spec("bitsandbytes") is None:
-        missing = "a CUDA GPU" if device.type != "cuda" else "the package bitsandbytes"
-        raise MissingPartError(
-            f"load_in_4bit needs {missing}",
-            "pip install auto-lora[quantize] on a GPU machine, or leave --load-in-4bit out",
-        )
-    from transformers import BitsAndBytesConfig
-
-    quantisation = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )
-    return {"quantization_config": quantisation, "device_map": {"": 0}, "dtype": torch.bfloat16}
-
-
-def _from_hub(load: Any, name: str, **options: Any) -> Any:
-    try:
-        return load(name, **options)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ModelError(
-            f"the base model {name} cannot be loaded: {reason}",
-            f"download it (hf download {name}) or give a GGUF with --model-path",
-        ) from None
-
-
 class LoRATrainer:
     """Trains one adapter.
 
@@ -186,39 +98,78 @@ class LoRATrainer:
         config: LoRA and training settings.
         base: a loaded base; its weights stay untouched and are reused by the next trainer.
         reporter: where progress goes.
+        processes: those that train together; default: as the launcher started them.
     """
 
-    def __init__(self, config: TrainingConfig, base: Base, reporter: Reporter | None = None) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        base: Base,
+        reporter: Reporter | None = None,
+        processes: Processes | None = None,
+    ) -> None:
         self.config = config
         self.base = base
-        self.reporter = reporter or Quiet()
+        self.processes = processes or Processes()
+        self.reporter = (reporter or Quiet()) if self.processes.first else Quiet()
+        self.sharded = config.shard_base or wants_sharding()
+        self.micro = config.batch_size
+        self.checkpointing = bool(config.gradient_checkpointing)
 
     def train(
-        self, train: ToolCallingDataset, validation: ToolCallingDataset, directory: str | Path
+        self,
+        train: ToolCallingDataset,
+        validation: ToolCallingDataset,
+        directory: str | Path,
+        *,
+        resume: bool = False,
     ) -> TrainResult:
         """Trains, keeps the epoch with the lowest validation loss and writes the adapter.
 
-        Writes `adapter_model.safetensors`, `adapter_config.json` and `training.json`.
+        Writes `adapter_model.safetensors`, `adapter_config.json` and `training.json`; a checkpoint
+        lies beside them until training is done.
+
+        Args:
+            resume: go on from the checkpoint in `directory`, if there is one.
 
         Raises:
-            TrainingError: out of memory, or a loss that is not finite.
+            TrainingError: out of memory with the smallest micro-group, a loss that is not finite, or
+                a checkpoint of another run.
         """
         config, directory = self.config, Path(directory)
-        torch.manual_seed(config.seed)
+        torch.manual_seed(config.seed + self.processes.rank)
+        self._fit_into_memory([*train.groups, *validation.groups])
         peft_model = self._attach()
         try:
-            result = self._loop(peft_model, train, validation, directory)
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise TrainingError(
-                f"out of memory: {' '.join(str(error).split())[:200]}",
-                "lower --batch-size, add --gradient-checkpointing, or --load-in-4bit on a GPU",
-            ) from None
+            result = self._loop(peft_model, train, validation, directory, resume)
         finally:
             peft_model.unload()
             del peft_model
             release_memory()
-        write_json(directory / "training.json", result.to_json())
+        if self.processes.first:
+            write_json(directory / "training.json", result.to_json())
+            (directory / CHECKPOINT).unlink(missing_ok=True)
         return result
+
+    def _fit_into_memory(self, groups: Sequence[PrefixGroup]) -> None:
+        """Sets the micro-group, and checkpointing where the setting leaves it open, by the memory model."""
+        model, wanted = self.base.model, self.config.gradient_checkpointing
+        device = model.get_input_embeddings().weight.device.type
+        shape = Shape.of(model.config, self.config.lora_r, model.dtype.itemsize)
+        free = free_bytes(device)
+        needs = []
+        for group in groups:
+            own = max(len(e.ids) for e in group.examples) - len(group.prefix)
+            fits = fitting(shape, len(group.prefix), own, self.config.batch_size, free, checkpointing=wanted)
+            needs.append((*fits, step_bytes(shape, len(group.prefix), own, fits[0], checkpointing=fits[1])))
+        everyone = self.processes.gather((min(n[0] for n in needs), any(n[1] for n in needs)))
+        self.micro = min(e[0] for e in everyone)
+        self.checkpointing = any(e[1] for e in everyone)
+        if self.micro < self.config.batch_size or self.checkpointing:
+            self.reporter.say(
+                f"  micro-groups of {self.micro}{', activations computed twice' if self.checkpointing else ''}: "
+                f"about {max(n[2] for n in needs) / 2**30:.1f} GiB of {free / 2**30:.1f} GiB free"
+            )
 
     def _attach(self) -> Any:
         from peft import LoraConfig, get_peft_model
@@ -232,87 +183,204 @@ class LoRATrainer:
             task_type="CAUSAL_LM",
         )
         model = self.base.model
-        if config.gradient_checkpointing:
+        if self.checkpointing:
             save_memory(model)
-        with warnings.catch_warnings():  # peft 0.21 asks transformers 5.23 under an old name
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
-            peft_model = get_peft_model(model, lora)
+        torch.manual_seed(config.seed)
+        try:
+            with warnings.catch_warnings():  # peft 0.21 asks transformers 5.23 under an old name
+                warnings.filterwarnings(
+                    "ignore", message=".*is_gradient_checkpointing", category=FutureWarning
+                )
+                peft_model = get_peft_model(model, lora)
+        except ValueError as error:
+            raise ModelError(
+                f"no adapter fits this {model.config.model_type} model: {' '.join(str(error).split())[:200]}",
+                "choose its linear layers with --target-modules",
+            ) from None
+        torch.manual_seed(config.seed + self.processes.rank)  # each process drops out other values
+        fuse_lora(peft_model)
         peft_model.peft_config["default"].base_model_name_or_path = self.base.source
+        if self.sharded and self.processes.size > 1:
+            shard(model, [p for p in peft_model.parameters() if p.requires_grad])
         return peft_model
 
     def _loop(
-        self, peft_model: Any, train: ToolCallingDataset, validation: ToolCallingDataset, directory: Path
+        self,
+        peft_model: Any,
+        train: ToolCallingDataset,
+        validation: ToolCallingDataset,
+        directory: Path,
+        resume: bool,
     ) -> TrainResult:
-        config, model = self.config, peft_model.get_base_model()
-        weights = [p for p in peft_model.parameters() if p.requires_grad]
-        rate = config.learning_rate or auto_learning_rate(model.config.model_type, model.config.hidden_size)
-        optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=config.weight_decay)
-        order = random.Random(config.seed)
-        steps = config.num_epochs * len(_plan_steps(train.groups, config, order))
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _warmup_cosine(steps, config.warmup_ratio))
-        order = random.Random(config.seed)
-        result = TrainResult(directory, learning_rate=rate, precision=self.base.precision)
-        started, best, stale, seen = time.monotonic(), math.inf, 0, 0
-        with self.reporter.task("training", config.num_epochs * len(train)) as task:
-            for epoch in range(1, config.num_epochs + 1):
-                sums = StepSums()
-                peft_model.train()
-                for step in _plan_steps(train.groups, config, order):
-                    step_sums = optimizer_step(model, step, config, weights, optimizer)
-                    scheduler.step()
-                    sums += step_sums
-                    seen += step_sums.examples
-                    pace = seen / (time.monotonic() - started)
-                    task.advance(
-                        step_sums.examples,
-                        f"epoch {epoch}  loss {step_sums.mean_loss:.3f}  {pace:.2f} examples/s",
-                    )
-                result.examples_per_second = seen / (time.monotonic() - started)
-                checked = validate(peft_model, validation, config.batch_size)
-                result.history.append(_epoch_row(epoch, sums, checked, time.monotonic() - started))
-                if checked.mean_loss < best:
-                    best, stale, result.best_epoch = checked.mean_loss, 0, epoch
-                    save_adapter(peft_model, directory)
-                else:
-                    stale += 1
-                if config.early_stopping_patience and stale >= config.early_stopping_patience:
-                    break
-        result.seconds = time.monotonic() - started
-        return result
-
-
-def optimizer_step(
-    model: Any, step: list[PrefixGroup], config: TrainingConfig, weights: list[Any], optimizer: Any
-) -> StepSums:
-    """One update from the examples of `step`, which may begin with several prefixes."""
-    tokens = sum(sum(e.target) for group in step for e in group.examples)
-    sums = StepSums()
-    for group in step:
-        sums += run_group(model, group, config.batch_size, tokens)
-    if not math.isfinite(sums.loss):
-        raise TrainingError(
-            "the training loss is not finite", "lower --learning-rate or use --mixed-precision no"
+        config, processes = self.config, self.processes
+        named = {n: p for n, p in peft_model.named_parameters() if p.requires_grad}
+        shape = peft_model.get_base_model().config
+        rate = config.learning_rate or auto_learning_rate(shape.model_type, shape.hidden_size)
+        optimizer = torch.optim.AdamW(named.values(), lr=rate, weight_decay=config.weight_decay)
+        factor = warmup_cosine(
+            config.num_epochs * len(plan_steps(train.groups, config, 1)), config.warmup_ratio
         )
-    torch.nn.utils.clip_grad_norm_(weights, config.max_grad_norm)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return sums
+        run = _fingerprint(config, train)
+        at = Position()
+        if resume and (directory / CHECKPOINT).is_file():
+            saved = load_checkpoint(directory / CHECKPOINT, named, optimizer, processes.rank)
+            if saved.pop("run") != run:
+                raise TrainingError(
+                    f"{directory / CHECKPOINT} is of another run", "start anew with --overwrite"
+                )
+            at = Position.from_json(saved)
+            self.reporter.say(f"  going on after {at.seen} of {config.num_epochs * len(train)} examples")
+        before, started, saved_at = at.seconds, time.monotonic(), time.monotonic()
+
+        def save() -> None:
+            nonlocal saved_at
+            at.seconds = before + time.monotonic() - started
+            states = processes.gather(random_state())
+            if processes.first:
+                save_checkpoint(directory / CHECKPOINT, named, optimizer, states, {**asdict(at), "run": run})
+            saved_at = time.monotonic()
+
+        patience = config.early_stopping_patience
+        fresh = 0
+        with self.reporter.task("training", config.num_epochs * len(train), at.seen) as task:
+            while at.epoch <= config.num_epochs and not (patience and at.stale >= patience):
+                peft_model.train()
+                for step in plan_steps(train.groups, config, at.epoch)[at.step :]:
+                    for group in optimizer.param_groups:
+                        group["lr"] = rate * factor(at.global_step)
+                    sums = self._step(peft_model, step, named, optimizer)
+                    at.sums += sums
+                    at.step, at.global_step, at.seen = (
+                        at.step + 1,
+                        at.global_step + 1,
+                        at.seen + sums.examples,
+                    )
+                    fresh += sums.examples
+                    pace = fresh / (time.monotonic() - started)
+                    task.advance(
+                        sums.examples, f"epoch {at.epoch}  loss {sums.mean_loss:.3f}  {pace:.2f} examples/s"
+                    )
+                    due = time.monotonic() - saved_at >= config.checkpoint_seconds
+                    if processes.size > 1:  # the first process's clock counts
+                        due = processes.gather(due)[0]
+                    if due:
+                        save()
+                trained = time.monotonic() - started
+                checked = self.validate(peft_model, validation)
+                at.history.append(
+                    {
+                        "epoch": at.epoch,
+                        "train_loss": round(at.sums.mean_loss, 5),
+                        "validation_loss": round(checked.mean_loss, 5),
+                        "validation_exact": round(checked.exact / checked.examples, 4),
+                        "seconds": round(before + time.monotonic() - started, 1),
+                    }
+                )
+                if at.best_loss is None or checked.mean_loss < at.best_loss:
+                    at.best_loss, at.best_epoch, at.stale = checked.mean_loss, at.epoch, 0
+                    if processes.first:
+                        save_adapter(peft_model, directory)
+                else:
+                    at.stale += 1
+                at.epoch, at.step, at.sums = at.epoch + 1, 0, StepSums()
+                save()
+        return TrainResult(
+            directory,
+            at.history,
+            at.best_epoch,
+            fresh / trained if fresh else 0.0,
+            before + time.monotonic() - started,
+            rate,
+            self.base.precision,
+            self.micro,
+            self.checkpointing,
+            processes.size,
+        )
+
+    def _step(
+        self,
+        peft_model: Any,
+        step: list[PrefixGroup],
+        named: dict[str, torch.nn.Parameter],
+        optimizer: torch.optim.Optimizer,
+    ) -> StepSums:
+        """One update; out of memory halves the micro-group and takes the same step again."""
+        weights = list(named.values())
+        sums = None
+        while sums is None:
+            try:
+                sums = self._gradients(peft_model.get_base_model(), step)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                reason = " ".join(str(error).split())[:200]
+            if sums is None:  # here the failed step's tensors are gone with the exception
+                optimizer.zero_grad(set_to_none=True)
+                release_memory()
+                if self.micro == 1 or (self.sharded and self.processes.size > 1):
+                    raise TrainingError(
+                        f"out of memory: {reason}",
+                        "add --gradient-checkpointing, lower --max-seq-length, or --load-in-4bit on a GPU",
+                    )
+                self.micro //= 2
+                self.reporter.say(f"  out of memory: going on with micro-groups of {self.micro}")
+        self.processes.add_gradients(weights)
+        sums = self._sum(sums)
+        if not math.isfinite(sums.loss):
+            raise TrainingError(
+                "the training loss is not finite", "lower --learning-rate or use --mixed-precision no"
+            )
+        torch.nn.utils.clip_grad_norm_(weights, self.config.max_grad_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return sums
+
+    def _gradients(self, model: Any, step: list[PrefixGroup]) -> StepSums:
+        """Gradients of this process's share of a step, divided by all its targets."""
+        tokens = sum(sum(e.target) for group in step for e in group.examples)
+        sums = StepSums()
+        for group in self._share(step):
+            sums += run_group(model, group, self.micro, tokens, sharded=self.sharded)
+        return sums
+
+    def validate(self, model: Any, dataset: ToolCallingDataset) -> StepSums:
+        """Teacher-forced loss and greedy exactness: one shared-prefix forward over the data set."""
+        model.eval()
+        base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        sums = StepSums()
+        for group in self._share(dataset.groups):
+            sums += run_group(base, group, self.micro, None)
+        return self._sum(sums)
+
+    def _share(self, groups: Sequence[PrefixGroup]) -> list[PrefixGroup]:
+        """This process's examples of each group, dealt out by length.
+
+        Sharded layers are gathered by all processes together, so each then runs as many examples:
+        one without targets fills the gap.
+        """
+        rank, size = self.processes.rank, self.processes.size
+        if size == 1:
+            return list(groups)
+        mine = []
+        for group in groups:
+            dealt = sorted(group.examples, key=lambda e: len(e.ids))
+            own: list[Example] = dealt[rank::size]
+            if self.sharded and len(own) < -(-len(dealt) // size):
+                own.append(replace(dealt[0], target=(False,) * len(dealt[0].ids)))
+            if own:
+                mine.append(PrefixGroup(group.prefix, tuple(own)))
+        return mine
+
+    def _sum(self, sums: StepSums) -> StepSums:
+        total = StepSums()
+        for part in self.processes.gather(asdict(sums)):
+            total += StepSums(**part)
+        return total
 
 
-def validate(model: Any, dataset: ToolCallingDataset, micro: int) -> StepSums:
-    """Teacher-forced loss and greedy exactness: one shared-prefix forward over the data set."""
-    model.eval()
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    sums = StepSums()
-    for group in dataset.groups:
-        sums += run_group(base, group, micro, None)
-    return sums
-
-
-def _plan_steps(
-    groups: list[PrefixGroup], config: TrainingConfig, order: random.Random
-) -> list[list[PrefixGroup]]:
+def plan_steps(groups: Sequence[PrefixGroup], config: TrainingConfig, epoch: int) -> list[list[PrefixGroup]]:
     """An epoch's optimizer steps: full ones within a group, leftovers of all groups joined."""
+    order = random.Random(f"{config.seed}/{epoch}")
     size = config.batch_size * config.gradient_accumulation_steps
     steps: list[list[PrefixGroup]] = []
     left: list[PrefixGroup] = []
@@ -336,7 +404,8 @@ def _plan_steps(
     return steps
 
 
-def _warmup_cosine(steps: int, warmup_ratio: float) -> Any:
+def warmup_cosine(steps: int, warmup_ratio: float) -> Any:
+    """Learning-rate factor of a step: a straight rise, then half a cosine down to 0."""
     warmup = max(1, round(steps * warmup_ratio))
 
     def factor(step: int) -> float:
@@ -347,14 +416,14 @@ def _warmup_cosine(steps: int, warmup_ratio: float) -> Any:
     return factor
 
 
-def _epoch_row(epoch: int, sums: StepSums, checked: StepSums, seconds: float) -> dict[str, float]:
-    return {
-        "epoch": epoch,
-        "train_loss": round(sums.mean_loss, 5),
-        "validation_loss": round(checked.mean_loss, 5),
-        "validation_exact": round(checked.exact / checked.examples, 4),
-        "seconds": round(seconds, 1),
-    }
+def _fingerprint(config: TrainingConfig, train: ToolCallingDataset) -> str:
+    """Equal for runs that take the same steps."""
+    free = ("output_dir", "checkpoint_seconds", "num_threads")
+    settings = {k: v for k, v in config.to_dict().items() if k not in free}
+    digest = hashlib.sha256(dumps(settings).encode())
+    for example in train.examples:
+        digest.update(dumps([example.ids, example.target]).encode())
+    return digest.hexdigest()
 
 
 def save_adapter(peft_model: Any, directory: Path) -> None:
@@ -362,10 +431,10 @@ def save_adapter(peft_model: Any, directory: Path) -> None:
     from peft import get_peft_model_state_dict
     from safetensors.torch import save
 
-    tensors = {
-        k: v.detach().float().cpu().contiguous()
-        for k, v in get_peft_model_state_dict(peft_model, save_embedding_layers=False).items()
-    }
+    # Not model.state_dict(): under FSDP that reshards, and here in the first process only.
+    trained = {n: p for n, p in peft_model.named_parameters() if p.requires_grad}
+    named = get_peft_model_state_dict(peft_model, state_dict=trained, save_embedding_layers=False)
+    tensors = {k: v.detach().float().cpu().contiguous() for k, v in named.items()}
     write_bytes(directory / "adapter_model.safetensors", save(tensors, {"format": "pt"}))
     settings = peft_model.peft_config["default"].to_dict()
     settings["inference_mode"] = True

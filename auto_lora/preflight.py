@@ -22,6 +22,7 @@ from rich.table import Table
 
 from auto_lora._errors import AutoLoRAError, MissingPartError, ModelError, OutputError, ToolsError, UsageError
 from auto_lora._gguf import GGUFHeader, check_supported, read_header
+from auto_lora._memory import Shape, fitting, free_bytes, step_bytes
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, load_tools
 from auto_lora.gguf_export import find_converter
@@ -46,11 +47,12 @@ class ModelSource:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What training will take, roughly: bytes of memory and seconds."""
+    """What training will take, roughly: bytes of memory and seconds; whether the memory is there."""
 
     memory_bytes: int
     seconds: float
     basis: str
+    fits: bool
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class DependencyChecker:
             return rows
         import torch
 
-        from auto_lora.finetune import cpu_has_amx
+        from auto_lora._base_model import cpu_has_amx
 
         cores = psutil.cpu_count(logical=False) or os.cpu_count()
         rows.append(
@@ -211,15 +213,14 @@ class DependencyChecker:
         return Row("llama.cpp server", "ok", f"{where}, build {build}, started and healthy")
 
     def _estimate(self, estimate: Estimate) -> Row:
-        import psutil
-
-        enough = estimate.memory_bytes < psutil.virtual_memory().available
         detail = f"about {_gib(estimate.memory_bytes)} and {_duration(estimate.seconds)} an iteration ({estimate.basis})"
         return Row(
             "estimate",
-            "ok" if enough else "warning",
+            "ok" if estimate.fits else "warning",
             detail,
-            "" if enough else "add --gradient-checkpointing or choose a smaller model",
+            ""
+            if estimate.fits
+            else "choose a smaller model, lower --max-seq-length, or --load-in-4bit on a GPU",
         )
 
 
@@ -375,7 +376,7 @@ def demo_settings() -> dict[str, Any]:
     return {
         "llama_cpp_model_path": str(model),
         "tools": str(Path(__file__).parent / "demo" / "tools.json"),
-        "num_synthetic_examples": 700,
+        "num_synthetic_examples": 920,
         "num_validation_examples": 30,
         "num_test_examples": 60,
         "num_epochs": 1,
@@ -395,42 +396,57 @@ def demo_settings() -> dict[str, Any]:
     }
 
 
+_OWN_TOKENS = 110  # of a typical example after the shared prefix, measured on written conversations
+
+
 def estimate_training(
     header: GGUFHeader, config: TrainingConfig, tools: Sequence[ToolDefinition]
 ) -> Estimate:
-    """Memory and time of one iteration, from the model's shape.
+    """Memory and time of one iteration, from the model's shape (see `_memory` for what is counted).
 
-    Memory: weights at 2 or 4 bytes, LoRA with gradients and Adam (16 bytes a parameter), activations
-    of prefix and one micro-group at 34 x hidden + 6 x feed-forward values a token and layer
-    (Korthikanti et al., arXiv 2205.05198, without the attention matrix), one block of logits.
     Time: 6 FLOP a parameter and token (forward, backward without weight gradients) at 60 GFLOP/s
     a core, measured with SmolLM2-135M on AVX-512; a GPU is far faster.
     """
     import psutil
 
     prefix = sum(len(str(t.to_openai())) for t in tools) // 4 + 120
-    own = 110
-    micro = config.batch_size * own
-    width = 4 if config.mixed_precision == "no" else 2
-    lora = (
-        header.n_layers
-        * config.lora_r
-        * (4 * header.hidden_size + 3 * (header.hidden_size + header.feed_forward))
-        * 2
+    narrow = _has_bf16() if config.mixed_precision == "auto" else config.mixed_precision != "no"
+    width = 2 if narrow else 4
+    shape = Shape(
+        header.n_layers, header.hidden_size, header.feed_forward, header.n_heads * header.head_size,
+        header.n_kv_heads * header.head_size, header.vocab_size, config.lora_r, width,
+    )  # fmt: skip
+    weights = header.n_parameters * width
+    free = free_bytes("cuda" if _has_cuda() else "cpu") - weights
+    micro, twice = fitting(
+        shape, prefix, _OWN_TOKENS, config.batch_size, free, checkpointing=config.gradient_checkpointing
     )
-    per_token = header.n_layers * (34 * header.hidden_size + 6 * header.feed_forward) * width
-    if config.gradient_checkpointing:
-        per_token = header.n_layers * 2 * header.hidden_size * width
-    memory = (
-        header.n_parameters * width + 16 * lora + per_token * (prefix + micro) + 512 * header.vocab_size * 8
-    )
+    memory = weights + step_bytes(shape, prefix, _OWN_TOKENS, micro, checkpointing=twice)
     steps = -(-config.num_synthetic_examples // (config.batch_size * config.gradient_accumulation_steps))
-    tokens = config.num_epochs * (steps * prefix + config.num_synthetic_examples * own)
+    tokens = config.num_epochs * (steps * prefix + config.num_synthetic_examples * _OWN_TOKENS)
     cores = psutil.cpu_count(logical=False) or 1
     seconds = tokens * 6 * header.n_parameters / (60e9 * cores)
+    basis = f"{tokens} tokens in {config.num_epochs * steps} steps on {cores} cores, {micro} examples at once"
     return Estimate(
-        int(memory), seconds, f"{tokens} tokens in {config.num_epochs * steps} steps on {cores} cores"
+        memory, seconds, basis + (", activations computed twice" if twice else ""), memory < free + weights
     )
+
+
+def _has_cuda() -> bool:
+    if find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _has_bf16() -> bool:
+    """Whether `auto` takes 2-byte weights here."""
+    if find_spec("torch") is None:
+        return False
+    from auto_lora._base_model import cpu_has_amx
+
+    return _has_cuda() or cpu_has_amx()
 
 
 def dry_run(config: TrainingConfig, tools: Sequence[ToolDefinition]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ NASTY = 'Zoë said "hi"\nand {left} <b>\\ 東京 🎉</b>'
 
 @pytest.fixture(scope="module")
 def tokenizer(smollm):
-    from auto_lora.finetune import load_tokenizer
+    from auto_lora._base_model import load_tokenizer
 
     return load_tokenizer(TrainingConfig(llama_cpp_model_path=str(smollm)))
 

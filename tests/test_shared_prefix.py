@@ -157,7 +157,35 @@ def test_no_shared_prefix_at_all():
     assert distance(shared_gradients(shared, [group], 2), padded_gradients(plain, batch)) <= 1e-5
 
 
-def test_sliding_windows_are_refused():
-    model = tiny("qwen2", use_sliding_window=True, sliding_window=16, max_window_layers=0).get_base_model()
-    with pytest.raises(ModelError, match="sliding_attention"):
+WINDOWS = {
+    "qwen2": {"use_sliding_window": True, "max_window_layers": 1},
+    "gemma3_text": {"sliding_window_pattern": 2, "head_dim": 8, "final_logit_softcapping": None},
+}
+
+
+@pytest.mark.parametrize("window", [5, 16, 45, 300])
+@pytest.mark.parametrize("kind", WINDOWS)
+def test_sliding_windows_shorter_and_longer_than_prefix_and_example(kind, window):
+    batch = examples(40, [9, 30, 12, 8])
+    plain = tiny(kind, sliding_window=window, **WINDOWS[kind])
+    assert "sliding_attention" in plain.config.layer_types
+    shared = copy.deepcopy(plain)
+    expected = padded_gradients(plain, batch)
+    assert distance(shared_gradients(shared, group_by_prefix(batch), 2), expected) <= 1e-5
+
+
+def test_soft_capped_logits_are_refused():
+    model = tiny("gemma2", head_dim=8).get_base_model()
+    with pytest.raises(ModelError, match="attn_logit_softcapping"):
         use_shared_prefix(model)
+
+
+def test_an_example_without_targets_changes_nothing():
+    batch = examples(40, [9, 12])
+    empty = Example(batch[0].ids, (False,) * len(batch[0].ids), "filler", batch[0].key)
+    plain = tiny("llama")
+    shared = copy.deepcopy(plain)
+    (group,) = group_by_prefix(batch)
+    filled = PrefixGroup(group.prefix, (*group.examples, empty))
+    assert distance(shared_gradients(shared, [filled], 1), padded_gradients(plain, batch)) <= 1e-5
+    assert run_group(shared.get_base_model(), filled, 3, None).examples == 2

@@ -19,6 +19,7 @@ _HOMES = {
     "AutoLoRAError": "_errors",
     "Conversation": "_conversation",
     "DependencyChecker": "preflight",
+    "Extensions": "workflow",
     "LlamaCppClient": "llama_server",
     "LoRATrainer": "finetune",
     "SyntheticDataGenerator": "dialogues",
@@ -28,6 +29,7 @@ _HOMES = {
     "ToolDefinition": "catalog",
     "TrainingConfig": "_settings",
     "load_tools": "catalog",
+    "read_conversations": "_conversation",
 }
 
 __all__ = list(_HOMES)

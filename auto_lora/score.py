@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,16 +68,20 @@ class CaseResult:
         return all(turn.predicted for turn in self.turns)
 
 
+Metric = Callable[[CaseResult], bool]
+
+
 @dataclass
 class Evaluation:
-    """All cases of one model, in the test's order."""
+    """All cases of one model, in the test's order; `metrics` are counted beside the measures."""
 
     name: str
     cases: list[CaseResult] = field(default_factory=list)
     seconds: float = 0.0
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
-        """Counts with intervals: `overall`, `by_category`, `must_call`, `no_call`.
+        """Counts with intervals: `overall`, `by_category`, `must_call`, `no_call`, `metrics`.
 
         `must_call` counts cases that need calls and got one in every turn, `no_call` cases that
         need none and got none; either alone can be gamed, so they stand side by side.
@@ -96,6 +100,10 @@ class Evaluation:
             "must_call": proportion(sum(c.called for c in must), len(must)),
             "no_call": proportion(sum(c.has("exact") for c in rest), len(rest)),
             "by_category": by_category,
+            "metrics": {
+                name: proportion(sum(bool(metric(c)) for c in self.cases), len(self.cases))
+                for name, metric in self.metrics.items()
+            },
             "seconds": round(self.seconds, 1),
         }
 
@@ -163,6 +171,8 @@ class ToolCallEvaluator:
         parallel: requests in flight; the server needs as many slots.
         max_tokens: tokens an answer may have; one that is cut there counts as it stands.
         reporter: where progress goes.
+        metrics: name to a function of a CaseResult that says whether the case has it; each is
+            counted with its interval under `metrics` in the summary, and decides nothing.
     """
 
     def __init__(
@@ -172,11 +182,13 @@ class ToolCallEvaluator:
         parallel: int = 4,
         max_tokens: int = 256,
         reporter: Reporter | None = None,
+        metrics: Mapping[str, Metric] | None = None,
     ) -> None:
         self.conversations = list(conversations)
         self.parallel = parallel
         self.max_tokens = max_tokens
         self.reporter = reporter or Quiet()
+        self.metrics = dict(metrics or {})
 
     async def evaluate(self, client: LlamaCppClient, name: str) -> Evaluation:
         """Scores the model behind `client`.
@@ -190,7 +202,7 @@ class ToolCallEvaluator:
             # The first request alone fills the prompt cache with the tools that all others share.
             first = [await self._case(client, c, slots, task) for c in self.conversations[:1]]
             rest = await gather([self._case(client, c, slots, task) for c in self.conversations[1:]])
-        return Evaluation(name, first + rest, clock() - started)
+        return Evaluation(name, first + rest, clock() - started, self.metrics)
 
     async def final_answers(self, client: LlamaCppClient, name: str) -> dict[str, str]:
         """The closing answer to every conversation that has one, by conversation id."""

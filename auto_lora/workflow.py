@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from auto_lora import __version__, preflight
+from auto_lora._base_model import load_base, load_tokenizer
 from auto_lora._conversation import Conversation, read_conversations, write_conversations
-from auto_lora._errors import ExportError, MismatchError, ToolsError, UsageError
+from auto_lora._errors import ExportError, MismatchError, ToolsError, TrainingError, UsageError
+from auto_lora._processes import Processes
 from auto_lora._progress import Reporter
 from auto_lora._runs import read_json, write_bytes, write_json, write_text
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, check_names, load_tools
-from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator
+from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator, ValueSampler, Writer
 from auto_lora.encode import ChatTemplate, ToolCallingDataset, encode_conversation
-from auto_lora.finetune import LoRATrainer, load_base, load_tokenizer, release_memory
+from auto_lora.finetune import LoRATrainer, release_memory
 from auto_lora.gguf_export import convert_base, export_adapter
 from auto_lora.handover import judge_success, model_card, percent, print_screen, serve_command
 from auto_lora.judge import Judge
 from auto_lora.llama_server import LlamaCppClient
-from auto_lora.score import Evaluation, ToolCallEvaluator, mcnemar
+from auto_lora.score import Evaluation, Metric, ToolCallEvaluator, mcnemar
 from auto_lora.triage import RoundPlan, analyse, plan_next_round
+
+
+@dataclass(frozen=True)
+class Extensions:
+    """What a user adds in Python.
+
+    Attributes:
+        writer: words the prompts, where `config.writer` is "builtin"; what fails verification is reworded.
+        samplers: "parameter" or "tool.parameter" to a function of a random.Random giving (value, words for it).
+        metrics: name to a function of a CaseResult that says whether the case has it.
+    """
+
+    writer: Writer | None = None
+    samplers: Mapping[str, ValueSampler] = field(default_factory=dict)
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
 
 
 class AutoLoRACreator:
@@ -33,6 +50,7 @@ class AutoLoRACreator:
         config: all settings; `config.output_dir` is where everything goes.
         tools: the tools; more with `add_tool`.
         reporter: where progress and the last screen go; default: the console.
+        extensions: a writer, value samplers and metrics of one's own.
     """
 
     def __init__(
@@ -41,10 +59,12 @@ class AutoLoRACreator:
         tools: Sequence[ToolDefinition] = (),
         *,
         reporter: Reporter | None = None,
+        extensions: Extensions | None = None,
     ) -> None:
         self.config = config
         self.tools = list(tools)
         self.reporter = reporter or Reporter()
+        self.extensions = extensions or Extensions()
         self.output = Path(config.output_dir)
 
     def add_tool(self, tool: ToolDefinition) -> None:
@@ -68,8 +88,24 @@ class AutoLoRACreator:
         Raises:
             AutoLoRAError: of the kind that tells what is missing or wrong.
         """
-        rounds = num_iterations or self.config.num_iterations
-        run = self._open(resume=resume, overwrite=overwrite)
+        processes = Processes()
+        if not processes.first:
+            return follow(self.config, processes)
+        try:
+            final, metrics = await self._lead(
+                processes, num_iterations or self.config.num_iterations, resume, overwrite
+            )
+        except BaseException:
+            processes.tell({"do": "stop"})
+            raise
+        processes.tell({"do": "finish", "final": str(final), "metrics": metrics})
+        return final, metrics
+
+    async def _lead(
+        self, processes: Processes, rounds: int, resume: bool, overwrite: bool
+    ) -> tuple[Path, dict[str, Any]]:
+        """The story, told by the first process."""
+        run = self._open(processes, resume=resume, overwrite=overwrite)
         await run.write_frozen_splits()
         base = await run.score_base()
         best: Round | None = None
@@ -89,12 +125,20 @@ class AutoLoRACreator:
         assert best is not None
         return await run.hand_over(best, base)
 
-    def _open(self, *, resume: bool, overwrite: bool) -> Run:
+    def _open(self, processes: Processes, *, resume: bool, overwrite: bool) -> Run:
         if not self.tools and self.config.tools:
             self.tools = load_tools(self.config.tools)
         if not self.tools:
             raise ToolsError("there are no tools", "add_tool(ToolDefinition(...)), or --tools FILE")
-        return Run(self.config, self.tools, self.reporter, resume=resume, overwrite=overwrite)
+        return Run(
+            self.config,
+            self.tools,
+            self.reporter,
+            self.extensions,
+            processes,
+            resume=resume,
+            overwrite=overwrite,
+        )
 
 
 @dataclass(frozen=True)
@@ -118,11 +162,14 @@ class Run:
         config: TrainingConfig,
         tools: Sequence[ToolDefinition],
         reporter: Reporter,
+        extensions: Extensions,
+        processes: Processes,
         *,
         resume: bool = False,
         overwrite: bool = False,
     ) -> None:
         self.config, self.tools, self.reporter = config, list(tools), reporter
+        self.extensions, self.processes = extensions, processes
         self.output = Path(config.output_dir)
         source = preflight.check_inputs(config, self.tools)
         preflight.check_output(self.output, resume=resume, overwrite=overwrite)
@@ -132,7 +179,9 @@ class Run:
         self.gguf = source.gguf or convert_base(source.name, self.output / "base.gguf")
         self.template = ChatTemplate(load_tokenizer(config))
         self.template_file = write_text(self.output / "chat_template.jinja", self.template.text)
-        self.generator = SyntheticDataGenerator(self.tools, config)
+        self.generator = SyntheticDataGenerator(
+            self.tools, config, writer=extensions.writer, samplers=extensions.samplers
+        )
         self.context = config.max_seq_length
         self.validation: list[Conversation] = []
         self.test: list[Conversation] = []
@@ -318,7 +367,17 @@ class Run:
                 f"  {len(conversations)} conversations, {len(train)} sequences after a shared prefix of {prefix} tokens; "
                 f"weights in {base.precision}"
             )
-            LoRATrainer(self.config, base, self.reporter).train(train, validation, folder)
+            self.processes.tell(
+                {
+                    "do": "train",
+                    "train": [c.to_json() for c in conversations],
+                    "validation": [c.to_json() for c in self.validation],
+                    "directory": str(folder),
+                }
+            )
+            LoRATrainer(self.config, base, self.reporter, self.processes).train(
+                train, validation, folder, resume=True
+            )
             del base
             release_memory()
         result = read_json(done)
@@ -359,6 +418,7 @@ class Run:
             parallel=self.config.parallel_requests,
             max_tokens=self.config.max_new_tokens,
             reporter=self.reporter,
+            metrics=self.extensions.metrics,
         )
 
     async def _final_answers(
@@ -381,6 +441,27 @@ class Run:
             return await Judge(client.url, "base model", reporter=self.reporter).compare(
                 self.test, base, adapter
             )
+
+
+def follow(config: TrainingConfig, processes: Processes) -> tuple[Path, dict[str, Any]]:
+    """What every process but the first does: its share of each training, until the run ends.
+
+    Raises:
+        TrainingError: the first process stopped; its own message says why.
+    """
+    while (job := processes.hear())["do"] == "train":
+        base = load_base(config)
+        template = ChatTemplate(base.tokenizer)
+        train, validation = (
+            ToolCallingDataset(map(Conversation.from_json, job[split]), template, config.max_seq_length)
+            for split in ("train", "validation")
+        )
+        LoRATrainer(config, base, processes=processes).train(train, validation, job["directory"], resume=True)
+        del base
+        release_memory()
+    if job["do"] == "stop":
+        raise TrainingError("the first process stopped", "its message says why")
+    return Path(job["final"]), job["metrics"]
 
 
 async def tokens_gate(

@@ -16,8 +16,8 @@ STAGES = sorted(
     if p.name[0] not in "_." and (p.suffix == ".py" or (p / "__init__.py").exists())
 )
 PUBLIC = {
-    "AutoLoRACreator", "AutoLoRAError", "Conversation", "DependencyChecker", "LlamaCppClient", "LoRATrainer", "SyntheticDataGenerator",
-    "ToolCall", "ToolCallEvaluator", "ToolCallingDataset", "ToolDefinition", "TrainingConfig", "load_tools",
+    "AutoLoRACreator", "AutoLoRAError", "Conversation", "DependencyChecker", "Extensions", "LlamaCppClient", "LoRATrainer", "SyntheticDataGenerator",
+    "ToolCall", "ToolCallEvaluator", "ToolCallingDataset", "ToolDefinition", "TrainingConfig", "load_tools", "read_conversations",
 }  # fmt: skip
 
 

@@ -117,8 +117,8 @@ async def test_evaluate_and_export_a_folder(finished):
 
 async def test_a_changed_template_stops_before_training(finished, demo_tools, tmp_path):
     """The server gets the template with one newline more: nothing may be trained on that."""
+    from auto_lora._base_model import load_tokenizer
     from auto_lora._conversation import read_conversations
-    from auto_lora.finetune import load_tokenizer
 
     config = finished[0]
     template = ChatTemplate(load_tokenizer(config))

@@ -10,7 +10,10 @@ verify.py     what a conversation must pass
 generator.py  plan, word, respond, verify
 """
 
-from auto_lora.dialogues.generator import Focus, SyntheticDataGenerator, Writer, find_links
+from auto_lora.dialogues.generator import Focus, SyntheticDataGenerator, ValueSampler, Writer, find_links
 from auto_lora.dialogues.llm_writer import LLMWriter
+from auto_lora.dialogues.writer import PlannedCall, Written
 
-__all__ = ["Focus", "LLMWriter", "SyntheticDataGenerator", "Writer", "find_links"]
+__all__ = [
+    "Focus", "LLMWriter", "PlannedCall", "SyntheticDataGenerator", "ValueSampler", "Writer", "Written", "find_links",
+]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import string
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from auto_lora._runs import dumps
 from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.phrasebook import split_of, words_of
+from auto_lora.dialogues.phrasebook import role_of, split_of, words_of
 from auto_lora.dialogues.respond import final_answer, tool_response
 from auto_lora.dialogues.values import Sampler, Value
 from auto_lora.dialogues.verify import Duplicates, check_conversation, fault_of, values_key
@@ -33,6 +33,10 @@ class Writer(Protocol):
     name: str
 
     def write(self, calls: Sequence[PlannedCall], *, chain: bool = False) -> Written | None: ...
+
+
+# A value for a parameter, and how a person would write it: ("EGLL", "Heathrow").
+ValueSampler = Callable[[random.Random], tuple[Any, str]]
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,21 @@ class SyntheticDataGenerator:
         tools: the tools, in the order in which the model will see them.
         config: shares, system prompt, seed.
         writer: words the prompts; default: the built-in writer, which also takes over where this fails.
+        samplers: values of one's own domain, by "parameter" or "tool.parameter" (which goes first).
     """
 
     def __init__(
-        self, tools: Sequence[ToolDefinition], config: TrainingConfig, *, writer: Writer | None = None
+        self,
+        tools: Sequence[ToolDefinition],
+        config: TrainingConfig,
+        *,
+        writer: Writer | None = None,
+        samplers: Mapping[str, ValueSampler] | None = None,
     ) -> None:
         self.tools = list(tools)
         self.config = config
         self.writer = writer
+        self.samplers = dict(samplers or {})
         self.notes: list[str] = []
         self._rejects: Counter[str] = Counter()
         self._written: Counter[str] = Counter()
@@ -331,11 +342,25 @@ class _Maker:
 
     def _distinct(self, name: str, schema: Any, tool: ToolDefinition, given: Mapping[str, Value]) -> Value:
         """A value unlike the call's other texts: nobody flies from Rome to Rome."""
+        own = self.generator.samplers.get(f"{tool.name}.{name}") or self.generator.samplers.get(name)
         for _ in range(10):
-            value = self.sampler.sample(name, schema, tool.parameters)
+            value = (
+                self._from_domain(own, name, schema)
+                if own
+                else self.sampler.sample(name, schema, tool.parameters)
+            )
             if not isinstance(value.json, str) or all(value.json != v.json for v in given.values()):
                 break
         return value
+
+    def _from_domain(self, sampler: ValueSampler, name: str, schema: Any) -> Value:
+        """A user's value, of this split if one comes up in 30 tries."""
+        for _ in range(30):
+            value, surface = sampler(self.random)
+            if split_of("value", surface) == self.split:
+                break
+        role = role_of(name, str(schema.get("description", "")), str(schema.get("type", "string")))
+        return Value(value, surface, role)
 
     def _calls(
         self,

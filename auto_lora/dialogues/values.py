@@ -214,13 +214,21 @@ class Sampler:
         if role in makers:
             value = self._mine(makers[role])
             return Value(value, value, role)
-        pool = phrases("inventories").get(_POOL_OF.get(role, role))
-        value = (
-            self._mine(lambda: self.random.choice(pool)) if pool else self._mine(lambda: self.faker.word())
-        )
+        value = self._mine(lambda: self._from_inventory(_POOL_OF.get(role, role)))
         if role in ("message", "phrase") and self.random.random() < 0.5:
             return Value(value, f'"{value}"', role)
         return Value(value, value, role)
+
+    def _from_inventory(self, role: str) -> str:
+        """A stock value; a third of those that take one get a prefix, so that copying is learnt, not a list."""
+        inventories = phrases("inventories")
+        if role not in inventories:
+            return str(self.faker.word())
+        value: str = self.random.choice(inventories[role])
+        prefixes = inventories.get(f"prefix_{role}")
+        if prefixes and self.random.random() < 0.35:
+            value = f"{self.random.choice(prefixes)} {value}"
+        return value
 
     def _person(self) -> str:
         return f"{self.faker.first_name()} {self.faker.last_name()}"

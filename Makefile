@@ -2,11 +2,12 @@
 # make demo      tools in, adapter out, proven: about 15 minutes on 2 cores
 # make test      all tests, real model and real server included
 # make check     lint, format, types
+# make bench-train  examples per second against TRL, at 2,150 tokens of tools
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test check readme clean
+.PHONY: install demo test check bench-train readme clean
 
 install: .venv/.installed
 
@@ -27,6 +28,10 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench-train: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python benchmarks/train_speed.py --prefixes 2150
 
 readme: install
 	$(BIN)/python tests/test_docs.py

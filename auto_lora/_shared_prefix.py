@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from auto_lora._errors import ModelError
 from auto_lora._memory import LOGIT_ROWS
+from auto_lora._tiled_attention import tiled_attention
 from auto_lora.encode import Example, PrefixGroup
 
 ATTENTION = "auto_lora_shared_prefix"
@@ -94,22 +95,22 @@ def attention(
     Returns [batch, own, heads, size].
     """
     layer: int = module.layer_idx  # type: ignore[assignment]
-    if not isinstance(shared_prefix, PrefixKV):
-        if shared_prefix is not None:
-            shared_prefix.made.setdefault(layer, (key, value))
-        if sliding_window is not None and query.shape[2] > sliding_window:
-            out = _grouped_causal(query, key, value, scaling, sliding_window)
-        else:
-            out = F.scaled_dot_product_attention(
-                query, key, value, is_causal=True, scale=scaling, enable_gqa=True
+    past = shared_prefix.pairs.get(layer) if isinstance(shared_prefix, PrefixKV) else None
+    if isinstance(shared_prefix, PrefixPass):
+        shared_prefix.made.setdefault(layer, (key, value))
+    if query.dtype == torch.bfloat16 and query.device.type == "cpu":
+        out = tiled_attention(query, key, value, past, scaling, sliding_window)
+    elif past is None and (sliding_window is None or query.shape[2] <= sliding_window):
+        out = F.scaled_dot_product_attention(
+            query, key, value, is_causal=True, scale=scaling, enable_gqa=True
+        )
+    else:
+        if past is not None:
+            key, value = (
+                torch.cat((p.expand(len(query), -1, -1, -1), own), dim=2)
+                for p, own in zip(past, (key, value), strict=True)
             )
-        return out.transpose(1, 2).contiguous(), None
-    if shared_prefix.pairs:
-        batch = query.shape[0]
-        past_key, past_value = shared_prefix.pairs[layer]
-        key = torch.cat((past_key.expand(batch, -1, -1, -1), key), dim=2)
-        value = torch.cat((past_value.expand(batch, -1, -1, -1), value), dim=2)
-    out = _grouped_causal(query, key, value, scaling, sliding_window)
+        out = _grouped_causal(query, key, value, scaling, sliding_window)
     return out.transpose(1, 2).contiguous(), None
 
 

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from auto_lora._errors import ModelError
 from auto_lora._settings import PROJECTIONS
+from auto_lora import _shared_prefix, _tiled_attention
 from auto_lora._shared_prefix import run_group, save_memory, use_shared_prefix
 from auto_lora.encode import Example, PrefixGroup, group_by_prefix
 
@@ -189,3 +190,23 @@ def test_an_example_without_targets_changes_nothing():
     filled = PrefixGroup(group.prefix, (*group.examples, empty))
     assert distance(shared_gradients(shared, [filled], 1), padded_gradients(plain, batch)) <= 1e-5
     assert run_group(shared.get_base_model(), filled, 3, None).examples == 2
+
+
+@pytest.mark.parametrize("window", [None, 9])
+@pytest.mark.parametrize("prefix", [0, 11])
+def test_tiled_attention_equals_pytorchs(monkeypatch, window, prefix):
+    """In double precision, with tiles that cut an example, for all five gradients."""
+    monkeypatch.setattr(_tiled_attention, "TILE", 5)
+    torch.manual_seed(0)
+    shapes = [(3, 6, 12, 4), (3, 2, 12, 4), (3, 2, 12, 4), (1, 2, prefix, 4), (1, 2, prefix, 4)]
+    inputs = [torch.randn(s, dtype=torch.double, requires_grad=True) for s in shapes]
+    query, key, value, *past = inputs
+    tiled = _tiled_attention.tiled_attention(query, key, value, (past[0], past[1]), None, window)
+    joined = [torch.cat((p.expand(3, -1, -1, -1), own), 2) for p, own in zip(past, (key, value), strict=True)]
+    plain = _shared_prefix._grouped_causal(query, *joined, None, window)
+    torch.testing.assert_close(tiled, plain)
+    direction = torch.randn_like(plain)
+    pairs = zip(*(torch.autograd.grad(o, inputs, direction) for o in (tiled, plain)), strict=True)
+    for ours, theirs in pairs:
+        # The prefix's gradients are added up in float32.
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)

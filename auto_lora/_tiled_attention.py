@@ -1,0 +1,147 @@
+"""Causal attention over [shared prefix; own tokens] in tiles of queries, made of matrix products.
+
+For bf16 on a processor. PyTorch's own kernel there converts within its blocks: 8 examples of 93 tokens after 2,077,
+9 query and 3 key heads, forward and backward: 85 ms, this 39 ms (Zen 5); in float32 91 against 112, so float32 keeps
+PyTorch's. The prefix's keys are neither joined to each example's nor repeated for it, and their gradients are
+added up in float32. Probabilities are computed again in the backward pass, so nothing of size queries x keys is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+TILE = 128  # query positions at once: times heads of a group times 2,000 keys is what the cache holds
+
+
+class _TiledAttention(torch.autograd.Function):
+    """Gradients for query, key, value and the prefix's key and value."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        past_key: torch.Tensor,
+        past_value: torch.Tensor,
+        scaling: float,
+        window: int | None,
+    ) -> torch.Tensor:
+        ctx.save_for_backward(query, key, value, past_key, past_value)
+        ctx.scaling, ctx.window = scaling, window
+        out = torch.empty_like(query, memory_format=torch.contiguous_format)
+        for tile in _tiles(query, key, value, past_key, past_value, scaling, window):
+            tile.rows(out).copy_(torch.bmm(tile.probabilities(), tile.value).view(tile.shape))
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        query, key, value, past_key, past_value = ctx.saved_tensors
+        grad_out, past = gradients[0], past_key.shape[2]
+        grad_query = torch.empty_like(query, memory_format=torch.contiguous_format)
+        grads = [torch.zeros_like(t, dtype=torch.float32) for t in (key, value, past_key, past_value)]
+        own_key, own_value, prefix_key, prefix_value = grads
+        for tile in _tiles(query, key, value, past_key, past_value, ctx.scaling, ctx.window):
+            grad = tile.rows(grad_out).reshape(tile.query.shape)
+            shares = tile.probabilities()
+            of_value = torch.bmm(shares.transpose(1, 2), grad)
+            grad = torch.bmm(grad, tile.value.transpose(1, 2))
+            grad = torch._softmax_backward_data(grad, shares, -1, shares.dtype)
+            of_key = torch.bmm(grad.transpose(1, 2), tile.query)
+            tile.rows(grad_query).copy_(torch.bmm(grad, tile.key).view(tile.shape))
+            own = slice(0, tile.end)
+            prefix_key[0] += of_key[:, :past]
+            prefix_value[0] += of_value[:, :past]
+            own_key[tile.example, :, own] += of_key[:, past:]
+            own_value[tile.example, :, own] += of_value[:, past:]
+        grad_query *= ctx.scaling
+        made = [g.to(key.dtype) for g in grads]
+        return grad_query, made[0], made[1], made[2], made[3], None, None
+
+
+class _Tile:
+    """Some query positions of one example, with all keys they may see.
+
+    query [groups, heads of a group x positions, size], scaled; key, value [groups, keys, size].
+    """
+
+    def __init__(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, example: int,
+        start: int, end: int, shape: tuple[int, ...],
+    ) -> None:  # fmt: skip
+        self.query, self.key, self.value, self.mask = query, key, value, mask
+        self.example, self.start, self.end, self.shape = example, start, end, shape
+
+    def rows(self, whole: torch.Tensor) -> torch.Tensor:
+        """This tile's part of a [batch, heads, own, size] tensor."""
+        return whole[self.example, :, self.start : self.end]
+
+    def probabilities(self) -> torch.Tensor:
+        scores = torch.bmm(self.query, self.key.transpose(1, 2))
+        groups, rows, keys = scores.shape
+        positions, masked = self.mask.shape
+        part = scores.view(groups, rows // positions, positions, keys)[..., keys - masked :]
+        part.masked_fill_(self.mask, float("-inf"))
+        return torch.softmax(scores, -1)
+
+
+def _tiles(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    past_key: torch.Tensor,
+    past_value: torch.Tensor,
+    scaling: float,
+    window: int | None,
+) -> Iterator[_Tile]:
+    batch, heads, own, size = query.shape
+    groups, past = key.shape[1], past_key.shape[2]
+    keys = torch.cat((past_key[0], key[0]), dim=1)
+    values = torch.cat((past_value[0], value[0]), dim=1)
+    for example in range(batch):
+        if example:
+            keys[:, past:], values[:, past:] = key[example], value[example]
+        for start in range(0, own, TILE):
+            end = min(start + TILE, own)
+            rows, seen = end - start, past + end
+            mask = torch.ones(rows, rows, dtype=torch.bool, device=query.device).triu(1)
+            if window is not None and seen > window:
+                near = torch.ones(rows, seen, dtype=torch.bool, device=query.device)
+                mask = ~near.tril(seen - rows).triu(seen - rows - window + 1)
+            part = query[example, :, start:end] * scaling
+            yield _Tile(
+                part.reshape(groups, heads // groups * rows, size), keys[:, :seen], values[:, :seen], mask,
+                example, start, end, (heads, rows, size),
+            )  # fmt: skip
+
+
+def tiled_attention(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    past: tuple[torch.Tensor, torch.Tensor] | None,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """Attention of `own` positions to the prefix and causally to themselves.
+
+    Args:
+        query: [batch, heads, own, size].
+        key, value: [batch, groups, own, size].
+        past: keys and values of the prefix, [1, groups, prefix, size] each.
+        scaling: of the scores; None: 1 / sqrt(size).
+        window: tokens a query sees, itself included; None: all before it.
+
+    Returns:
+        [batch, heads, own, size].
+    """
+    if past is None:
+        empty = key.new_empty(1, key.shape[1], 0, key.shape[3])
+        past = (empty, empty)
+    out: torch.Tensor = _TiledAttention.apply(
+        query, key, value, *past, query.shape[-1] ** -0.5 if scaling is None else scaling, window
+    )
+    return out

@@ -1,6 +1,6 @@
 """Examples per second, peak memory and validation loss: auto_lora, TRL's SFTTrainer, a plain padded loop.
 
-Same model, conversations, LoRA, learning rate, optimizer steps; each engine in a process of its own, one after the
+Same model, conversations, LoRA, constant learning rate, optimizer steps; each engine in a process of its own, one after the
 other. TRL and the loop get their best setting for the machine: no checkpointing, batch 1 on a CPU, and the
 weight type that a two-example trial finds faster. Loss is on assistant tokens only, in all three.
 
@@ -234,7 +234,7 @@ def with_auto_lora(job: dict[str, Any], model: Any, tokenizer: Any, train: Any, 
     import torch
 
     from auto_lora._base_model import Base
-    from auto_lora.finetune import LoRATrainer, plan_steps, warmup_cosine
+    from auto_lora.finetune import LoRATrainer, plan_steps
 
     config = settings(job)
     trainer = LoRATrainer(config, Base(model, tokenizer, "benchmark", ""))
@@ -243,12 +243,9 @@ def with_auto_lora(job: dict[str, Any], model: Any, tokenizer: Any, train: Any, 
     named = {n: p for n, p in peft_model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(named.values(), lr=RATE, weight_decay=0.0)
     plan = plan_steps(train.groups, config, 1)[: job.get("steps")]
-    factor = warmup_cosine(len(plan), config.warmup_ratio)
     peft_model.train()
     started, trained = time.perf_counter(), 0
-    for number, step in enumerate(plan):
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * factor(number)
+    for step in plan:
         trained += trainer._step(peft_model, step, named, optimizer).examples
     return time.perf_counter() - started, trained, peft_model
 
@@ -270,7 +267,7 @@ def with_trl(job: dict[str, Any], model: Any, tokenizer: Any, train: Any, valida
         options = SFTConfig(
             output_dir=folder, per_device_train_batch_size=4 if cuda else 1,
             gradient_accumulation_steps=max(1, job["batch"] // (4 if cuda else 1)),
-            num_train_epochs=1, learning_rate=RATE, lr_scheduler_type="cosine", warmup_steps=0.1, weight_decay=0.0,
+            num_train_epochs=1, learning_rate=RATE, lr_scheduler_type="constant", weight_decay=0.0,
             completion_only_loss=True, max_length=None, packing=False, gradient_checkpointing=cuda, use_cpu=not cuda,
             bf16=False, fp16=False, report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True, seed=SEED,
             dataloader_pin_memory=False, optim="adamw_torch",
@@ -298,7 +295,6 @@ def with_padding(job: dict[str, Any], model: Any, tokenizer: Any, train: Any, va
     from peft import LoraConfig, get_peft_model
 
     from auto_lora._settings import PROJECTIONS
-    from auto_lora.finetune import warmup_cosine
 
     lora = LoraConfig(
         r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, target_modules=list(PROJECTIONS), task_type="CAUSAL_LM"
@@ -311,9 +307,8 @@ def with_padding(job: dict[str, Any], model: Any, tokenizer: Any, train: Any, va
     )
     device = model.get_input_embeddings().weight.device
     batches = [train.examples[i : i + job["batch"]] for i in range(0, len(train.examples), job["batch"])]
-    factor = warmup_cosine(len(batches), 0.1)
     started = time.perf_counter()
-    for number, batch in enumerate(batches):
+    for batch in batches:
         targets = sum(sum(e.target) for e in batch)
         for e in batch:
             ids = torch.tensor([e.ids], device=device)
@@ -321,8 +316,6 @@ def with_padding(job: dict[str, Any], model: Any, tokenizer: Any, train: Any, va
             logits = peft_model(input_ids=ids).logits.float()
             loss = torch.nn.functional.cross_entropy(logits[0, :-1], labels[0, 1:], reduction="sum")
             (loss / targets).backward()
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * factor(number)
         torch.nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

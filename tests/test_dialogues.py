@@ -18,9 +18,24 @@ from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import normal_text
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Focus, LLMWriter, SyntheticDataGenerator, find_links
+from auto_lora.dialogues.frames import fill, parse
 from auto_lora.dialogues.llm_writer import hints_at_more
-from auto_lora.dialogues.phrasebook import SPLITS, act_of, frames_of, objects_of, phrases, role_of, share_out
-from auto_lora.dialogues.values import Sampler, from_pattern, time_surfaces
+from auto_lora.dialogues.patterns import from_pattern
+from auto_lora.dialogues.phrasebook import (
+    SPLITS,
+    act_frames,
+    act_of,
+    described_values,
+    objects_of,
+    phrases,
+    role_of,
+    share_out,
+    tails_of,
+    topic_of,
+    topics,
+)  # fmt: skip
+from auto_lora.dialogues.pools import Pools
+from auto_lora.dialogues.values import Sampler, time_surfaces
 from auto_lora.dialogues.writer import PlannedCall
 
 
@@ -70,7 +85,7 @@ def test_calls_and_responses_fit_their_schemas(splits, demo_tools):
 
 
 def test_literal_arguments_stand_in_the_prompt(splits):
-    literal = {"city", "artist", "room", "day", "label", "text", "name"}
+    literal = {"city", "artist", "room", "label", "text", "name"}
     for conversation in splits["train"]:
         first = next(conversation.turns())
         for call in first.expected:
@@ -226,16 +241,58 @@ def test_tools_and_parameters_are_understood():
     )
     assert (
         role_of("query", "SQL statement", "string") == "sql"
-        and role_of("text", "Text of the message", "string") == "message"
+        and role_of("timeRange", "Time or date, in the words of the user.", "string") == "when"
     )
-    assert role_of("to_city", "", "string") == "destination" and role_of("n", "", "integer") == "generic"
+    assert role_of("to_city", "", "string") == "destination" and role_of("n", "", "integer") == "number"
+    assert role_of("business_name", "Restaurant.", "string") == "org"
+    assert topic_of(ToolDefinition("get_weather", "Get the weather at a place.")).name == "weather"
+    assert topic_of(ToolDefinition("frobnicate", "Does something to things.")) is None
 
 
-def test_every_act_has_frames_of_its_own_in_each_split():
-    for act in phrases("acts"):
-        parts = [{f for f, _ in frames_of(act, s)} for s in SPLITS]
-        assert all(len(p) >= 2 for p in parts) and len(set.union(*parts)) == sum(map(len, parts)), act
+def test_descriptions_that_list_values_are_read():
+    assert described_values("Kind of thing: song, track, album.") == ("song", "track", "album")
+    assert described_values("The colour, such as red or blue") == ("red", "blue")
+    assert described_values("The name of the city.") == ()
+
+
+def test_every_act_and_topic_has_frames_of_its_own_in_each_split():
+    book = {act: {s: act_frames(act, s) for s in SPLITS} for act in phrases("acts")}
+    book |= {topic.name: dict(topic.frames) for topic in topics()}
+    known = set(phrases("roles")) | {"object", "verb", "main", "tail", "state", "condition"}
+    known |= set(phrases("inventories")) | set(Pools(random.Random(0))._makers)
+    for name, frames in book.items():
+        parts = [{f.name for f in frames[s]} for s in SPLITS]
+        assert all(len(p) >= 2 for p in parts) and len(set.union(*parts)) == sum(map(len, parts)), name
+        for frame in (f for s in SPLITS for f in frames[s]):
+            assert frame.named <= known, (name, frame.text)
     assert all(share_out(list("abcdefghij"), s) for s in SPLITS)
+
+
+def test_every_role_makes_words_and_has_tails():
+    pools = Pools(random.Random(0))
+    for role, entry in phrases("roles").items():
+        assert pools.make(entry.get("role", role)).strip()
+        assert all("{v}" in tail for tail in tails_of(role)), role
+
+
+def test_a_frame_is_filled_by_what_is_given():
+    frame = parse("[hey] (play|put on) {song} [by {artist} [in {room}]]")
+    assert frame.needed == {"song"} and frame.named == {"song", "artist", "room"}
+    words = {"song": "A", "artist": "B"}.get
+    made = {
+        fill(frame, {"song", "artist"}.__contains__, lambda s: words(s.role), random.Random(i))
+        for i in range(40)
+    }
+    assert made == {f"{h} {v} A by B " for h in ("hey", "") for v in ("play", "put on")}
+    assert fill(frame, set().__contains__, lambda s: None, random.Random(0)) is None
+
+
+@given(st.text("ab [](){}|+", max_size=20))
+def test_a_line_is_a_frame_or_says_what_is_wrong(text):
+    try:
+        parse(text)
+    except ValueError as error:
+        assert repr(text) in str(error)
 
 
 class Scripted(BaseHTTPRequestHandler):

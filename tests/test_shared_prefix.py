@@ -10,9 +10,9 @@ from peft import LoraConfig, get_peft_model
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from auto_lora import _shared_prefix, _tiled_attention
 from auto_lora._errors import ModelError
 from auto_lora._settings import PROJECTIONS
-from auto_lora import _shared_prefix, _tiled_attention
 from auto_lora._shared_prefix import run_group, save_memory, use_shared_prefix
 from auto_lora.encode import Example, PrefixGroup, group_by_prefix
 

@@ -1,7 +1,10 @@
 """Stage 2: synthetic conversations whose labels are right by construction.
 
-phrases/      the built-in writer's words, as data
-phrasebook.py tools to acts, parameters to roles, frames to splits
+phrases/      the built-in writer's words, as data: topics/ (weather, set_alarm, ...), acts, roles, chat, enums
+frames.py     the grammar of a line of the phrasebook
+phrasebook.py tools to topics and acts, parameters to roles, frames to splits
+patterns.py   strings that a regular expression matches
+pools.py      open vocabularies: names, titles, places, times as people say them
 values.py     argument values with the words people use for them
 writer.py     the built-in writer
 llm_writer.py a language model as writer, its texts verified

@@ -6,7 +6,7 @@ import random
 import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from auto_lora._conversation import Conversation, Message
@@ -89,7 +89,7 @@ class SyntheticDataGenerator:
     def adopt(self, writer: Writer, *, probes: int = 6, at_least: float = 0.5) -> bool:
         """Uses `writer` if most of its texts for a few plans verify; `notes` says what came of it."""
         maker = _Maker(self, "train", self.config.seed, Focus())
-        plans = [[maker._plan_call(maker._tool(), optional=0.3)] for _ in range(probes)]
+        plans = [maker._planned(maker._tool(), optional=0.3) for _ in range(probes)]
         kept = sum((w := writer.write(plan)) is not None and not fault_of(w.text, plan) for plan in plans)
         fit = kept >= at_least * probes
         verdict = "used as writer" if fit else "found unfit, so the built-in writer writes"
@@ -249,18 +249,27 @@ class _Maker:
     # Categories.
 
     def _single(self, name: str) -> tuple[Conversation | None, str]:
-        return self._calls("single", name, [self._plan_call(self._tool(), optional=0.0)])
+        return self._calls("single", name, self._planned(self._tool(), optional=0.0))
 
     def _optional(self, name: str) -> tuple[Conversation | None, str]:
         able = [t for t in self.tools if set(t.properties) - set(t.required)]
-        return self._calls("optional", name, [self._plan_call(self._tool(able), optional=0.7, at_least=1)])
+        return self._calls("optional", name, self._planned(self._tool(able), optional=0.3, at_least=1))
 
     def _parallel(self, name: str) -> tuple[Conversation | None, str]:
         count = 2 if self.random.random() < 0.8 else 3
-        calls = [self._plan_call(self._tool(), optional=0.1) for _ in range(count)]
+        casual = self._casual()
+        one = self._tool() if self.random.random() < 0.35 else None  # several of one kind are asked for often
+        calls = [self._plan_call(one or self._tool(), optional=0.1, casual=casual) for _ in range(count)]
         if len({values_key([c]) for c in calls}) < count:
             return None, "the same call twice"
         return self._calls("parallel", name, calls)
+
+    def _planned(self, tool: ToolDefinition, *, optional: float, at_least: int = 0) -> list[PlannedCall]:
+        return [self._plan_call(tool, optional=optional, at_least=at_least, casual=self._casual())]
+
+    def _casual(self) -> bool:
+        """Whether a prompt is typed without capitals."""
+        return self.random.random() < 0.4
 
     def _chain(self, name: str) -> tuple[Conversation | None, str]:
         giver, result, taker, parameter = self.random.choice(self.generator._links)
@@ -313,32 +322,23 @@ class _Maker:
         optional: float,
         at_least: int = 0,
         given: Mapping[str, Any] | None = None,
+        casual: bool = False,
     ) -> PlannedCall:
-        """Arguments first; the value combination belongs to this split where there are enough of them."""
+        """A frame and the arguments one would give in it; the combination belongs to this split where there are enough."""
+        weights = {k: self.focus.parameters.get((tool.name, k), 0.0) for k in tool.properties}
         for _ in range(25):
-            values = self._values(tool, optional, at_least, given or {})
-            call = PlannedCall(tool, values, frozenset(given or ()))
+            frame, chosen = self.builtin.choose(tool, optional=optional, at_least=at_least, weights=weights)
+            values: dict[str, Value] = {}
+            for name, schema in tool.properties.items():
+                if given and name in given:
+                    values[name] = Value(given[name], "", "hidden")
+                elif name in chosen:
+                    value = self._distinct(name, schema, tool, values)
+                    values[name] = _uncapitalised(value, schema) if casual else value
+            call = PlannedCall(tool, values, frozenset(given or ()), None if given else frame, casual)
             if not values or split_of("call", values_key([call])) == self.split:
                 break
         return call
-
-    def _values(
-        self, tool: ToolDefinition, optional: float, at_least: int, given: Mapping[str, Any]
-    ) -> dict[str, Value]:
-        free = [k for k in tool.properties if k not in tool.required]
-        weight = {k: self.focus.parameters.get((tool.name, k), 0.0) for k in free}
-        chosen = {
-            k for k in free if self.random.random() < optional * (1 + weight[k]) / (1 + optional * weight[k])
-        }
-        while len(chosen) < min(at_least, len(free)):
-            chosen.add(self.random.choices(free, [1 + weight[k] for k in free])[0])
-        values = {}
-        for name, schema in tool.properties.items():
-            if name in given:
-                values[name] = Value(given[name], "", "hidden")
-            elif name in tool.required or name in chosen:
-                values[name] = self._distinct(name, schema, tool, values)
-        return values
 
     def _distinct(self, name: str, schema: Any, tool: ToolDefinition, given: Mapping[str, Value]) -> Value:
         """A value unlike the call's other texts: nobody flies from Rome to Rome."""
@@ -426,6 +426,16 @@ class _Maker:
     ) -> Conversation:
         meta = {"writer": writer, "shape": written.shape, "split": self.split, "values": values}
         return Conversation(name, category, tuple(messages), self.generator._entries, meta)
+
+
+def _uncapitalised(value: Value, schema: Any) -> Value:
+    """A value as it is typed in a prompt without capitals; only where the words are taken over as they are."""
+    free = isinstance(value.json, str) and not any(
+        k in schema for k in ("enum", "const", "pattern", "format")
+    )
+    if not free or value.json not in (value.surface, value.surface.strip('"')):
+        return value
+    return replace(value, json=value.json.lower(), surface=value.surface.lower())
 
 
 def _combinations(tool: ToolDefinition) -> int:

@@ -1,8 +1,8 @@
 """The words of the built-in writer: what is in `phrases/`, mapped to any list of tools.
 
-Tools are mapped to acts (get, set, send, ...) by the words of their name and description, parameters
-to roles (place, person, time, ...) by name, description and type. Every frame belongs to one split
-for good, so no sentence shape of the training data comes back in validation or test.
+Tools are mapped to topics ("weather", "set_alarm", ...) by the words of their name and description, else to acts (get, set,
+send, ...); parameters to roles (place, person, time, ...). Every frame belongs to one split for good, so no sentence shape of
+the training data comes back in validation or test.
 """
 
 from __future__ import annotations
@@ -10,75 +10,30 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from functools import cache
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
 from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.frames import Frame, parse
 
 SPLITS = ("train", "validation", "test")
-
-# A role is the first whose words occur in the parameter's name, then in its description.
-ROLE_WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("email", ("email", "e-mail", "mail address")),
-    ("url", ("url", "uri", "link", "website", "webhook")),
-    ("phone", ("phone", "telephone", "mobile")),
-    ("sql", ("sql", "select statement")),
-    ("expression", ("expression", "formula", "equation")),
-    ("source_language", ("source lang", "from lang", "source_lang", "from_lang")),
-    ("language", ("language", "lang", "locale")),
-    ("unit_from", ("from unit", "from_unit", "source unit", "from currency", "base currency", "source currency")),
-    ("unit_to", ("to unit", "to_unit", "target unit", "to currency", "target currency", "unit")),
-    ("currency", ("currency",)),
-    ("address", ("address", "street")),
-    ("origin", ("origin", "departure city", "from city", "source city", "pickup", "start location", "departure airport", "from location")),
-    ("destination", ("destination", "arrival city", "to city", "dropoff", "end location", "to location")),
-    ("room", ("room",)),
-    ("artist", ("artist", "band", "singer", "musician", "composer")),
-    ("genre", ("genre",)),
-    ("cuisine", ("cuisine",)),
-    ("food", ("dish", "food", "ingredient", "meal", "recipe")),
-    ("country", ("country", "nation")),
-    ("city", ("city", "town", "location", "place", "destination", "area", "region")),
-    ("identifier", ("id", "identifier", "number code", "sku", "uuid", "reference", "tracking", "order number", "account number", "code")),
-    ("ticker", ("ticker", "symbol", "stock")),
-    ("organisation", ("company", "organisation", "organization", "employer", "vendor", "brand")),
-    ("recipient", ("recipient", "receiver", "to", "addressee")),
-    ("person", ("person", "full name", "customer name", "contact", "first name", "last name", "user", "attendee", "guest name", "author", "assignee", "employee", "patient", "owner", "name of the person")),
-    ("temperature", ("temperature", "celsius", "fahrenheit", "degrees")),
-    ("brightness", ("brightness",)),
-    ("volume", ("volume", "loudness")),
-    ("percent", ("percent", "percentage", "ratio", "level")),
-    ("duration", ("duration", "minutes", "seconds", "hours", "length in", "timer")),
-    ("start", ("start date", "start time", "start_date", "start_time", "check-in", "checkin", "begin")),
-    ("end", ("end date", "end time", "end_date", "end_time", "check-out", "checkout", "until", "deadline")),
-    ("date", ("date", "birthday", "due")),
-    ("time", ("time",)),
-    ("day", ("day", "when", "period", "timeframe")),
-    ("money", ("price", "amount", "cost", "budget", "salary", "fee", "payment", "total")),
-    ("count", ("count", "quantity", "number", "limit", "max", "min", "passengers", "guests", "people", "adults", "copies", "top")),
-    ("message", ("message", "body", "content", "text of", "comment", "note")),
-    ("phrase", ("text", "sentence", "phrase", "paragraph")),
-    ("label", ("label", "tag", "purpose", "reason", "what the alarm is for")),
-    ("title", ("title", "subject", "event name", "heading", "summary", "song", "track", "album", "movie")),
-    ("product", ("product", "item", "article")),
-    ("topic", ("topic", "query", "keyword", "search term", "question", "search")),
-    ("category", ("category", "kind", "type", "department", "section")),
-    ("color", ("color", "colour")),
-    ("person", ("name",)),
+# Of ten frames or stock phrases, seven are training's, one validation's, two the test's.
+_OWNERS = ("train", "train", "test", "train", "validation", "train", "test", "train", "train", "train")
+_NUMERIC = frozenset(
+    "temperature level percent duration amount count age weight distance rating rating_max number year identifier".split()
+)
+# A slot may also be filled by an argument of a kindred role.
+_KIN = (
+    frozenset("song title".split()), frozenset("movie title".split()), frozenset("book title".split()), frozenset("show title".split()),
+    frozenset("item product".split()), frozenset("recipient person".split()), frozenset("query topic".split()), frozenset("label event".split()),
+    frozenset("label title".split()), frozenset("event title".split()), frozenset("message note text".split()), frozenset("amount number".split()),
+    frozenset("level percent".split()), frozenset("item dish".split()), frozenset("date when start".split()), frozenset("time when".split()),
+    frozenset("identifier code".split()), frozenset("file folder".split()), frozenset("subject topic".split()), frozenset("temperature level".split()),
+    frozenset("currency currency_to".split()), frozenset("unit unit_to".split()), frozenset("lamp device".split()), frozenset("origin place".split()), frozenset("destination place".split()),
 )  # fmt: skip
-
-# Roles that stand right after the verb: "play {artist}", "translate {text}".
-MAIN_ROLES = {
-    "play": ("artist", "title", "genre", "topic", "product", "person", "generic"),
-    "find": ("topic", "person", "product", "title", "food", "cuisine", "organisation", "city", "generic"),
-    "compute": ("expression", "generic"),
-    "convert": ("money", "count", "generic"),
-    "translate": ("phrase", "message"),
-    "run": ("sql", "expression", "phrase", "message", "topic", "generic"),
-}
-
-# Nouns among the verbs: what one says instead.
 _SPOKEN_VERBS = {
     "calculator": "calculate",
     "math": "calculate",
@@ -86,20 +41,10 @@ _SPOKEN_VERBS = {
     "checkout": "pay",
     "query": "run",
 }
-STATES = {
-    "on",
-    "off",
-    "open",
-    "closed",
-    "close",
-    "locked",
-    "unlocked",
-    "lock",
-    "unlock",
-    "enabled",
-    "disabled",
-}
-_STOP = r"\b(?:of|for|by|on|to|in|with|from|at|as|up|and|or|using|about|into|given|based|between|via|that|which|per)\b|[,.;:(]"
+_STATES = set(
+    "on off open closed close locked unlocked lock unlock enabled disabled start stop started stopped".split()
+)
+_CUT = r"\b(?:given|based|using|by|via|that|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as)\b|[,.;:(]"
 
 
 @cache
@@ -122,21 +67,9 @@ def split_of(*parts: object) -> str:
     return "train" if number < 70 else "validation" if number < 80 else "test"
 
 
-@cache
-def frames_of(act: str, split: str) -> tuple[tuple[str, str], ...]:
-    """(id, frame) pairs of an act in a split; of every seven, one is validation's, two are test's."""
-    order = sorted(phrases("acts")[act]["frames"], key=lambda frame: bucket(act, frame, of=2**31))
-    owners = ("train", "train", "validation", "train", "test", "train", "test")
-    chosen = [
-        (f"{act}/{bucket(frame, of=10**6)}", frame) for i, frame in enumerate(order) if owners[i % 7] == split
-    ]
-    return tuple(chosen)
-
-
 def share_out(items: list[Any], split: str) -> list[Any]:
-    """The part of a list that belongs to a split, by position; at least one for each of three."""
-    owners = ("train", "train", "test", "train", "validation", "train", "test", "train", "train", "train")
-    return [item for i, item in enumerate(items) if owners[i % 10] == split]
+    """The part of a list that belongs to a split, by position."""
+    return [item for i, item in enumerate(items) if _OWNERS[i % 10] == split]
 
 
 def words_of(name: str) -> list[str]:
@@ -145,30 +78,154 @@ def words_of(name: str) -> list[str]:
     return [w for w in re.split(r"[^A-Za-z0-9]+", spaced.lower()) if w]
 
 
+def stem(word: str) -> str:
+    return word.removesuffix("s").removesuffix("e").removesuffix("ing")
+
+
+# Parameters to roles.
+
+
 @cache
 def role_of(name: str, description: str, kind: str) -> str:
-    """A parameter's role; "generic" when nothing fits."""
-    spoken = " ".join(words_of(name))
-    for text in (spoken, description.lower()):
-        for role, cues in ROLE_WORDS:
-            if any(re.search(rf"\b{re.escape(cue)}s?\b", text) for cue in cues) and _fits(role, kind):
-                return _refined(role, description.lower())
-    return "generic"
+    """A parameter's role; "generic" when nothing fits.
+
+    The longest cue wins; one in the name counts twice a word, one in the description less, unless it begins it.
+    """
+    spoken, about = " ".join(words_of(name)), " ".join(words_of(description))
+    best, found = 0.0, "generic"
+    for role, entry in phrases("roles").items():
+        for cue in entry["name"]:
+            score = 0.0
+            if _has(cue, spoken):
+                score = 2.0 * len(cue.split())
+            elif re.match(rf"{re.escape(cue)}s?\b", about):
+                score = 1.9 * len(cue.split())
+            if score > best and _fits(role, kind):
+                best, found = score, role
+        for cue in entry["about"]:
+            plain = " ".join(words_of(cue))
+            if _has(plain, about):
+                score = 1.5 * len(plain.split()) + (1.0 if about.startswith(plain) else 0.0)
+                if score > best and _fits(role, kind):
+                    best, found = score, role
+    return found
 
 
-def _refined(role: str, description: str) -> str:
-    """A text that is a message, a query that is SQL: the description decides between kin."""
-    if role == "phrase" and "message" in description:
-        return "message"
-    return "sql" if role == "topic" and re.search(r"\bsql\b", description) else role
+def _has(cue: str, text: str) -> bool:
+    return re.search(rf"\b{re.escape(cue)}s?\b", text) is not None
 
 
 def _fits(role: str, kind: str) -> bool:
-    numeric = {"temperature", "brightness", "volume", "percent", "duration", "money", "count"}
-    texts_too = {"duration", "count", "identifier", "time", "date"}
-    if kind in ("integer", "number"):
-        return role in numeric or role in ("identifier",)
-    return role not in numeric - texts_too
+    return kind not in ("integer", "number") or role in _NUMERIC
+
+
+def pool_of(role: str) -> str:
+    """The pool that a role's values come from: its own, or the one it names."""
+    return str(phrases("roles").get(role, {}).get("role", role))
+
+
+def tails_of(role: str) -> list[str]:
+    """How an argument is put at the end of a sentence."""
+    tails: list[str] = phrases("roles").get(role, {}).get("tails", [])
+    return tails or [
+        "with {name} {v}",
+        "{name} {v}",
+        "with the {name} {v}",
+        "with {v} as {name}",
+        "{name}: {v}",
+    ]
+
+
+@cache
+def slots_for(role: str) -> frozenset[str]:
+    """The slots that an argument of this role may fill, its own first."""
+    own = {role, pool_of(role)}
+    if role in ("date", "time", "daypart", "when", "start"):
+        own |= {"when"}
+    return frozenset(own.union(*(kin for kin in _KIN if kin & own)))
+
+
+def fills(role: str, slot: str) -> bool:
+    return slot in slots_for(role)
+
+
+# Tools to topics and acts.
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic pack: cues in tools' words, nouns, frames by split."""
+
+    name: str
+    cues: tuple[tuple[str, ...], ...]
+    nouns: tuple[str, ...]
+    frames: Mapping[str, tuple[Frame, ...]]
+
+    @cached_property
+    def switches(self) -> bool:
+        """Whether its frames need to be told on or off."""
+        return all("state" in f.needed for f in self.frames["train"])
+
+
+@cache
+def topics() -> tuple[Topic, ...]:
+    """All topic packs, in alphabetical order."""
+    folder = files("auto_lora.dialogues").joinpath("phrases/topics")
+    found = []
+    for file in sorted(folder.iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".json"):
+            entry = json.loads(file.read_text(encoding="utf-8"))
+            name = file.name.removesuffix(".json")
+            cues = tuple(tuple(stem(w) for w in words_of(cue)) for cue in entry["cues"])
+            found.append(Topic(name, cues, tuple(entry["nouns"]), _by_split(name, entry["frames"])))
+    return tuple(found)
+
+
+def _by_split(name: str, lines: list[str]) -> dict[str, tuple[Frame, ...]]:
+    order = sorted(set(lines), key=lambda line: bucket(name, line, of=2**31))
+    made = [parse(line, f"{name}/{bucket(line, of=10**6)}") for line in order]
+    return {split: tuple(share_out(made, split)) for split in SPLITS}
+
+
+@cache
+def act_frames(act: str, split: str) -> tuple[Frame, ...]:
+    """The frames of an act that belong to a split."""
+    return _by_split(act, phrases("acts")[act]["frames"])[split]
+
+
+@cache
+def _tool_words(name: str, description: str) -> tuple[frozenset[str], frozenset[str]]:
+    return frozenset(map(stem, words_of(name))), frozenset(map(stem, words_of(description)))
+
+
+def likeness(topic: Topic, name: str, description: str) -> float:
+    """How much of a topic's cues a tool's name (2 a word) and description (1 a word) hold; the best cue counts most."""
+    named, described = _tool_words(name, description)
+    scores = [
+        sum(2 if w in named else 1 for w in cue)
+        for cue in topic.cues
+        if all(w in named or w in described for w in cue)
+    ]
+    return max(scores, default=0.0) + 0.1 * sum(scores)
+
+
+@cache
+def _topic_of(name: str, description: str, switches: bool) -> Topic | None:
+    best, found = 2.0, None
+    for topic in topics():
+        score = likeness(topic, name, description)
+        # Turning off is another topic than switching on or off.
+        score -= 1.5 * (switches != topic.switches)
+        if score >= best:
+            best, found = score + 1e-9, topic
+    return found
+
+
+def topic_of(tool: ToolDefinition) -> Topic | None:
+    """The topic a tool is about; None when no cue is in its words."""
+    return _topic_of(
+        tool.name, tool.description, any(is_state(s) for s in tool.properties.values() if isinstance(s, dict))
+    )
 
 
 @cache
@@ -180,10 +237,14 @@ def act_of(name: str, description: str) -> tuple[str, str]:
         return "remind", "set"
     for words in (named, words_of(description)[:4]):
         for word in words:
-            stem = word if word in verbs else word.removesuffix("s")
-            if stem in verbs:
-                return verbs[stem], _SPOKEN_VERBS.get(stem, stem)
+            known = word if word in verbs else word.removesuffix("s")
+            if known in verbs:
+                return verbs[known], _SPOKEN_VERBS.get(known, known)
     return "any", "do"
+
+
+def tool_act(tool: ToolDefinition) -> tuple[str, str]:
+    return act_of(tool.name, tool.description)
 
 
 @cache
@@ -191,22 +252,39 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     """Noun phrases for what a tool acts on: from its description and from its name."""
     _, verb = act_of(name, description)
     found = []
-    first = re.split(_STOP, description.strip(), maxsplit=1)[0].split(maxsplit=1)
-    if len(first) == 2 and len(first[1].split()) <= 4:
-        found.append(
-            first[1].strip().lower() if not any(c.isupper() for c in first[1][1:]) else first[1].strip()
-        )
+    sentence = description.strip().split(". ")[0].rstrip(".")
+    rest = sentence.split(maxsplit=1)
+    if len(rest) == 2:
+        phrase = re.split(_CUT, rest[1], maxsplit=1)[0].strip()
+        phrase = re.sub(r"\b(?:of|and|or|the|a|an)$", "", phrase).strip()
+        if phrase and len(phrase.split()) <= 7:
+            found.append(phrase[0].lower() + phrase[1:] if phrase[1:2].islower() else phrase)
     named = [w for w in words_of(name) if w != verb]
     if named:
         found.append("the " + " ".join(named))
     return tuple(found) or (" ".join(words_of(name)),)
 
 
-def tool_act(tool: ToolDefinition) -> tuple[str, str]:
-    return act_of(tool.name, tool.description)
-
-
-def is_state(schema: dict[str, Any]) -> bool:
+def is_state(schema: Mapping[str, Any]) -> bool:
     """An enum of states: on and off, open and closed."""
     values = schema.get("enum") or []
-    return 2 <= len(values) <= 3 and all(isinstance(v, str) and v.lower() in STATES for v in values)
+    return 2 <= len(values) <= 4 and all(isinstance(v, str) and v.lower() in _STATES for v in values)
+
+
+def main_roles(act: str) -> tuple[str, ...]:
+    """Roles that stand right after the verb of an act: "play {artist}", "translate {text}"."""
+    roles: list[str] = phrases("acts")[act].get("main", [])
+    return tuple(roles)
+
+
+@cache
+def described_values(description: str) -> tuple[str, ...]:
+    """Example values that a description lists: "Kind of thing: song, album...", "such as red or blue", "(a, b, c)"."""
+    found = re.search(
+        r"(?::|such as|e\.g\.,?|for example,?|like|\()\s*([^.:()]+(?:,|\bor\b)[^.:()]+)", description
+    )
+    if not found:
+        return ()
+    parts = [p.strip(" .'\"") for p in re.split(r",|\bor\b|\band\b", found[1])]
+    kept = tuple(p for p in parts if p and len(p.split()) <= 3 and p not in ("etc", "..."))
+    return kept if len(kept) >= 2 else ()

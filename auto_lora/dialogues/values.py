@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import random
 import re
-import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from auto_lora.dialogues.phrasebook import phrases, role_of, split_of, words_of
+from auto_lora.dialogues.patterns import from_pattern
+from auto_lora.dialogues.phrasebook import (
+    described_values,
+    is_state,
+    phrases,
+    pool_of,
+    role_of,
+    split_of,
+    words_of,
+)
+from auto_lora.dialogues.pools import Pools, number_words, ordinal
 
-_POOL_OF = {
-    "origin": "city", "destination": "city", "place": "city", "source_language": "language",
-    "unit_from": "currency", "unit_to": "currency",
-}  # fmt: skip
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ONES = [number_words(n) for n in range(20)]
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,9 @@ class Sampler:
     """
 
     def __init__(self, seed: int, split: str) -> None:
-        from faker import Faker
-
         self.random = random.Random(seed)
         self.split = split
-        self.faker = Faker("en_US")
-        self.faker.seed_instance(seed)
+        self.pools = Pools(self.random)
 
     def sample(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> Value:
         """A value that fits `schema`, with its surface.
@@ -64,7 +65,7 @@ class Sampler:
             return Value(schema["const"], _plain(schema["const"]), role)
         if schema.get("enum"):
             value = self.random.choice(schema["enum"])
-            return Value(value, _plain(value), role if role in ("room", "day", "genre") else "generic_enum")
+            return Value(value, self._enum_words(value), "state" if is_state(schema) else role)
         if kind == "boolean":
             value = self.random.random() < 0.5
             spoken = " ".join(words_of(name))
@@ -84,6 +85,14 @@ class Sampler:
         if kind == "null":
             return Value(None, "none", role)
         return self._string(name, schema, role)
+
+    def _enum_words(self, value: Any) -> str:
+        """What people call an enum's value: its own words, or another name for it."""
+        plain = _plain(value)
+        others: list[str] = phrases("enums").get(str(value).lower(), [])
+        if not isinstance(value, str) or not others or self.random.random() < 0.45:
+            return plain if self.random.random() < 0.3 else plain.lower()
+        return self.random.choice(others)
 
     # Numbers.
 
@@ -120,7 +129,7 @@ class Sampler:
             else text
         )
         about = f"{name} {schema.get('description', '')}".lower()
-        if role in ("brightness", "percent", "volume") and ("percent" in about or "%" in about):
+        if role in ("percent", "level") and ("percent" in about or "%" in about):
             return self.random.choice([f"{text}%", f"{text} percent", f"{words} percent"])
         if role == "temperature":
             unit = "fahrenheit" if "fahrenheit" in about else "celsius"
@@ -129,10 +138,15 @@ class Sampler:
             )
         if role == "duration":
             unit = next(
-                (u for u in ("second", "minute", "hour", "day", "week", "night") if u in about), "minute"
+                (
+                    u
+                    for u in ("second", "minute", "hour", "day", "week", "night", "month", "year")
+                    if u in about
+                ),
+                "minute",
             )
             return f"{words} {unit}{'' if value == 1 else 's'}"
-        if role == "money":
+        if role == "amount":
             return (
                 self.random.choice([f"${text}", f"{text} dollars", text]) if "currency" not in about else text
             )
@@ -154,7 +168,7 @@ class Sampler:
     def _string(self, name: str, schema: Mapping[str, Any], role: str) -> Value:
         made = self._formatted(schema, role)
         if made is None:
-            made = self._by_role(name, schema, role)
+            made = self._worded(schema, role)
         value = made.json
         fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", 10**9)
         if "pattern" in schema and not re.search(schema["pattern"], value):
@@ -168,85 +182,73 @@ class Sampler:
         return made
 
     def _formatted(self, schema: Mapping[str, Any], role: str) -> Value | None:
-        about = str(schema.get("description", ""))
+        """A value of the form that format or description ask for, worded otherwise; None where they ask for none."""
+        about = f"{schema.get('description', '')} {schema.get('pattern', '')} {schema.get('examples', '')}"
         form = schema.get("format", "")
-        if form == "time" or (role in ("time", "start", "end") and re.search(r"HH:MM|24.?hour", about, re.I)):
+        timely = role in ("time", "start", "end", "when", "daypart")
+        if form == "time" or (timely and re.search(r"HH:MM|24.?hour|\b\d\d:\d\d\b", about, re.I)):
             return self._time(
                 seconds="ss" in about.lower()
                 or (form == "time" and "pattern" not in schema and "HH:MM" not in about)
             )
-        if form == "date" or (
-            role in ("date", "start", "end", "day") and re.search(r"YYYY-MM-DD|ISO", about, re.I)
-        ):
+        dated = role in ("date", "start", "end", "when")
+        if form == "date" or (dated and re.search(r"YYYY-MM-DD|ISO|\b\d{4}-\d\d-\d\d\b", about, re.I)):
             return self._date()
         if form == "date-time":
             day, hour = self._date(), self._time(seconds=True)
             return Value(f"{day.json}T{hour.json}Z", f"{day.surface} at {hour.surface}", "date")
+        faker = self.pools.faker("en_US")
         makers: dict[str, Callable[[], str]] = {
-            "email": self.faker.email, "uri": self.faker.url, "url": self.faker.url, "uuid": self.faker.uuid4,
-            "ipv4": self.faker.ipv4, "ipv6": self.faker.ipv6, "hostname": self.faker.domain_name,
+            "email": faker.email, "uri": faker.url, "url": faker.url, "uuid": faker.uuid4,
+            "ipv4": faker.ipv4, "ipv6": faker.ipv6, "hostname": faker.domain_name,
         }  # fmt: skip
         if form in makers:
             value = self._mine(makers[form])
             return Value(value, value, role if role != "generic" else {"uri": "url"}.get(form, form))
         return None
 
-    def _by_role(self, name: str, schema: Mapping[str, Any], role: str) -> Value:
-        given = [v for v in schema.get("examples", []) if isinstance(v, str)]
-        if given and self.random.random() < 0.5:
+    def _worded(self, schema: Mapping[str, Any], role: str) -> Value:
+        """A value in the words that the user would type, taken over as they are."""
+        about = str(schema.get("description", ""))
+        given = [v for v in schema.get("examples", []) if isinstance(v, str)] or list(described_values(about))
+        pool = str(phrases("roles").get(role, {}).get("pool", pool_of(role)))
+        if role == "currency" and re.search(r"\b(?:ISO|code|USD)\b", about):
+            return self._code(role)
+        if pool == "org" and "restaurant" in about.lower():
+            pool = "restaurant"
+        if re.search(r"joined by|comma.separated|separated by commas", about):
+            return self._joined(pool, about, role)
+        if pool == "kind":
+            named = next((w for w in ("place", "work", "media") if w in about.lower()), "")
+            pool = f"kind_{named}" if named else pool
+        closed = role in ("generic", "kind", "position", "series", "rating_unit")  # few words do
+        if given and self.random.random() < (0.85 if closed else 0.45):
             value = self.random.choice(given)
             return Value(value, value, role)
-        makers: dict[str, Callable[[], str]] = {
-            "email": self.faker.email, "url": self.faker.url, "phone": lambda: self.faker.numerify("+1 555 ### ####"),
-            "address": self.faker.street_address, "person": self._person, "recipient": self._person,
-            "organisation": self.faker.company, "identifier": self._identifier, "expression": self._expression,
-        }  # fmt: skip
-        if role in ("date", "start", "end"):
-            return self._date(iso=True)
-        if role == "time":
-            return self._time()
-        if role == "day":
-            value = self.random.choice(["today", "tomorrow", "monday", "tuesday", "friday", "next week"])
-            return Value(value, value, "day")
-        if role == "duration":
-            value = f"{self.random.randint(2, 12) * 5} minutes"
-            return Value(value, value, role)
-        if role in makers:
-            value = self._mine(makers[role])
-            return Value(value, value, role)
-        value = self._mine(lambda: self._from_inventory(_POOL_OF.get(role, role)))
-        if role in ("message", "phrase") and self.random.random() < 0.5:
+        value = self._mine(lambda: self.pools.make(pool))
+        if role in ("message", "text") and self.random.random() < 0.3:
             return Value(value, f'"{value}"', role)
         return Value(value, value, role)
 
-    def _from_inventory(self, role: str) -> str:
-        """A stock value; a third of those that take one get a prefix, so that copying is learnt, not a list."""
-        inventories = phrases("inventories")
-        if role not in inventories:
-            return str(self.faker.word())
-        value: str = self.random.choice(inventories[role])
-        prefixes = inventories.get(f"prefix_{role}")
-        if prefixes and self.random.random() < 0.35:
-            value = f"{self.random.choice(prefixes)} {value}"
-        return value
+    def _code(self, role: str) -> Value:
+        """A currency's code, by its name."""
+        code = self.random.choice(phrases("inventories")["currency"])
+        return Value(code, self.random.choice([code, *phrases("enums").get(code.lower(), [])]), role)
 
-    def _person(self) -> str:
-        return f"{self.faker.first_name()} {self.faker.last_name()}"
-
-    def _identifier(self) -> str:
-        shape = self.random.choice(["####", "?-####", "??###", "#####", "???-###"])
-        return self.faker.bothify(shape, letters=string.ascii_uppercase)
-
-    def _expression(self) -> str:
-        a, b, c = (self.random.randint(2, 99) for _ in range(3))
-        first, second = (self.random.choice("+-*/") for _ in range(2))
-        forms = [
-            f"{a} {first} {b}",
-            f"{a} {first} {b} {second} {c}",
-            f"({a} {first} {b}) {second} {c}",
-            f"{a / 10} {first} {b}",
-        ]
-        return self.random.choice(forms)
+    def _joined(self, pool: str, about: str, role: str) -> Value:
+        """Several values in one string, as the description joins them."""
+        separator = next(iter(re.findall(r"joined by '([^']+)'", about)), ", ")
+        values = list(
+            dict.fromkeys(
+                self._mine(lambda: self.pools.make(pool)) for _ in range(self.random.choice([1, 2, 2]))
+            )
+        )
+        between = (
+            self.random.choice([" to ", " and ", " into ", " in ", " versus "])
+            if len(values) == 2
+            else " and "
+        )
+        return Value(separator.join(values), between.join(values), role)
 
     def _time(self, seconds: bool = False) -> Value:
         hour, minute = (
@@ -256,12 +258,12 @@ class Sampler:
         value = f"{hour:02d}:{minute:02d}" + (":00" if seconds else "")
         return Value(value, self.random.choice(time_surfaces(hour, minute)), "time")
 
-    def _date(self, iso: bool = True) -> Value:
+    def _date(self) -> Value:
         day = self._mine_date()
         month = day.strftime("%B")
         forms = [
-            f"{month} {day.day}{_ordinal(day.day)} {day.year}", f"{day.day} {month} {day.year}",
-            f"{month} {day.day}, {day.year}", day.isoformat(), f"the {day.day}{_ordinal(day.day)} of {month} {day.year}",
+            f"{month} {ordinal(day.day)} {day.year}", f"{day.day} {month} {day.year}",
+            f"{month} {day.day}, {day.year}", day.isoformat(), f"the {ordinal(day.day)} of {month} {day.year}",
         ]  # fmt: skip
         return Value(day.isoformat(), self.random.choice(forms), "date")
 
@@ -276,7 +278,7 @@ class Sampler:
         """A value that belongs to this split, if one comes up in 30 tries."""
         for _ in range(30):
             value = str(make())
-            if split_of("value", value) == self.split:
+            if split_of("value", value.casefold()) == self.split:
                 break
         return value
 
@@ -347,9 +349,9 @@ def _type_of(schema: Mapping[str, Any]) -> str:
 
 def _bounds(schema: Mapping[str, Any], kind: str, role: str, about: str) -> tuple[float, float]:
     usual = {
-        "temperature": (15, 28), "brightness": (5, 100), "percent": (5, 100), "volume": (5, 100), "duration": (5, 60),
-        "money": (5, 500), "count": (1, 10), "identifier": (1000, 99999),
-    }.get(role, (1, 50))  # fmt: skip
+        "temperature": (15, 28), "level": (5, 100), "percent": (1, 100), "duration": (5, 60), "amount": (5, 900), "count": (1, 10),
+        "identifier": (1000, 99999), "age": (2, 90), "weight": (2, 120), "distance": (1, 300), "rating": (1, 5), "year": (1900, 2026),
+    }.get(role, (1, 99))  # fmt: skip
     tiny = 1 if kind == "integer" else 0.5
     low, high = schema.get("minimum"), schema.get("maximum")
     if schema.get("exclusiveMinimum") is not None:
@@ -362,14 +364,6 @@ def _bounds(schema: Mapping[str, Any], kind: str, role: str, about: str) -> tupl
     if high is None:
         high = max(usual[1], low + width) if low > usual[0] else usual[1]
     return low, max(low, high)
-
-
-def number_words(value: int) -> str:
-    """0 to 99 in words."""
-    if value < 20:
-        return _ONES[value]
-    tens, ones = divmod(value, 10)
-    return _TENS[tens] + (f"-{_ONES[ones]}" if ones else "")
 
 
 def time_surfaces(hour: int, minute: int) -> list[str]:
@@ -403,10 +397,6 @@ def time_surfaces(hour: int, minute: int) -> list[str]:
     return forms
 
 
-def _ordinal(day: int) -> str:
-    return "th" if 10 <= day % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
-
-
 def join_words(parts: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
@@ -416,82 +406,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value).replace("_", " ") if isinstance(value, str) else f"{value}"
-
-
-def from_pattern(pattern: str, rng: random.Random) -> str:
-    """A string that a regular expression matches, through Python's own parser of it.
-
-    Raises:
-        ValueError: none came up in 50 tries (look-arounds, back references).
-    """
-    for _ in range(50):
-        made = "".join(_expand(_parse(pattern), rng))
-        if re.search(pattern, made):
-            return made
-    raise ValueError(f"no string was found for the pattern {pattern}")
-
-
-def _parse(pattern: str) -> Any:
-    try:
-        from re import _parser as parser  # type: ignore[attr-defined]
-    except ImportError:  # Python 3.10
-        import sre_parse as parser
-
-    return parser.parse(pattern)
-
-
-def _expand(tokens: Any, rng: random.Random) -> list[str]:
-    out: list[str] = []
-    for op, argument in tokens:
-        name = str(op)
-        if name == "LITERAL":
-            out.append(chr(argument))
-        elif name == "ANY":
-            out.append(rng.choice(string.ascii_lowercase))
-        elif name == "IN":
-            out.append(_from_set(argument, rng))
-        elif name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
-            low, high, inner = argument
-            for _ in range(rng.randint(low, min(int(high), low + 4))):
-                out += _expand(inner, rng)
-        elif name == "SUBPATTERN":
-            out += _expand(argument[3], rng)
-        elif name == "BRANCH":
-            out += _expand(rng.choice(argument[1]), rng)
-        elif name == "CATEGORY":
-            out.append(_of_category(str(argument), rng))
-        elif name == "NOT_LITERAL":
-            out.append(rng.choice([c for c in string.ascii_lowercase if ord(c) != argument]))
-    return out
-
-
-def _from_set(members: Any, rng: random.Random) -> str:
-    chars: list[str] = []
-    negated = False
-    for op, argument in members:
-        name = str(op)
-        if name == "NEGATE":
-            negated = True
-        elif name == "LITERAL":
-            chars.append(chr(argument))
-        elif name == "RANGE":
-            chars += [chr(c) for c in range(argument[0], min(argument[1], argument[0] + 500) + 1)]
-        elif name == "CATEGORY":
-            chars += _category_chars(str(argument))
-    if negated:
-        chars = [c for c in string.ascii_letters + string.digits if c not in chars]
-    return rng.choice(chars or ["a"])
-
-
-def _category_chars(name: str) -> list[str]:
-    table = {"DIGIT": string.digits, "WORD": string.ascii_letters + string.digits, "SPACE": " "}
-    return list(
-        next(
-            (v for k, v in table.items() if name.endswith(f"_{k}") and "NOT" not in name),
-            string.ascii_letters,
-        )
-    )
-
-
-def _of_category(name: str, rng: random.Random) -> str:
-    return rng.choice(_category_chars(name))

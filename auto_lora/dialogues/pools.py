@@ -1,0 +1,416 @@
+"""Open vocabularies: for a role, endless values as people write them.
+
+Short lists are in `phrases/inventories.json`; names come from Faker in several languages; titles, playlists, bands,
+places and times of day are put together, so that an adapter learns to copy and not to recognise.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Callable, Sequence
+
+from faker import Faker
+
+from auto_lora.dialogues.phrasebook import phrases
+
+_LOCALES = (
+    "en_US", "en_GB", "de_DE", "fr_FR", "es_ES", "it_IT", "pl_PL", "pt_BR", "sv_SE", "nl_NL", "en_IN", "tr_TR", "fi_FI",
+)  # fmt: skip
+_CITY_LOCALES = ("de_DE", "fr_FR", "es_ES", "it_IT", "pl_PL", "sv_SE", "nl_NL", "en_IN", "hu_HU", "ru_RU")
+_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
+_DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+_MONTHS = "January February March April May June July August September October November December".split()
+_SYLLABLES = "ka ro mi zen ta lu vo ni bre sha del mar qui tor fen ol ys pa gri hu no sel dra ben wi xa jo ek ful tam".split()
+
+
+def number_words(value: int) -> str:
+    """0 to 99 in words."""
+    if value < 20:
+        return _ONES[value]
+    tens, ones = divmod(value, 10)
+    return _TENS[tens] + (f"-{_ONES[ones]}" if ones else "")
+
+
+def ordinal(day: int) -> str:
+    return f"{day}" + ("th" if 10 <= day % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th"))
+
+
+class Pools:
+    """Values for roles.
+
+    Args:
+        rng: the source of all choices.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        self.random = rng
+        self._fakers: dict[str, Faker] = {}
+        r = self.pick
+        self._makers: dict[str, Callable[[], str]] = {
+            "place": self.place, "origin": self.place, "destination": self.place, "region": self.region,
+            "country": self.country, "poi": self.poi, "address": lambda: self.faker("en_US").street_address(),
+            "person": self.person, "recipient": self.person, "artist": self.artist, "song": self.title, "album": self.title,
+            "movie": self.title, "book": self.title, "show": self.title, "title": self.title, "playlist": self.playlist,
+            "org": self.org, "restaurant": self.restaurant, "brand": self.org, "date": self.date, "start": self.date, "end": self.date, "time": self.time, "when": self.when,
+            "duration": self.duration, "year": self.year, "party": self.party, "identifier": self.identifier,
+            "email": lambda: self.faker("en_US").email(), "url": lambda: self.faker("en_US").url(),
+            "phone": lambda: self.faker("en_US").numerify(r(["+1 555 ### ####", "555-####", "0#### ######"])),
+            "username": lambda: self.faker("en_US").user_name(), "expression": self.expression, "query": self.query,
+            "label": self.label, "event": self.event, "subject": self.event, "note": lambda: self.stock("message"), "text": lambda: self.stock("phrase"),
+            "file": self.file, "symbol": lambda: self.stock("ticker"), "dish": self.dish, "item": self.item,
+            "product": self.product, "rating": lambda: self.small_number(0, 6), "rating_max": lambda: r(["5", "6", "10", "five", "six", "ten"]),
+            "count": lambda: self.small_number(1, 13), "age": lambda: str(self.random.randint(2, 90)), "number": lambda: str(self.random.randint(2, 500)),
+            "percent": lambda: f"{self.random.randint(1, 20) * 5}{r(['%', ' percent'])}", "level": lambda: r([f"{self.random.randint(1, 10)}", f"{self.random.randint(1, 20) * 5}%"]),
+            "temperature": lambda: r([f"{self.random.randint(15, 30)} degrees", f"{self.random.randint(60, 80)} degrees"]),
+            "amount": lambda: r(["${n}", "{n} dollars", "{n} euros", "{n} bucks"]).format(n=self.random.randint(1, 60) * 5),
+            "weight": lambda: f"{self.random.randint(1, 120)} {r(['kg', 'pounds', 'kilos'])}",
+            "distance": lambda: f"{self.random.randint(1, 40)} {r(['km', 'miles', 'kilometers'])}",
+        }  # fmt: skip
+
+    def make(self, role: str) -> str:
+        """A value of a role; made-up words where the role is not known."""
+        return self._makers[role]() if role in self._makers else self.stock(role)
+
+    def faker(self, locale: str) -> Faker:
+        if locale not in self._fakers:
+            self._fakers[locale] = Faker(locale)
+            self._fakers[locale].seed_instance(self.random.randrange(2**31))
+        return self._fakers[locale]
+
+    def pick(self, items: Sequence[str]) -> str:
+        return self.random.choice(items)
+
+    def stock(self, role: str) -> str:
+        """From the short lists; a third of those that take one get a prefix."""
+        inventories = phrases("inventories")
+        if role not in inventories:
+            return self.pick([self.noun(), f"{self.adjective()} {self.noun()}", self.invented()])
+        value = self.pick(inventories[role])
+        prefixes = inventories.get(f"prefix_{role}")
+        return f"{self.pick(prefixes)} {value}" if prefixes and self.random.random() < 0.35 else value
+
+    # Words.
+
+    def noun(self) -> str:
+        return str(self.faker("en_US").word(part_of_speech="noun"))
+
+    def adjective(self) -> str:
+        return str(self.faker("en_US").word(part_of_speech="adjective"))
+
+    def verb(self) -> str:
+        return str(self.faker("en_US").word(part_of_speech="verb"))
+
+    def foreign(self) -> str:
+        locale = self.pick(["fr_FR", "es_ES", "de_DE", "it_IT", "la"])
+        return str(self.faker(locale).word())
+
+    def invented(self) -> str:
+        return "".join(self.pick(_SYLLABLES) for _ in range(self.random.randint(2, 3))).capitalize()
+
+    def small_number(self, low: int, high: int) -> str:
+        value = self.random.randint(low, high)
+        return number_words(value) if self.random.random() < 0.4 else str(value)
+
+    # Names.
+
+    def place(self) -> str:
+        kind = self.random.random()
+        if kind < 0.4:
+            return self.stock("city")
+        if kind < 0.7:
+            faker = self.faker(self.pick(_CITY_LOCALES))
+            found = str(faker.city_name() if hasattr(faker, "city_name") else faker.city())
+            if found.isascii() or kind < 0.5:
+                return found
+        return str(self.faker(self.pick(["en_US", "en_GB"])).city())
+
+    def region(self) -> str:
+        if self.random.random() < 0.75:
+            faker = self.faker("en_US")
+            return str(faker.state_abbr() if self.random.random() < 0.3 else faker.state())
+        return self.stock("region")
+
+    def country(self) -> str:
+        if self.random.random() < 0.5:
+            return self.stock("country")
+        found = str(self.faker("en_US").country())
+        return found if "(" not in found and "," not in found else self.stock("country")
+
+    def poi(self) -> str:
+        kind = self.stock("poi_kind")
+        name = self.pick(
+            [self.faker("en_US").last_name(), self.place(), self.adjective().capitalize(), self.invented()]
+        )
+        made = f"{name} {kind.title()}"
+        return self.pick([made, made, f"the {kind} of {name}", f"the {made}"])
+
+    def person(self) -> str:
+        if self.random.random() < 0.12:
+            return self.stock("relation")
+        faker = self.faker(self.pick(_LOCALES))
+        first = str(faker.first_name())
+        return first if self.random.random() < 0.35 else f"{first} {faker.last_name()}"
+
+    def artist(self) -> str:
+        kind = self.random.random()
+        if kind < 0.25:
+            return self.stock("artist")
+        if kind < 0.6:
+            faker = self.faker(self.pick(_LOCALES))
+            return f"{faker.first_name()} {faker.last_name()}"
+        noun, adjective = self.noun().capitalize(), self.adjective().capitalize()
+        return self.pick([
+            f"The {noun}s", f"{adjective} {noun}", f"DJ {self.invented()}", f"{noun} & The {adjective} {self.noun().capitalize()}s",
+            self.invented(), f"{self.invented()} {self.faker('en_US').last_name()}", f"Lil {noun}", f"The {adjective} {noun}s", f"{noun} {self.random.randint(2, 99)}",
+        ])  # fmt: skip
+
+    def title(self) -> str:
+        """The name of a work: one to seven words, any part of speech, some in other languages."""
+        n, m, a, b = self.noun(), self.noun(), self.adjective(), self.adjective()
+        v, name = self.verb(), self.faker("en_US").first_name()
+        forms = [
+            f"The {a} {n}", f"{a} {n}", f"{n} of the {m}", f"{v} me {b}", f"{name} and the {n}", f"{n}", f"A {n} for {name}", f"Don't {v} the {n}",
+            f"{n}s and {m}s", f"The {n} that {v}s", f"How to {v} a {n}", f"{name}'s {n}", f"{a} {n}, {b} {m}", f"In the {n} of the {a}", f"{self.place()} {n}s",
+            f"Live at {self.place()}", f"{v} your {n}", f"When the {n} {v}s", f"{self.random.randint(2, 99)} {n}s", f"{a} as {n}", f"I {v} you", f"{n}: The {a} {m}",
+            f"No {n} without {m}", f"One {a} {n}", f"{self.foreign()} {self.foreign()}", f"la {self.foreign()} {self.foreign()}", f"{self.invented()}", f"{v} {v} {self.verb()}", f"My {a} {n}",
+            f"The {n} Who Would {v}", f"Return of the {n}", f"{n} II", f"{name}", f"Till the {n} {v}s", f"To {v} or not", f"An {a} guide to {n}", f"You {v} my {n}", f"Songs for {a} {n}s",
+        ]  # fmt: skip
+        made = self.pick(forms)
+        return made.title().replace("'S", "'s").replace("'T", "'t") if self.random.random() < 0.75 else made
+
+    def playlist(self) -> str:
+        genre, noun, adjective = self.stock("genre"), self.noun(), self.adjective()
+        season = self.pick(
+            [
+                "summer",
+                "winter",
+                "autumn",
+                "spring",
+                "friday",
+                "sunday",
+                "christmas",
+                "holiday",
+                "midnight",
+                "morning",
+            ]
+        )
+        doing = self.pick(
+            [
+                "workout",
+                "running",
+                "cooking",
+                "study",
+                "sleep",
+                "road trip",
+                "dinner",
+                "party",
+                "yoga",
+                "cleaning",
+                "driving",
+                "focus",
+                "gaming",
+                "shower",
+            ]
+        )
+        decade = self.pick(["60s", "70s", "80s", "90s", "00s", "2010s", str(self.random.randint(1960, 2024))])
+        made = self.pick([
+            f"{genre} {doing}", f"{season} {genre}", f"{doing} mix", f"{adjective} {genre}", f"best of {decade}", f"{decade} {genre}", f"{self.place()} nights", f"this is {self.artist()}",
+            f"{season} {noun}s", f"{adjective} {doing}", f"all things {genre}", f"{genre} classics", f"{genre} {noun}", f"top {self.random.randint(2, 10) * 10} {genre}", f"{self.foreign()} {genre}",
+            f"{doing} vibes", f"{genre} & {self.stock('genre')}", f"ultimate {genre}", f"{noun} jams", f"{adjective} {season}", f"women of {genre}", f"{self.title()}", f"{doing} like a {noun}", f"{self.country()} {decade}",
+            f"{genre} essentials", f"new {genre} finds", f"{adjective} {noun}s", f"{self.foreign()} {self.foreign()}",
+        ])  # fmt: skip
+        return made.title().replace("'S", "'s") if self.random.random() < 0.7 else made
+
+    def restaurant(self) -> str:
+        return self.stock("restaurant") if self.random.random() < 0.4 else self._shop()
+
+    def org(self) -> str:
+        kind = self.random.random()
+        if kind < 0.35:
+            return self.stock("org")
+        if kind < 0.6:
+            return str(self.faker("en_US").company())
+        return self._shop()
+
+    def _shop(self) -> str:
+        """The made-up name of a shop or restaurant."""
+        noun = self.noun().capitalize()
+        name = self.faker("en_US").first_name()
+        return self.pick([f"{name}'s", f"The {self.adjective().capitalize()} {noun}", f"{noun} & {self.noun().capitalize()}", f"{name}'s {noun}", f"{self.invented()}", f"Cafe {self.invented()}", f"{self.foreign().capitalize()} {self.foreign()}", f"{self.place()} {noun}"])  # fmt: skip
+
+    # Things.
+
+    def dish(self) -> str:
+        return self.pick(
+            [
+                self.stock("food"),
+                self.stock("food"),
+                f"{self.stock('food')} and {self.stock('food')}",
+                self.stock("grocery"),
+            ]
+        )
+
+    def item(self) -> str:
+        return self.pick(
+            [self.stock("grocery"), self.stock("grocery"), self.stock("product"), self.stock("food")]
+        )
+
+    def product(self) -> str:
+        made = self.stock("product")
+        return self.pick([made, made, f"{self.stock('color')} {made}", f"{self.adjective()} {made}"])
+
+    def label(self) -> str:
+        return self.pick(
+            [
+                self.stock("label"),
+                self.stock("label"),
+                self.stock("task"),
+                f"{self.adjective()} {self.noun()}",
+                self.noun(),
+            ]
+        )
+
+    def event(self) -> str:
+        return self.pick(
+            [
+                self.stock("title"),
+                self.stock("title").lower(),
+                f"{self.noun()} {self.pick(['meeting', 'call', 'review', 'party', 'session'])}",
+                f"{self.pick(['lunch', 'dinner', 'coffee', 'call'])} with {self.person()}",
+                self.stock("label"),
+            ]
+        )
+
+    def query(self) -> str:
+        return self.pick(
+            [
+                self.stock("topic"),
+                f"{self.adjective()} {self.noun()}",
+                f"{self.noun()} in {self.place()}",
+                f"how to {self.verb()} a {self.noun()}",
+                f"{self.stock('topic')} for beginners",
+                f"history of {self.noun()}",
+                self.person(),
+            ]
+        )
+
+    def identifier(self) -> str:
+        shape = self.pick(["####", "?-####", "??###", "#####", "???-###", "?#?#?#", "########", "??-####-?"])
+        return str(self.faker("en_US").bothify(shape, letters=string.ascii_uppercase))
+
+    def file(self) -> str:
+        name = self.pick([self.noun(), f"{self.noun()}_{self.noun()}", f"{self.adjective()}-{self.noun()}"])
+        ending = self.pick(["txt", "csv", "py", "md", "json", "pdf", "log", "xlsx"])
+        return self.pick(
+            [
+                f"{name}.{ending}",
+                f"{name}.{ending}",
+                f"/home/{self.noun()}/{name}.{ending}",
+                f"src/{name}.{ending}",
+            ]
+        )
+
+    def expression(self) -> str:
+        a, b, c = (self.random.randint(2, 99) for _ in range(3))
+        first, second = (self.pick("+-*/") for _ in range(2))
+        return self.pick(
+            [
+                f"{a} {first} {b}",
+                f"{a} {first} {b} {second} {c}",
+                f"({a} {first} {b}) {second} {c}",
+                f"{a / 10} {first} {b}",
+            ]
+        )
+
+    def party(self) -> str:
+        who = [
+            "my wife",
+            "my husband",
+            "my sister",
+            "my brother",
+            "my parents",
+            "my kids",
+            "my boss",
+            "my friends",
+            "my girlfriend",
+            "my boyfriend",
+            "my team",
+            "the family",
+            "my grandma",
+            "my neighbors",
+            self.person(),
+            self.person(),
+        ]
+        a, b = self.random.sample(who, 2)
+        return self.pick(
+            [
+                f"me and {a}",
+                f"{a} and me",
+                f"{a} and {b}",
+                a,
+                f"{a}, {b} and me",
+                f"me, {a} and {b}",
+                f"{a} and I",
+            ]
+        )
+
+    # Times, in the user's words.
+
+    def day(self) -> str:
+        d, month, weekday = self.random.randint(1, 28), self.pick(_MONTHS), self.pick(_DAYS)
+        weekday = weekday.capitalize() if self.random.random() < 0.5 else weekday
+        return self.pick([
+            "today", "tomorrow", "tomorrow", "the day after tomorrow", weekday, weekday, f"next {weekday}", f"this {weekday}", "this weekend", "next week", "this week", "the weekend",
+            f"{month} {ordinal(d)}", f"the {ordinal(d)} of {month}", f"{month} {d}", f"{d} {month}", f"the {ordinal(d)}", f"{month} {ordinal(d)}, {self.random.randint(2024, 2034)}", f"{self.random.randint(1, 12)}/{d}/{self.random.randint(2024, 2034)}",
+            f"in {self.small_number(2, 12)} days", f"{self.small_number(2, 9)} days from now", f"in {self.small_number(2, 8)} weeks", "next month", "yesterday", "tonight", f"a week from {weekday}", "christmas", "new year's eve",
+        ])  # fmt: skip
+
+    def date(self) -> str:
+        return self.day()
+
+    def time(self) -> str:
+        hour, minute = (
+            self.random.randint(1, 12),
+            self.pick(["00", "15", "30", "45", "05", "10", "20", "40", "50"]),
+        )
+        half = self.pick(["am", "pm", " am", " pm", " a.m.", " p.m.", ""])
+        word = number_words(hour)
+        return self.pick([
+            f"{hour}:{minute}{half}", f"{hour}:{minute}{half}", f"{hour}{half or ' pm'}", f"{hour} o'clock", f"{word} {self.pick(['am', 'pm', 'thirty', 'fifteen', 'forty five'])}", f"half past {word}", f"quarter past {word}", f"quarter to {word}",
+            "noon", "midnight", f"{self.random.randint(13, 23)}:{minute}", f"{word}", f"{hour} in the {self.pick(['morning', 'afternoon', 'evening'])}", f"{hour}{half or 'am'}",
+        ])  # fmt: skip
+
+    def when(self) -> str:
+        count = self.small_number(2, 45)
+        return self.pick([
+            self.day(), self.day(), self.day(), self.time(), f"{self.time()} {self.day()}", f"{self.day()} at {self.time()}", f"in {count} {self.pick(['minutes', 'hours', 'days', 'weeks', 'months', 'seconds', 'years'])}", f"{count} {self.pick(['minutes', 'hours', 'days', 'weeks', 'months'])} from now",
+            self.stock("daypart"), f"{self.day()} {self.pick(['morning', 'night', 'evening', 'afternoon'])}", f"{self.pick(['before', 'after', 'around', 'by'])} {self.time()}", "now", "right now", "later", "later today", "soon", f"at {self.time()}", "during the week", "breakfast", "lunch", "dinner", "winter", f"{self.pick(_MONTHS)}", "this afternoon", "next weekend", "in an hour", "half an hour",
+        ])  # fmt: skip
+
+    def duration(self) -> str:
+        unit = self.pick(["minute", "minute", "hour", "second", "day", "week", "month", "year"])
+        value = self.random.randint(2, 45)
+        return self.pick(
+            [
+                f"{value} {unit}s",
+                f"{number_words(value)} {unit}s",
+                f"an hour and {value} minutes",
+                "half an hour",
+                f"{value}-{unit}",
+            ]
+        )
+
+    def year(self) -> str:
+        decade = self.random.randint(3, 9) * 10
+        return self.pick(
+            [
+                str(self.random.randint(1920, 2026)),
+                str(self.random.randint(1950, 2026)),
+                f"{decade}s",
+                f"19{decade}s",
+                f"the {decade}s",
+                f"the {number_words(decade)[:-1]}ies",
+            ]
+        )

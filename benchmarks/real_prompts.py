@@ -1,0 +1,276 @@
+"""Adapters made from tool definitions alone, asked what real people wrote.
+
+For each belt: the product's adapter (definitions and the built-in writer only), and as yardstick an *oracle* adapter, same
+trainer, real prompts of the first half of the cases. Both, and the base, are scored on the second half.
+
+    python benchmarks/real_prompts.py --data DIR                   # served by llama.cpp, one table
+    python benchmarks/real_prompts.py --data DIR --quick           # teacher-forced arg-max in PyTorch: seconds, for development
+    python benchmarks/real_prompts.py --data DIR --belts snips --engines ours --seeds 1,2,3 --set num_synthetic_examples=1000
+
+DIR holds a folder a belt with `tools.json` and `cases.jsonl`: a line a case, `messages` and `expected` calls with accepted values.
+The last line printed is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from auto_lora import (
+    Conversation,
+    LlamaCppClient,
+    LoRATrainer,
+    SyntheticDataGenerator,
+    ToolCallingDataset,
+    TrainingConfig,
+    load_tools,
+)
+from auto_lora._base_model import load_base
+from auto_lora._progress import Reporter
+from auto_lora._settings import flags, parse_text
+from auto_lora._toolcall import ToolCall, match_calls
+from auto_lora.encode import ChatTemplate
+from auto_lora.gguf_export import export_adapter
+from auto_lora.preflight import embedded_model
+from auto_lora.score import gather, proportion
+
+REFUSAL = "I have no tool for that."
+MEASURES = ("tool", "exact", "left_out", "must_call", "no_call")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--belts", default="")
+    parser.add_argument("--engines", default="base,oracle,ours")
+    parser.add_argument("--seeds", default="1")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of ours")
+    parser.add_argument("--show", type=int, default=0, help="wrong cases to print (development half only)")
+    parser.add_argument(
+        "--half",
+        choices=("first", "second"),
+        default="second",
+        help="cases to score; first only while developing",
+    )
+    args = parser.parse_args()
+    belts = (
+        args.belts.split(",")
+        if args.belts
+        else sorted(p.parent.name for p in args.data.glob("*/cases.jsonl"))
+    )
+    rows = []
+    for belt in belts:
+        for engine in args.engines.split(","):
+            for seed in map(int, args.seeds.split(",") if engine != "base" else ["1"]):
+                rows.append(run(args, args.data / belt, engine, seed))
+                show(rows[-1])
+    print(json.dumps({"rows": rows}))
+
+
+def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[str, Any]:
+    given = dict(s.split("=", 1) for s in args.set)
+    typed = {f.name: parse_text(f, given[f.name]) for f in flags() if f.name in given}
+    config = TrainingConfig.from_dict(
+        {"llama_cpp_model_path": str(embedded_model()), "seed": seed, "lora_dropout": 0.0, **typed}
+    )
+    tools = load_tools(belt / "tools.json")
+    entries = tuple(t.to_openai() for t in tools)
+    rows = [json.loads(line) for line in (belt / "cases.jsonl").read_text(encoding="utf-8").splitlines()]
+    random.Random(0).shuffle(rows)
+    halves = {"first": rows[: len(rows) // 2], "second": rows[len(rows) // 2 :]}
+    cases = halves[args.half]
+    order = {t.name: t for t in tools}
+    base = load_base(config)
+    template = ChatTemplate(base.tokenizer)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        adapter = None
+        if engine != "base":
+            if engine == "oracle":
+                train = [conversation(r, entries, order) for r in halves["first"]]
+                config.num_epochs = 8
+            else:
+                train = SyntheticDataGenerator(tools, config).generate(config.num_synthetic_examples, "train")
+            held = SyntheticDataGenerator(tools, config).generate(24, "validation")
+            reporter = Reporter() if sys.stderr.isatty() else None
+            LoRATrainer(config, base, reporter).train(
+                ToolCallingDataset(train, template), ToolCallingDataset(held, template), folder
+            )
+            adapter = export_adapter(Path(folder), config.llama_cpp_model_path, Path(folder) / "adapter.gguf")
+        trained = time.monotonic() - started
+        if args.quick:
+            verdicts = forced(
+                config,
+                base,
+                folder if adapter else None,
+                [conversation(r, entries, order) for r in cases],
+                template,
+            )
+        else:
+            verdicts = asyncio.run(served(config, adapter, template, cases, entries))
+    if args.show and args.half == "first":
+        for case, verdict in [p for p in zip(cases, verdicts, strict=True) if not p[1]["exact"]][: args.show]:
+            print(
+                "  ", case["messages"][-1]["content"], "|", json.dumps(case["expected"]), "|", verdict["raw"]
+            )
+    return {
+        "belt": belt.name, "engine": engine, "seed": seed, "cases": len(cases), "train_seconds": round(trained, 1),
+        **{m: proportion(sum(v[m] for v in verdicts if v[m] is not None), sum(v[m] is not None for v in verdicts)) for m in MEASURES},
+    }  # fmt: skip
+
+
+def show(row: dict[str, Any]) -> None:
+    parts = [
+        f"{m} {row[m]['count']}/{row[m]['of']} = {row[m]['share']:.3f} [{row[m]['low']:.2f}-{row[m]['high']:.2f}]"
+        for m in MEASURES
+        if row[m]["of"]
+    ]
+    print(
+        f"{row['belt']:8} {row['engine']:7} seed {row['seed']}  {row['train_seconds']:6.0f} s  "
+        + "  ".join(parts),
+        flush=True,
+    )
+
+
+def conversation(row: dict[str, Any], entries: tuple[Any, ...], tools: dict[str, Any]) -> Conversation:
+    """A real case as a training conversation: the first accepted value of each argument."""
+    calls = []
+    for i, call in enumerate(row["expected"]):
+        values = tools[call["name"]].order_arguments({k: v[0] for k, v in call["arguments"].items()})
+        calls.append(ToolCall(call["name"], values).to_message(f"call{i:05d}"))
+    answer: dict[str, Any] = {"role": "assistant", "content": "" if calls else REFUSAL}
+    if calls:
+        answer["tool_calls"] = calls
+    return Conversation(row["id"], row.get("category", "single"), (*row["messages"], answer), entries, {})
+
+
+# Served: what a user gets.
+
+
+async def served(
+    config: TrainingConfig,
+    adapter: Path | None,
+    template: ChatTemplate,
+    cases: list[Any],
+    entries: tuple[Any, ...],
+) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "chat_template.jinja"
+        file.write_text(template.text, encoding="utf-8")
+        client = LlamaCppClient(
+            config.llama_cpp_model_path, adapter_path=adapter, chat_template_file=file, context=4096,
+            parallel=config.parallel_requests, log_path=Path(folder) / "server.log",
+        )  # fmt: skip
+        slots = asyncio.Semaphore(config.parallel_requests)
+
+        async def one(case: dict[str, Any]) -> dict[str, Any]:
+            async with slots:
+                reply = await client.chat(case["messages"], entries, max_tokens=160)
+            return verdict(case["expected"], reply.calls, reply.raw)
+
+        async with client:
+            first = await one(cases[0])
+            return [first, *await gather([one(c) for c in cases[1:]])]
+
+
+def plain(value: Any) -> str:
+    return re.sub(r"[^a-z0-9]", "", str(value).lower())
+
+
+def verdict(expected: list[dict[str, Any]], calls: Any, raw: str) -> dict[str, Any]:
+    """By the rule of the sets: the same calls one to one, strings on letters and digits only, others absent."""
+    if not expected:
+        return {
+            "tool": None,
+            "exact": not calls,
+            "left_out": None,
+            "must_call": None,
+            "no_call": not calls,
+            "raw": raw,
+        }
+    wanted = [ToolCall(e["name"], {k: v[0] for k, v in e["arguments"].items()}) for e in expected]
+    tool = Counter(c.name for c in wanted) == Counter(c.name for c in calls)
+    accepted = {id(w): e for w, e in zip(wanted, expected, strict=True)}
+    exact, left_out = tool, tool
+    for want, got in match_calls(wanted, calls) if tool else ():
+        rule = accepted[id(want)]
+        allowed = {k: {plain(x) for x in v} for k, v in rule["arguments"].items()}
+        left_out = left_out and all(k in allowed or k in rule.get("optional", []) for k in got.arguments)
+        for key, values in allowed.items():
+            exact = exact and (
+                plain(got.arguments[key]) in values
+                if key in got.arguments
+                else key in rule.get("optional", [])
+            )
+    return {
+        "tool": tool,
+        "exact": exact and left_out,
+        "left_out": left_out if tool else None,
+        "must_call": bool(calls),
+        "no_call": None,
+        "raw": raw,
+    }
+
+
+# Quick: the same questions, answered by arg-max under teacher forcing.
+
+
+def forced(
+    config: TrainingConfig, base: Any, folder: str | None, cases: list[Conversation], template: ChatTemplate
+) -> list[dict[str, Any]]:
+    """Exact when every token of the (first accepted) answer is the arg-max: what greedy decoding would write."""
+    import torch
+    from peft import PeftModel
+
+    from auto_lora._shared_prefix import PrefixPass, _hidden
+
+    model = base.model if folder is None else PeftModel.from_pretrained(base.model, folder).get_base_model()
+    model.eval()
+    dataset = ToolCallingDataset(cases, template)
+    start = template.pieces("<tool_call>")[0]
+    found: dict[str, dict[str, Any]] = {}
+    with torch.no_grad():
+        for group in dataset.groups:
+            made = PrefixPass()
+            _hidden(model, torch.tensor([group.prefix]), 0, made)
+            shared = made.leaves(False)
+            ordered = sorted(group.examples, key=lambda e: len(e.ids))
+            for i in range(0, len(ordered), 8):
+                part, skip = ordered[i : i + 8], len(group.prefix)
+                ids = torch.zeros(len(part), max(len(e.ids) for e in part) - skip, dtype=torch.long)
+                for row, e in enumerate(part):
+                    ids[row, : len(e.ids) - skip] = torch.tensor(e.ids[skip:])
+                best = model.get_output_embeddings()(_hidden(model, ids, skip, shared)).argmax(-1)
+                for row, e in enumerate(part):
+                    at = [n for n, t in enumerate(e.target) if t]
+                    right = [int(best[row, n - skip - 1]) == e.ids[n] for n in at]
+                    said = template.tokenizer.decode([int(best[row, n - skip - 1]) for n in at])
+                    first = int(best[row, at[0] - skip - 1])
+                    names = next(
+                        (
+                            k
+                            for k in range(len(at))
+                            if "arguments" in template.tokenizer.decode([e.ids[n] for n in at[: k + 1]])
+                        ),
+                        len(at) - 1,
+                    )
+                    calls = e.ids[at[0]] == start
+                    found[e.conversation_id] = {
+                        "tool": all(right[: names + 1]) if calls else None, "exact": all(right) if calls else first != start, "left_out": None,
+                        "must_call": first == start if calls else None, "no_call": None if calls else first != start, "raw": said,
+                    }  # fmt: skip
+    return [found[c.id] for c in cases]
+
+
+if __name__ == "__main__":
+    main()

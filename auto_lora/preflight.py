@@ -398,9 +398,10 @@ def demo_settings() -> dict[str, Any]:
 
 
 def _demo_size() -> int:
-    """Conversations that train in some 8 minutes here, within 600 to 1,800: 3.5 a second at 800 GFLOP/s, 1.6 at 200."""
+    """Conversations that train in some 8 minutes here, 600 to 1,200 of them."""
     rate = max(_matmul_rate(narrow) for narrow in (False, True))
-    return int(min(1800, max(600, 480 * (1.0 + rate * 3.1e-12))) // 100 * 100)
+    # 2.5 examples/s at 800 GFLOP/s (1,800 took 720 s), 1.25 at 319.
+    return int(min(1200, max(600, 480 * (0.42 + rate * 2.6e-12))) // 100 * 100)
 
 
 _OWN_TOKENS = 110  # of a typical example after the shared prefix, measured on written conversations

@@ -11,7 +11,6 @@ from gguf import GGUFReader
 
 from auto_lora import AutoLoRACreator, Extensions, LlamaCppClient, SyntheticDataGenerator, TrainingConfig
 from auto_lora._conversation import write_conversations
-from auto_lora._gguf import read_header
 from tests.tiny_models import SHAPE
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -90,5 +89,6 @@ def test_other_modules_and_architectures(smollm, tmp_path, monkeypatch, llama_cp
     tokenizer.save_pretrained(tmp_path / "phi3")
     monkeypatch.setenv("LLAMA_CPP_PATH", str(llama_cpp_scripts))
     adapter = load("other_modules").main(str(tmp_path / "phi3"), str(tmp_path / "out"), examples=6)
-    assert read_header(adapter).architecture == "phi3"
-    assert {t.name.split(".")[2] for t in GGUFReader(adapter).tensors} == {"attn_qkv", "attn_output"}
+    made = GGUFReader(adapter)
+    assert made.fields["general.architecture"].contents() == "phi3"
+    assert {t.name.split(".")[2] for t in made.tensors} == {"attn_qkv", "attn_output"}

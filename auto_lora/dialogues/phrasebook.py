@@ -47,6 +47,11 @@ _STATES = set(
 _CUT = r"\b(?:given|based|using|by|via|that|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as)\b|[,.;:(]"
 
 
+_COMMON_STEMS = frozenset(
+    ("nam", "the", "for", "new", "off", "all", "and", "with", "info", "information", "detail")
+)
+
+
 @cache
 def phrases(name: str) -> dict[str, Any]:
     """One file of `phrases/`."""
@@ -160,6 +165,13 @@ class Topic:
     cues: tuple[tuple[str, ...], ...]
     nouns: tuple[str, ...]
     frames: Mapping[str, tuple[Frame, ...]]
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """What its cues and nouns speak of, verbs apart."""
+        verbs = {stem(v) for entry in phrases("acts").values() for v in entry["verbs"]}
+        spoken = {w for cue in self.cues for w in cue} | {stem(w) for n in self.nouns for w in words_of(n)}
+        return frozenset(w for w in spoken if len(w) > 2) - verbs - _COMMON_STEMS
 
     @cached_property
     def switches(self) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.frames import Frame, Slot, fill
 from auto_lora.dialogues.phrasebook import (
+    Topic,
     act_frames,
     fills,
     is_state,
@@ -260,12 +261,7 @@ class BuiltinWriter:
             )
             answer = group["answer"]
         else:
-            others = [
-                t
-                for t in topics()
-                if not any(likeness(t, tool.name, tool.description) for tool in tools)
-                and t.frames[self.split]
-            ]
+            others = [t for t in topics() if not _kindred(t, tools)]
             if not others:
                 return None
             frame = self.random.choice(self.random.choice(others).frames[self.split])
@@ -367,7 +363,9 @@ class _Clause:
 
     def _words(self, slot: Slot) -> str | None:
         if slot.role == "object":
-            return self.random.choice(objects_of(self.call.tool.name, self.call.tool.description))
+            topic = topic_of(self.call.tool)
+            named = [f"the {noun}" for noun in topic.nouns] if topic else []
+            return self.random.choice([*named, *objects_of(self.call.tool.name, self.call.tool.description)])
         if slot.role == "verb":
             return self.verb
         if slot.role == "tail":
@@ -480,6 +478,14 @@ _COMMON = set(
     "a an the of for to in on at by with from and or is it its this that what which who how do does you your my me i can could would please "
     "set get make use tool name text one any all some new be are was not if as into about up out off time day number value type".split()
 )
+
+
+def _kindred(topic: Topic, tools: Sequence[ToolDefinition]) -> bool:
+    """Whether a topic is that of a tool or next to one: then its requests may not be no-calls."""
+    own = [t for tool in tools if (t := topic_of(tool)) is not None]
+    if topic in own or any(likeness(topic, tool.name, tool.description) >= 1 for tool in tools):
+        return True
+    return any(topic.words & other.words for other in own)
 
 
 def _near(words: str, tools: Sequence[ToolDefinition]) -> bool:

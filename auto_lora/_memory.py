@@ -64,7 +64,7 @@ def step_bytes(shape: Shape, prefix: int, own: int, micro: int, *, checkpointing
 
     Args:
         prefix: tokens of the shared prefix.
-        own: tokens of the longest example after it.
+        own: tokens of an example after it, padding included.
         micro: examples run at once.
         checkpointing: layers keep only their input and are run again in the backward pass.
     """

@@ -181,14 +181,21 @@ class StepSums:
 
 
 def run_group(
-    model: Any, group: PrefixGroup, micro: int, tokens: int | None, *, sharded: bool = False
+    model: Any,
+    group: PrefixGroup,
+    micro: int,
+    tokens: int | None,
+    *,
+    budget: int | None = None,
+    sharded: bool = False,
 ) -> StepSums:
     """Loss of a group's examples; with `tokens`, also its gradients.
 
     Args:
         model: a causal language model (not wrapped), switched by `use_shared_prefix`.
         group: prefix and the examples of this step.
-        micro: examples per micro-group.
+        micro: examples per micro-group, at most.
+        budget: tokens per micro-group with its padding, at most (one example may have more).
         tokens: targets in the whole optimizer step, by which the loss is divided; None: no gradients.
         sharded: the layers are split by FSDP.
     """
@@ -201,9 +208,7 @@ def run_group(
             prefix_pass.hidden = hidden if sharded else None
         shared = prefix_pass.leaves(train)
         sums = StepSums()
-        by_length = sorted(group.examples, key=lambda e: len(e.ids))
-        for start in range(0, len(by_length), micro):
-            part = by_length[start : start + micro]
+        for part in micro_groups(group.examples, micro, budget):
             loss, counts = _micro_group(model, part, len(group.prefix), shared)
             if tokens is not None:
                 (loss / tokens).backward()
@@ -211,6 +216,19 @@ def run_group(
         if train:
             prefix_pass.backward(shared)
     return sums
+
+
+def micro_groups(examples: Sequence[Example], micro: int, budget: int | None) -> list[list[Example]]:
+    """Examples of like length together, the longest first: what follows fits into the memory it leaves."""
+    parts: list[list[Example]] = []
+    for example in sorted(examples, key=lambda e: -len(e.own)):
+        last = parts[-1] if parts else []
+        rows = len(last) + 1
+        if last and rows <= micro and (budget is None or rows * len(last[0].own) <= budget):
+            last.append(example)
+        else:
+            parts.append([example])
+    return parts
 
 
 def _hidden(model: Any, ids: torch.Tensor, offset: int, shared: PrefixPass | PrefixKV) -> torch.Tensor:
@@ -226,13 +244,13 @@ def _micro_group(
 ) -> tuple[torch.Tensor, StepSums]:
     """Summed cross-entropy of right-padded examples, logits only where a target follows."""
     device = model.get_input_embeddings().weight.device
-    width = max(len(e.ids) for e in examples) - prefix
+    width = max(len(e.own) for e in examples)
     ids = torch.zeros(len(examples), width, dtype=torch.long)
     target = torch.zeros(len(examples), width, dtype=torch.bool)
     for row, example in enumerate(examples):
-        own = len(example.ids) - prefix
-        ids[row, :own] = torch.tensor(example.ids[prefix:])
-        target[row, :own] = torch.tensor(example.target[prefix:])
+        own = len(example.own)
+        ids[row, :own] = torch.tensor(example.own)
+        target[row, :own] = torch.frombuffer(bytearray(example.own_target), dtype=torch.bool)
     ids, target = ids.to(device), target.to(device)
     hidden = _hidden(model, ids, prefix, shared)
     before = hidden[:, :-1][target[:, 1:]]

@@ -7,7 +7,9 @@ it: the prompt by the server, the answer token by token by the model.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,28 +25,63 @@ IGNORED = -100  # PyTorch's and PEFT's label for "no loss here"
 
 @dataclass(frozen=True)
 class Example:
-    """One token sequence.
+    """One token sequence, in two parts so that examples of one tool list hold its tokens once.
 
     Args:
-        ids: token ids, prompt and answers.
-        target: per token, whether it carries loss (it is predicted from the one before).
+        head: its first token ids, without loss; one tuple for many examples.
+        own: the token ids after them.
+        own_target: per own token, whether it carries loss (it is predicted from the one before).
         conversation_id: where it came from.
         key: equal for examples that begin with the same system prompt and tools.
     """
 
-    ids: tuple[int, ...]
-    target: tuple[bool, ...]
+    head: tuple[int, ...]
+    own: array[int]
+    own_target: bytes
     conversation_id: str
     key: str
 
+    @classmethod
+    def of(
+        cls,
+        ids: Sequence[int],
+        target: Sequence[bool],
+        conversation_id: str,
+        key: str,
+        head: tuple[int, ...] = (),
+    ) -> Example:
+        """From a whole sequence that begins with `head`."""
+        n = len(head)
+        return cls(head, array("i", ids[n:]), bytes(target[n:]), conversation_id, key)
+
+    def __len__(self) -> int:
+        return len(self.head) + len(self.own)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        return (*self.head, *self.own)
+
+    @property
+    def target(self) -> tuple[bool, ...]:
+        return (False,) * len(self.head) + tuple(map(bool, self.own_target))
+
     @property
     def first_target(self) -> int:
-        return self.target.index(True)
+        return len(self.head) + self.own_target.index(1)
+
+    @property
+    def targets(self) -> int:
+        """How many tokens carry loss."""
+        return self.own_target.count(1)
+
+    def split_at(self, head: tuple[int, ...]) -> Example:
+        """The same sequence with another head, which it begins with."""
+        return Example.of(self.ids, self.target, self.conversation_id, self.key, head)
 
 
 @dataclass(frozen=True)
 class PrefixGroup:
-    """Examples that begin with the same tokens, computed once for all of them."""
+    """Examples that begin with the same tokens, computed once for all of them; `prefix` is their head."""
 
     prefix: tuple[int, ...]
     examples: tuple[Example, ...]
@@ -189,12 +226,16 @@ class ToolCallingDataset:
         self.template = template
         self.dropped: Counter[str] = Counter()
         self.examples: list[Example] = []
+        heads: dict[str, tuple[int, ...]] = {}
         for conversation in conversations:
             for example in encode_conversation(conversation, template):
-                if len(example.ids) > max_seq_length:
+                if len(example) > max_seq_length:
                     self.dropped["longer than max_seq_length"] += 1
                 else:
-                    self.examples.append(example)
+                    ids = example.ids
+                    head = heads.get(example.key, ids)[: example.first_target - 1]
+                    heads[example.key] = head = _common(head, ids)
+                    self.examples.append(example.split_at(head))
         if not self.examples:
             raise DataError(
                 f"no conversation fits into {max_seq_length} tokens ({sum(self.dropped.values())} dropped)",
@@ -227,7 +268,7 @@ def encode_conversation(conversation: Conversation, template: ChatTemplate) -> l
     tools = conversation.tools
     first = conversation.messages[0]
     system = first["content"] if first["role"] == "system" else ""
-    key = json.dumps([tools, system], ensure_ascii=False)
+    key = hashlib.sha256(json.dumps([tools, system]).encode()).hexdigest()
     turns = [template.encode_turn(t.history, t.answer, tools) for t in conversation.turns()]
     ids: list[int] = []
     target: list[bool] = []
@@ -237,10 +278,8 @@ def encode_conversation(conversation: Conversation, template: ChatTemplate) -> l
         target += [False] * (len(prompt) - len(ids)) + [True] * len(reply)
         ids = prompt + reply
     else:
-        return [Example(tuple(ids), tuple(target), conversation.id, key)]
-    return [
-        Example(tuple(p + r), (False,) * len(p) + (True,) * len(r), conversation.id, key) for p, r in turns
-    ]
+        return [Example.of(ids, target, conversation.id, key)]
+    return [Example.of(p + r, [False] * len(p) + [True] * len(r), conversation.id, key) for p, r in turns]
 
 
 def group_by_prefix(examples: Sequence[Example]) -> list[PrefixGroup]:
@@ -254,11 +293,15 @@ def group_by_prefix(examples: Sequence[Example]) -> list[PrefixGroup]:
         by_key.setdefault(example.key, []).append(example)
     groups = []
     for members in by_key.values():
-        low, high = min(m.ids for m in members), max(m.ids for m in members)
-        # Sorted sequences: what the smallest and the largest share, all share.
         limit = min(m.first_target for m in members) - 1
-        length = 0
-        while length < min(limit, len(low), len(high)) and low[length] == high[length]:
-            length += 1
-        groups.append(PrefixGroup(low[:length], tuple(members)))
+        # Sorted sequences: what the smallest and the largest share, all share.
+        prefix = _common(min(m.ids for m in members)[:limit], max(m.ids for m in members))
+        groups.append(PrefixGroup(prefix, tuple(m.split_at(prefix) for m in members)))
     return sorted(groups, key=lambda g: -len(g.prefix))
+
+
+def _common(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    """What both begin with; `a` itself where that is all of it."""
+    if b[: len(a)] == a:
+        return a
+    return a[: next(n for n, (x, y) in enumerate(zip(a, (*b, None), strict=False)) if x != y)]

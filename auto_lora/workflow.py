@@ -397,7 +397,7 @@ class Run:
     def _context(self) -> int:
         """Tokens a server slot needs: the longest conversation and an answer, in steps of 256."""
         encoded = [e for c in [*self.validation, *self.test] for e in encode_conversation(c, self.template)]
-        needed = max(len(e.ids) for e in encoded) + self.config.max_new_tokens
+        needed = max(len(e) for e in encoded) + self.config.max_new_tokens
         return 256 * (needed // 256 + 1)
 
     def _server(self, name: str, adapter: Path | None = None) -> LlamaCppClient:

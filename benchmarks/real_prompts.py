@@ -244,12 +244,12 @@ def forced(
             made = PrefixPass()
             _hidden(model, torch.tensor([group.prefix]), 0, made)
             shared = made.leaves(False)
-            ordered = sorted(group.examples, key=lambda e: len(e.ids))
+            ordered = sorted(group.examples, key=lambda e: len(e))
             for i in range(0, len(ordered), 8):
                 part, skip = ordered[i : i + 8], len(group.prefix)
-                ids = torch.zeros(len(part), max(len(e.ids) for e in part) - skip, dtype=torch.long)
+                ids = torch.zeros(len(part), max(len(e) for e in part) - skip, dtype=torch.long)
                 for row, e in enumerate(part):
-                    ids[row, : len(e.ids) - skip] = torch.tensor(e.ids[skip:])
+                    ids[row, : len(e) - skip] = torch.tensor(e.ids[skip:])
                 best = model.get_output_embeddings()(_hidden(model, ids, skip, shared)).argmax(-1)
                 for row, e in enumerate(part):
                     at = [n for n, t in enumerate(e.target) if t]

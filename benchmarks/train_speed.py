@@ -155,7 +155,7 @@ def child(job: dict[str, Any]) -> dict[str, Any]:
     peak_before = memory_peak(device)
     seconds, trained, peft_model = ENGINE[job["engine"]](job, model, tokenizer, train, validation)
     peak = memory_peak(device)
-    tokens = sum(len(e.ids) for e in train.examples[:trained])
+    tokens = sum(len(e) for e in train.examples[:trained])
     result = {
         "dtype": precision,
         "prefix": len(train.groups[0].prefix),
@@ -224,7 +224,7 @@ def settings(job: dict[str, Any]) -> Any:
     cuda = dtypes() == ("bf16",)
     return TrainingConfig(
         lora_r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, num_epochs=1, learning_rate=RATE, seed=SEED,
-        batch_size=min(job["batch"], 32 if cuda else 4), gradient_accumulation_steps=max(1, job["batch"] // (32 if cuda else 4)),
+        batch_size=min(job["batch"], 32 if cuda else 8), gradient_accumulation_steps=max(1, job["batch"] // (32 if cuda else 8)),
         checkpoint_seconds=86400.0,
     )  # fmt: skip
 
@@ -238,6 +238,7 @@ def with_auto_lora(job: dict[str, Any], model: Any, tokenizer: Any, train: Any, 
 
     config = settings(job)
     trainer = LoRATrainer(config, Base(model, tokenizer, "benchmark", ""))
+    trainer._fit_into_memory(train.groups)
     torch.manual_seed(SEED)
     peft_model = trainer._attach()
     named = {n: p for n, p in peft_model.named_parameters() if p.requires_grad}
@@ -309,7 +310,7 @@ def with_padding(job: dict[str, Any], model: Any, tokenizer: Any, train: Any, va
     batches = [train.examples[i : i + job["batch"]] for i in range(0, len(train.examples), job["batch"])]
     started = time.perf_counter()
     for batch in batches:
-        targets = sum(sum(e.target) for e in batch)
+        targets = sum(e.targets for e in batch)
         for e in batch:
             ids = torch.tensor([e.ids], device=device)
             labels = torch.where(torch.tensor([e.target], device=device), ids, -100)

@@ -102,10 +102,10 @@ def test_nasty_text_survives(tokenizer, demo_tools):
 
 def test_what_does_not_fit_is_dropped_whole_and_counted(conversations, tokenizer):
     template = ChatTemplate(tokenizer)
-    lengths = sorted(len(e.ids) for e in ToolCallingDataset(conversations, template).examples)
+    lengths = sorted(len(e) for e in ToolCallingDataset(conversations, template).examples)
     limit = lengths[len(lengths) // 2]
     dataset = ToolCallingDataset(conversations, template, limit)
-    assert max(len(e.ids) for e in dataset.examples) <= limit
+    assert max(len(e) for e in dataset.examples) <= limit
     assert dataset.dropped["longer than max_seq_length"] == sum(n > limit for n in lengths)
     with pytest.raises(DataError, match="no conversation fits"):
         ToolCallingDataset(conversations, template, 64)

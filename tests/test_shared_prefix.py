@@ -49,20 +49,22 @@ def examples(prefix: int, lengths: list[int], *, seed: int = 0, spans: int = 1) 
         for s in range(spans):
             start = 2 + s * (length // spans)
             target[start : start + max(1, length // spans - 3)] = [True] * max(1, length // spans - 3)
-        made.append(Example(tuple(head + own), (*([False] * prefix), *target[:length]), str(n), f"k{seed}"))
+        made.append(
+            Example.of(tuple(head + own), (*([False] * prefix), *target[:length]), str(n), f"k{seed}")
+        )
     return made
 
 
 def padded_gradients(peft_model, batch: list[Example]) -> dict[str, torch.Tensor]:
     """The plain way: one padded batch with an attention mask, mean over all targets."""
-    width = max(len(e.ids) for e in batch)
+    width = max(len(e) for e in batch)
     ids = torch.zeros(len(batch), width, dtype=torch.long)
     labels = torch.full((len(batch), width), -100)
     mask = torch.zeros(len(batch), width, dtype=torch.long)
     for row, e in enumerate(batch):
-        ids[row, : len(e.ids)] = torch.tensor(e.ids)
-        mask[row, : len(e.ids)] = 1
-        labels[row, : len(e.ids)] = torch.where(torch.tensor(e.target), torch.tensor(e.ids), -100)
+        ids[row, : len(e)] = torch.tensor(e.ids)
+        mask[row, : len(e)] = 1
+        labels[row, : len(e)] = torch.where(torch.tensor(e.target), torch.tensor(e.ids), -100)
     logits = peft_model(input_ids=ids, attention_mask=mask).logits.float()
     F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten()).backward()
     return gradients(peft_model)
@@ -71,7 +73,7 @@ def padded_gradients(peft_model, batch: list[Example]) -> dict[str, torch.Tensor
 def shared_gradients(peft_model, groups: list[PrefixGroup], micro: int) -> dict[str, torch.Tensor]:
     model = peft_model.get_base_model()
     use_shared_prefix(model)
-    tokens = sum(sum(e.target) for g in groups for e in g.examples)
+    tokens = sum(e.targets for g in groups for e in g.examples)
     for group in groups:
         run_group(model, group, micro, tokens)
     return gradients(peft_model)
@@ -142,14 +144,14 @@ def test_sums_count_targets_and_exact_examples():
     model = tiny("llama").get_base_model()
     use_shared_prefix(model)
     sums = run_group(model, group_by_prefix(batch)[0], 8, None)
-    assert (sums.examples, sums.tokens) == (2, sum(sum(e.target) for e in batch))
+    assert (sums.examples, sums.tokens) == (2, sum(e.targets for e in batch))
     assert sums.exact == 0 and 3 < sums.mean_loss < 8
 
 
 def test_no_shared_prefix_at_all():
     batch = [
-        Example((5, 6, 7, 8), (False, False, True, True), "a", "k"),
-        Example((9, 6, 7), (False, False, True), "b", "k"),
+        Example.of((5, 6, 7, 8), (False, False, True, True), "a", "k"),
+        Example.of((9, 6, 7), (False, False, True), "b", "k"),
     ]
     (group,) = group_by_prefix(batch)
     assert group.prefix == ()
@@ -183,7 +185,7 @@ def test_soft_capped_logits_are_refused():
 
 def test_an_example_without_targets_changes_nothing():
     batch = examples(40, [9, 12])
-    empty = Example(batch[0].ids, (False,) * len(batch[0].ids), "filler", batch[0].key)
+    empty = Example.of(batch[0].ids, (False,) * len(batch[0]), "filler", batch[0].key)
     plain = tiny("llama")
     shared = copy.deepcopy(plain)
     (group,) = group_by_prefix(batch)

@@ -39,7 +39,7 @@ class Data:
             head = torch.randint(3, 499, (50 - 20 * key,), generator=torch.Generator().manual_seed(int(key)))
             own = torch.randint(3, 499, (longest - n % 7,), generator=random)
             target = (False,) * (len(head) + 3) + (True,) * (len(own) - 3)
-            self.examples.append(Example(tuple(head.tolist() + own.tolist()), target, str(n), str(key)))
+            self.examples.append(Example.of(tuple(head.tolist() + own.tolist()), target, str(n), str(key)))
 
     def __len__(self) -> int:
         return len(self.examples)

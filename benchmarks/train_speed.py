@@ -88,10 +88,12 @@ def scaling(args: argparse.Namespace) -> dict[str, Any]:
     """auto_lora alone: cost and memory over the group size, then over the size of the data set."""
     prefix = int(args.prefixes.split(",")[-1])
     job = {"engine": "auto_lora", "prefix": prefix, "layers": args.layers, "dtype": "auto"}
-    rows = [run({**job, "examples": n, "batch": n}) for n in (1, 8, 32, 64, 256)]
-    rows += [run({**job, "examples": n, "batch": 32, "steps": 1}) for n in (100, 1000, 10_000)]
-    for row in rows:
-        show(row)
+    jobs = [{**job, "examples": n, "batch": n} for n in (1, 8, 32, 64, 256)]
+    jobs += [{**job, "examples": n, "batch": 32, "steps": 1} for n in (100, 1000, 10_000)]
+    rows = []
+    for each in jobs:
+        rows.append(run(each))
+        show(rows[-1])
     return {"rows": rows}
 
 

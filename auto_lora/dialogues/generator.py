@@ -335,8 +335,10 @@ class _Maker:
                 elif name in chosen:
                     value = self._distinct(name, schema, tool, values)
                     values[name] = _uncapitalised(value, schema) if casual else value
+            values = _possible_together(values, tool)
             call = PlannedCall(tool, values, frozenset(given or ()), None if given else frame, casual)
-            if not values or split_of("call", values_key([call])) == self.split:
+            enough = len(values.keys() - set(tool.required)) >= at_least
+            if enough and (not values or split_of("call", values_key([call])) == self.split):
                 break
         return call
 
@@ -436,6 +438,18 @@ def _uncapitalised(value: Value, schema: Any) -> Value:
     if not free or value.json not in (value.surface, value.surface.strip('"')):
         return value
     return replace(value, json=value.json.lower(), surface=value.surface.lower())
+
+
+_OFF = frozenset("off closed close locked lock disabled stop stopped".split())
+
+
+def _possible_together(values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
+    """Without what makes no sense beside the rest: nobody switches a lamp off at 75 percent."""
+    off = any(v.role == "state" and str(v.json).lower() in _OFF for v in values.values())
+    if not off:
+        return values
+    levels = ("percent", "level", "color", "temperature", "warmth", "mood")
+    return {n: v for n, v in values.items() if n in tool.required or v.role not in levels}
 
 
 def _combinations(tool: ToolDefinition) -> int:

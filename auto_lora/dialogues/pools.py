@@ -7,6 +7,7 @@ places and times of day are put together, so that an adapter learns to copy and 
 from __future__ import annotations
 
 import random
+import re
 import string
 from collections.abc import Callable, Sequence
 
@@ -58,7 +59,7 @@ class Pools:
             "email": lambda: self.faker("en_US").email(), "url": lambda: self.faker("en_US").url(),
             "phone": lambda: self.faker("en_US").numerify(r(["+1 555 ### ####", "555-####", "0#### ######"])),
             "username": lambda: self.faker("en_US").user_name(), "expression": self.expression, "query": self.query,
-            "label": self.label, "event": self.event, "subject": self.event, "note": lambda: self.stock("message"), "text": lambda: self.stock("phrase"),
+            "label": self.label, "event": self.event, "subject": self.event, "note": self.message, "message": self.message, "text": lambda: r([self.message(), self.message(), self.stock("phrase")]),
             "file": self.file, "symbol": lambda: self.stock("ticker"), "dish": self.dish, "item": self.item,
             "product": self.product, "rating": lambda: self.small_number(0, 6), "rating_max": lambda: r(["5", "6", "10", "five", "six", "ten"]),
             "count": lambda: self.small_number(1, 13), "age": lambda: str(self.random.randint(2, 90)), "number": lambda: str(self.random.randint(2, 500)),
@@ -282,6 +283,23 @@ class Pools:
                 self.stock("label"),
             ]
         )
+
+    def message(self) -> str:
+        """What one writes to a friend: made up more often than not."""
+        if self.random.random() < 0.35:
+            return self.stock("message")
+        inventories = phrases("inventories")
+        form = str(self.pick(inventories["message_form"]))
+
+        def words(slot: re.Match[str]) -> str:
+            made = {
+                "name": lambda: self.faker(self.pick(_LOCALES)).first_name(), "number": lambda: self.small_number(2, 60), "time": lambda: f"{self.small_number(1, 12)}",
+                "weekday": lambda: self.pick(["on Monday", "on Friday", "tomorrow", "on Sunday", "next week"]), "noun": self.noun, "adjective": self.adjective,
+                "place": self.place, "address": self._makers["address"],
+            }  # fmt: skip
+            return str(made[slot[1]]() if slot[1] in made else self.stock(slot[1]))
+
+        return re.sub(r"\{(\w+)\}", words, form)
 
     def query(self) -> str:
         return self.pick(

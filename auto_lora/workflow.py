@@ -17,7 +17,7 @@ from auto_lora._progress import Reporter
 from auto_lora._runs import read_json, write_bytes, write_json, write_text
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, check_names, load_tools
-from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator, ValueSampler, Writer
+from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator, ValueSampler, Writer, vary
 from auto_lora.encode import ChatTemplate, ToolCallingDataset, encode_conversation
 from auto_lora.finetune import LoRATrainer, release_memory
 from auto_lora.gguf_export import convert_base, export_adapter
@@ -352,6 +352,7 @@ class Run:
                 avoid=before,
             )
         self._tell_notes()
+        new = vary(new, self.tools, self.config, self.config.seed + number)
         write_conversations(path, [*before, *new])
         return [*before, *new]
 
@@ -543,7 +544,10 @@ def generate_data(
     }
     reporter = Reporter()
     for split, count in counts.items():
-        path = write_conversations(output / "data" / f"{split}.jsonl", generator.generate(count, split))
+        made = generator.generate(count, split)
+        if split == "train":
+            made = vary(made, tools, config, config.seed)
+        path = write_conversations(output / "data" / f"{split}.jsonl", made)
         reporter.say(f"{path}: {count} conversations")
     for reason, count in generator.rejects.items():
         reporter.say(f"  rejected {count}: {reason}")

@@ -26,6 +26,7 @@ from auto_lora.judge import Judge
 from auto_lora.llama_server import LlamaCppClient
 from auto_lora.score import Evaluation, Metric, ToolCallEvaluator, mcnemar
 from auto_lora.triage import RoundPlan, analyse, plan_next_round
+from auto_lora.two_sample import shipped_prompts, writer_distance
 
 
 @dataclass(frozen=True)
@@ -251,6 +252,7 @@ class Run:
             "iterations": [read_json(p) for p in sorted(self.output.glob("iteration_*/metrics.json"))],
             "quality": await self._judge(base[1], answers),
             "test_writer": self.generator.describe_writer(),
+            "writer_distance": self._writer_distance(folder),
             "settings": self.config.to_dict(),
             "serve_command": serve_command(self.gguf, final, self.context),
         }
@@ -428,6 +430,11 @@ class Run:
         return (
             await self._evaluator(conversations).final_answers(client, name) if self.config.judge_url else {}
         )
+
+    def _writer_distance(self, folder: Path) -> dict[str, float | int] | None:
+        """How well an iteration's training prompts are told from people's; None without any of people."""
+        written = [c.prompt for c in read_conversations(folder / "train.jsonl")]
+        return writer_distance(written, shipped_prompts(self.tools))
 
     async def _judge(self, base: dict[str, str], adapter: dict[str, str]) -> dict[str, Any] | None:
         """Pairwise verdicts on the test's final answers; None without a judge."""

@@ -76,7 +76,7 @@ def tool_lists(draw):
     return made
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(tool_lists(), st.integers(0, 2**31))
 def test_unmasked_is_the_original_and_masked_calls_fit_masked_tools(tools, seed):
     generator = SyntheticDataGenerator(tools, TrainingConfig())

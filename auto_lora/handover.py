@@ -49,16 +49,21 @@ def headline(metrics: Metrics) -> str:
 
 
 def judge_success(base: Metrics, adapter: Metrics, test: Mapping[str, Any]) -> tuple[bool, str]:
-    """Whether the adapter beats its base: more exact cases (p < 0.05), and no-call not given away.
+    """Whether the adapter beats its base, and why not.
 
-    No-call counts as given away when the adapter's interval lies wholly below the base's share and
-    under 0.5: a base that never calls is right on every no-call case, so equality is not asked.
+    It must answer more cases exactly (McNemar, p < 0.05), call in no smaller share of the cases that need a call, and not give
+    no-call away: its interval lies wholly below the base's share. A base that calls in less than half of the cases that need it
+    is right on no-call by silence, which is no feat; beside such a base, half of the no-call cases right are enough.
     """
     if test["gained"] <= test["lost"] or test["p"] >= 0.05:
         return False, f"it gained {test['gained']} cases and lost {test['lost']}"
-    no_call = adapter["no_call"]
-    if no_call["of"] and no_call["high"] < base["no_call"]["share"] and no_call["share"] < 0.5:
-        return False, f"it calls tools where none is due ({percent(no_call)} right)"
+    before, after = base["must_call"], adapter["must_call"]
+    if after["share"] < before["share"]:
+        return False, f"it calls less often where a call is due ({percent(after)}, base {percent(before)})"
+    silent, kept = base["no_call"], adapter["no_call"]
+    enough = silent["share"] if before["share"] >= 0.5 else min(silent["share"], 0.5)
+    if kept["of"] and kept["high"] < silent["share"] and kept["share"] < enough:
+        return False, f"it calls tools where none is due ({percent(kept)} right, base {percent(silent)})"
     return True, ""
 
 
@@ -104,12 +109,22 @@ def quality_sentence(metrics: Metrics) -> str:
     )
 
 
+def distance_sentence(metrics: Metrics) -> str:
+    """How well the writer's prompts are told from people's; "" where there are none of people."""
+    told = metrics.get("writer_distance")
+    if not told:
+        return ""
+    return f"A bag of words tells the writer's prompts from people's in {percent(told)} (50 %: not at all)."
+
+
 def print_screen(console: Console, metrics: Metrics, directory: Path) -> None:
     """The last screen of a run."""
     console.print()
     console.print(accuracy_table(metrics))
     console.print(headline(metrics), highlight=False)
     console.print(quality_sentence(metrics), highlight=False)
+    if distance_sentence(metrics):
+        console.print(distance_sentence(metrics), highlight=False)
     sample = metrics.get("sample")
     if sample:
         console.print("\nSample prompt", style="bold")
@@ -146,6 +161,7 @@ Base model: `{metrics["base_model"]}`. Rank {settings["lora_r"]}, alpha {setting
 
 Counts, share and 95 % Wilson interval of cases; both were served by llama.cpp and asked the same.
 {quality_sentence(metrics)}
+{distance_sentence(metrics)}
 
 ## Serve
 ```

@@ -17,7 +17,7 @@ from auto_lora._progress import Reporter
 from auto_lora._runs import read_json, write_bytes, write_json, write_text
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, check_names, load_tools
-from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator, ValueSampler, Writer
+from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator, ValueSampler, Writer, vary
 from auto_lora.encode import ChatTemplate, ToolCallingDataset, encode_conversation
 from auto_lora.finetune import LoRATrainer, release_memory
 from auto_lora.gguf_export import convert_base, export_adapter
@@ -26,6 +26,7 @@ from auto_lora.judge import Judge
 from auto_lora.llama_server import LlamaCppClient
 from auto_lora.score import Evaluation, Metric, ToolCallEvaluator, mcnemar
 from auto_lora.triage import RoundPlan, analyse, plan_next_round
+from auto_lora.two_sample import shipped_prompts, writer_distance
 
 
 @dataclass(frozen=True)
@@ -251,6 +252,7 @@ class Run:
             "iterations": [read_json(p) for p in sorted(self.output.glob("iteration_*/metrics.json"))],
             "quality": await self._judge(base[1], answers),
             "test_writer": self.generator.describe_writer(),
+            "writer_distance": self._writer_distance(folder),
             "settings": self.config.to_dict(),
             "serve_command": serve_command(self.gguf, final, self.context),
         }
@@ -352,6 +354,7 @@ class Run:
                 avoid=before,
             )
         self._tell_notes()
+        new = vary(new, self.tools, self.config, self.config.seed + number)
         write_conversations(path, [*before, *new])
         return [*before, *new]
 
@@ -427,6 +430,11 @@ class Run:
         return (
             await self._evaluator(conversations).final_answers(client, name) if self.config.judge_url else {}
         )
+
+    def _writer_distance(self, folder: Path) -> dict[str, float | int] | None:
+        """How well an iteration's training prompts are told from people's; None without any of people."""
+        written = [c.prompt for c in read_conversations(folder / "train.jsonl")]
+        return writer_distance(written, shipped_prompts(self.tools))
 
     async def _judge(self, base: dict[str, str], adapter: dict[str, str]) -> dict[str, Any] | None:
         """Pairwise verdicts on the test's final answers; None without a judge."""
@@ -543,7 +551,10 @@ def generate_data(
     }
     reporter = Reporter()
     for split, count in counts.items():
-        path = write_conversations(output / "data" / f"{split}.jsonl", generator.generate(count, split))
+        made = generator.generate(count, split)
+        if split == "train":
+            made = vary(made, tools, config, config.seed)
+        path = write_conversations(output / "data" / f"{split}.jsonl", made)
         reporter.say(f"{path}: {count} conversations")
     for reason, count in generator.rejects.items():
         reporter.say(f"  rejected {count}: {reason}")

@@ -144,12 +144,12 @@ def test_what_tools_cannot_do_is_given_to_other_categories():
 def test_shares_are_kept(demo_tools):
     plan = SyntheticDataGenerator(demo_tools, TrainingConfig()).plan(1000)
     assert plan == {
-        "single": 350,
+        "single": 380,
         "parallel": 120,
         "chain": 80,
-        "optional": 200,
-        "no_call": 170,
-        "missing_argument": 80,
+        "optional": 220,
+        "no_call": 140,
+        "missing_argument": 60,
     }
 
 

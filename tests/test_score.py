@@ -18,7 +18,7 @@ from auto_lora._errors import ServerError
 from auto_lora._settings import TrainingConfig
 from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
-from auto_lora.handover import judge_success, model_card, print_screen, serve_command
+from auto_lora.handover import headline, judge_success, model_card, print_screen, serve_command
 from auto_lora.judge import Judge
 from auto_lora.llama_server import ChatReply
 from auto_lora.score import CaseResult, Evaluation, ToolCallEvaluator, mcnemar, proportion, score_turn
@@ -122,14 +122,54 @@ def test_mcnemar_is_the_exact_binomial_test():
     assert mcnemar(evaluation("a", (3, 3)), evaluation("b", (3, 3)))["p"] == 1.0
 
 
-def test_success_is_more_exact_cases_without_giving_no_call_away():
-    def verdict(before, after):
-        a, b = evaluation("a", before), evaluation("b", after)
-        return judge_success(a.summary(), b.summary(), mcnemar(a, b))[0]
+def verdict(before, after):
+    a, b = evaluation("a", before), evaluation("b", after)
+    return judge_success(a.summary(), b.summary(), mcnemar(a, b))
 
-    assert verdict((0, 4), (9, 4)) and verdict((0, 4), (9, 3))
-    assert not verdict((0, 4), (3, 4)) and not verdict((5, 4), (5, 4)) and not verdict((9, 4), (0, 4))
-    assert not verdict((0, 4), (10, 0))
+
+def test_success_is_more_exact_cases_without_giving_no_call_away():
+    assert verdict((0, 4), (9, 4))[0] and verdict((0, 4), (9, 3))[0]
+    assert not verdict((0, 4), (3, 4))[0] and not verdict((5, 4), (5, 4))[0]
+    assert not verdict((9, 4), (0, 4))[0]
+    assert not verdict((0, 4), (10, 0))[0]
+
+
+def cases_of(called, exact, silent, of=40, quiet=20):
+    """`of` cases that need a call, of which `called` get one and `exact` the right one; `quiet` that need none."""
+    wrong = ToolCall("set_light", {"room": "attic"})
+    answers = [[ON] if i < exact else [wrong] if i < called else [] for i in range(of)]
+    cases = [case(f"s{i}", "single", [ON], answer) for i, answer in enumerate(answers)]
+    return Evaluation(
+        "m", cases + [case(f"n{i}", "no_call", [], [] if i < silent else [ON]) for i in range(quiet)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("base", "adapter", "success", "why"),
+    [
+        # A base that calls everywhere, an adapter that never does: all it gains is silence.
+        (cases_of(40, 0, 0), cases_of(0, 0, 20), False, "calls less often where a call is due (0/40"),
+        (cases_of(40, 10, 18), cases_of(39, 39, 18), False, "calls less often where a call is due (39/40"),
+        (cases_of(40, 10, 18), cases_of(40, 38, 18), True, ""),
+        # A base that calls is right on no-call by merit: what the adapter loses of it counts.
+        (cases_of(36, 10, 19), cases_of(40, 38, 13), False, "calls tools where none is due (13/20"),
+        # A base that never calls is right on no-call by silence: three quarters of it are enough.
+        (cases_of(0, 0, 20), cases_of(40, 30, 15), True, ""),
+        (cases_of(0, 0, 20), cases_of(40, 38, 9), False, "calls tools where none is due (9/20"),
+    ],
+)
+def test_success_needs_calls_where_due_and_silence_where_not(base, adapter, success, why):
+    found, reason = judge_success(base.summary(), adapter.summary(), mcnemar(base, adapter))
+    assert found is success and (why in reason if why else not reason)
+
+
+def test_what_is_no_success_is_said_and_why(tmp_path):
+    metrics = compare(cases_of(40, 10, 18), cases_of(39, 39, 18)) | {"test_writer": "w", "serve_command": "s"}
+    assert not metrics["success"]
+    assert "not better than its base: it calls less often where a call is due" in headline(metrics)
+    out = io.StringIO()
+    print_screen(Console(file=out, width=400), metrics, tmp_path)
+    assert headline(metrics) in out.getvalue()
 
 
 def test_analysis_and_plan_aim_at_what_failed(demo_tools):

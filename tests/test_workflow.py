@@ -70,6 +70,7 @@ def test_the_output_users_expect(finished):
         "README.md", "adapter.gguf", "adapter_config.json", "adapter_model.safetensors", "chat_template.jinja", "error_analysis.json", "metrics.json", "tools.json",
     }  # fmt: skip
     assert json.loads((final / "metrics.json").read_text()) == json.loads(json.dumps(metrics))
+    assert metrics["writer_distance"] is None, "nobody wrote prompts for these tools"
     assert metrics["base"]["cases"] == metrics["adapter"]["cases"] == 6
     assert not metrics["success"] and "not better than its base" in (final / "README.md").read_text()
     assert not list(output.rglob(".*")), "temporary files were left"
@@ -177,6 +178,7 @@ def test_a_killed_run_leaves_nothing_behind_and_resumes(tiny_gguf, tmp_path):
     done = subprocess.run([*argv, "--resume"], capture_output=True, text=True)
     assert (output / "final_adapter" / "adapter.gguf").is_file(), done.stderr
     assert "Traceback" not in done.stderr
+    assert done.returncode == 1 and "not better than its base" in " ".join(done.stdout.split())
 
 
 async def test_the_embedded_model_learns_a_tool_and_serves_it(smollm, tmp_path, demo_tools):

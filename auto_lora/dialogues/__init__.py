@@ -6,17 +6,21 @@ phrasebook.py tools to topics and acts, parameters to roles, frames to splits
 patterns.py   strings that a regular expression matches
 pools.py      open vocabularies: names, titles, places, times as people say them
 values.py     argument values with the words people use for them
+near.py       which requests no tool serves
 writer.py     the built-in writer
 llm_writer.py a language model as writer, its texts verified
 respond.py    simulated tool responses and final answers
 verify.py     what a conversation must pass
 generator.py  plan, word, respond, verify
+variants.py   distractors, meaningless names
 """
 
 from auto_lora.dialogues.generator import Focus, SyntheticDataGenerator, ValueSampler, Writer, find_links
 from auto_lora.dialogues.llm_writer import LLMWriter
+from auto_lora.dialogues.variants import vary
 from auto_lora.dialogues.writer import PlannedCall, Written
 
 __all__ = [
     "Focus", "LLMWriter", "PlannedCall", "SyntheticDataGenerator", "ValueSampler", "Writer", "Written", "find_links",
+    "vary",
 ]  # fmt: skip

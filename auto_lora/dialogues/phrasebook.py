@@ -157,6 +157,12 @@ def fills(role: str, slot: str) -> bool:
 # Tools to topics and acts.
 
 
+@cache
+def all_verbs() -> frozenset[str]:
+    """The stems of the verbs of all acts."""
+    return frozenset(stem(v) for entry in phrases("acts").values() for v in entry["verbs"])
+
+
 @dataclass(frozen=True)
 class Topic:
     """A topic pack: cues in tools' words, nouns, frames by split."""
@@ -169,9 +175,8 @@ class Topic:
     @cached_property
     def words(self) -> frozenset[str]:
         """What its cues and nouns speak of, verbs apart."""
-        verbs = {stem(v) for entry in phrases("acts").values() for v in entry["verbs"]}
         spoken = {w for cue in self.cues for w in cue} | {stem(w) for n in self.nouns for w in words_of(n)}
-        return frozenset(w for w in spoken if len(w) > 2) - verbs - _COMMON_STEMS
+        return frozenset(w for w in spoken if len(w) > 2) - all_verbs() - _COMMON_STEMS
 
     @cached_property
     def switches(self) -> bool:
@@ -203,6 +208,13 @@ def _by_split(name: str, lines: list[str]) -> dict[str, tuple[Frame, ...]]:
 def act_frames(act: str, split: str) -> tuple[Frame, ...]:
     """The frames of an act that belong to a split."""
     return _by_split(act, phrases("acts")[act]["frames"])[split]
+
+
+@cache
+def lines_of_split(name: str, split: str) -> Mapping[str, Frame]:
+    """The near misses of a topic that belong to a split; `name` is "near_" and the topic's."""
+    entries = phrases("near_misses")[name.removeprefix("near_")]
+    return {f.text: f for f in _by_split(name, [line for e in entries for line in e["asks"]])[split]}
 
 
 @cache

@@ -13,19 +13,17 @@ from dataclasses import dataclass, replace
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.frames import Frame, Slot, fill
+from auto_lora.dialogues.near import kindred, near, near_misses
 from auto_lora.dialogues.phrasebook import (
-    Topic,
     act_frames,
     fills,
     is_state,
-    likeness,
     main_roles,
     objects_of,
     phrases,
     role_of,
     share_out,
     slots_for,
-    stem,
     tails_of,
     tool_act,
     topic_of,
@@ -118,6 +116,7 @@ class BuiltinWriter:
         self.split = split
         self.pools = Pools(rng)
         self._candidates: dict[str, list[tuple[Frame, float]]] = {}
+        self._missed: dict[tuple[str, ...], list[Frame]] = {}
 
     def choose(
         self,
@@ -251,28 +250,35 @@ class BuiltinWriter:
     def no_call(self, tools: Sequence[ToolDefinition]) -> tuple[Written, str] | None:
         """A prompt that no tool serves, and the answer to it; None when the tools' words are near it.
 
-        Chat, or a request on a topic that none of the tools is about, worded like any other request.
+        Chat; a request on a topic that none of the tools is about, worded like any other request; in a tenth, where there are
+        such, a request beside a tool's topic (`near_misses`).
         """
-        answer = str(phrases("no_call")["uncovered"])
-        if self.random.random() < 0.5:
+        missed, kind = self._near_misses(tools), self.random.random()
+        if kind < 0.45:
             group = self.random.choice(phrases("chat")["groups"])
-            prompt = shape = self.random.choice(
-                share_out(group["prompts"], self.split) or group["prompts"][:1]
-            )
+            stock = share_out(group["prompts"], self.split) or group["prompts"][:1]
+            prompt = shape = self.random.choice(stock)
             answer = group["answer"]
         else:
-            others = [t for t in topics() if not _kindred(t, tools)]
-            if not others:
+            frames: Sequence[Frame] = missed if kind >= 0.9 else ()
+            others = [] if frames else [t for t in topics() if not kindred(t, tools)]
+            if others:
+                frames = self.random.choice(others).frames[self.split]
+            frame = self.random.choice(frames) if frames else None
+            made = self._filled(frame) if frame else None
+            if frame is None or made is None:
                 return None
-            frame = self.random.choice(self.random.choice(others).frames[self.split])
-            made = self._filled(frame)
-            if made is None:
-                return None
-            prompt, shape = made, frame.name
-        if _near(prompt, tools):
+            prompt, shape, answer = made, frame.name, str(phrases("no_call")["uncovered"])
+        if not shape.startswith("near_") and near(prompt, tools):
             return None
         prompt = self._around(prompt, question=_is_question(prompt), plain=True)
         return Written(prompt.lower() if self.random.random() < 0.4 else prompt, shape), answer
+
+    def _near_misses(self, tools: Sequence[ToolDefinition]) -> list[Frame]:
+        names = tuple(t.name for t in tools)
+        if names not in self._missed:
+            self._missed[names] = near_misses(tools, self.split)
+        return self._missed[names]
 
     def _filled(self, frame: Frame) -> str | None:
         """A frame with made-up values and without a tool."""
@@ -472,29 +478,3 @@ def _is_person(call: PlannedCall) -> bool:
 
 def _second_person(request: str) -> str:
     return re.sub(r"\bme\b", "you", re.sub(r"\bmy\b", "your", request))
-
-
-_COMMON = set(
-    "a an the of for to in on at by with from and or is it its this that what which who how do does you your my me i can could would please "
-    "set get make use tool name text one any all some new be are was not if as into about up out off time day number value type".split()
-)
-
-
-def _kindred(topic: Topic, tools: Sequence[ToolDefinition]) -> bool:
-    """Whether a topic is that of a tool or next to one: then its requests may not be no-calls."""
-    own = [t for tool in tools if (t := topic_of(tool)) is not None]
-    if topic in own or any(likeness(topic, tool.name, tool.description) >= 1 for tool in tools):
-        return True
-    return any(topic.words & other.words for other in own)
-
-
-def _near(words: str, tools: Sequence[ToolDefinition]) -> bool:
-    """Whether words speak of what some tool is about: then they may not be a no-call."""
-    spoken = {stem(w) for w in re.findall(r"[a-z]+", words.lower())} - _COMMON
-    for tool in tools:
-        topic = topic_of(tool)
-        about = {stem(w) for w in words_of(tool.name) if len(w) > 2}
-        about |= {stem(w) for noun in (topic.nouns if topic else ()) for w in noun.split()}
-        if spoken & (about - _COMMON):
-            return True
-    return False

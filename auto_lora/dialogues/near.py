@@ -1,0 +1,83 @@
+"""How near words and topics are to a list of tools: what may count as a request that none of them serves."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.frames import Frame
+from auto_lora.dialogues.phrasebook import (
+    Topic,
+    all_verbs,
+    likeness,
+    lines_of_split,
+    phrases,
+    stem,
+    topic_of,
+    topics,
+    words_of,
+)
+
+_COMMON = set(
+    "a an the of for to in on at by with from and or is it its this that what which who how do does you your my me i can could would please "
+    "set get make use tool name text one any all some new be are was not if as into about up out off time day number value type".split()
+)
+# Tools of these topics serve nearly any request, so beside them nothing is a near miss.
+_GENERAL = frozenset(("web_search", "fact_question", "run_code", "database_query"))
+
+
+def kindred(topic: Topic, tools: Sequence[ToolDefinition]) -> bool:
+    """Whether a topic is that of a tool or next to one: then its requests may not be no-calls."""
+    own = [t for tool in tools if (t := topic_of(tool)) is not None]
+    if topic in own or any(likeness(topic, tool.name, tool.description) >= 1 for tool in tools):
+        return True
+    return any(topic.words & other.words for other in own)
+
+
+def near(words: str, tools: Sequence[ToolDefinition]) -> bool:
+    """Whether words speak of what some tool is about: then they may not be a no-call."""
+    spoken = {stem(w) for w in re.findall(r"[a-z]+", words.lower())} - _COMMON
+    for tool in tools:
+        topic = topic_of(tool)
+        about = {stem(w) for w in words_of(tool.name) if len(w) > 2}
+        about |= {stem(w) for noun in (topic.nouns if topic else ()) for w in noun.split()}
+        if spoken & (about - _COMMON):
+            return True
+    return False
+
+
+def near_misses(tools: Sequence[ToolDefinition], split: str) -> list[Frame]:
+    """Requests beside a tool's topic that no tool serves: "delete my alarm" where alarms can only be set.
+
+    `phrases/near_misses.json` holds them by topic, with the words of tools that would serve them. A request is left out when
+    such a word stands in the definition of a tool next to the topic, when one that is more than a verb stands in any tool's,
+    or when the request's own words are near another tool.
+    """
+    own = {t.name for tool in tools if (t := topic_of(tool)) is not None}
+    if own & _GENERAL:
+        return []
+    found = []
+    for topic in topics():
+        if topic.name not in own or topic.name not in phrases("near_misses"):
+            continue
+        beside = [tool for tool in tools if kindred(topic, [tool])]
+        others = [tool for tool in tools if tool not in beside]
+        taken = _words_in(beside) | (_words_in(others) - all_verbs())
+        frames = lines_of_split(f"near_{topic.name}", split)
+        for entry in phrases("near_misses")[topic.name]:
+            if taken.isdisjoint(map(stem, entry["would"])):
+                found += [f for line in entry["asks"] if (f := frames.get(line)) and not near(line, others)]
+    return found
+
+
+def topic_of_shape(shape: str) -> Topic | None:
+    """The topic whose frame a no-call prompt was made after; None for chat."""
+    name = shape.split("/")[0].removeprefix("near_")
+    return next((t for t in topics() if t.name == name), None)
+
+
+def _words_in(tools: Sequence[ToolDefinition]) -> set[str]:
+    """All words in the definitions of tools."""
+    return {stem(w) for tool in tools for w in words_of(json.dumps(tool.to_openai()["function"]))}

@@ -40,6 +40,10 @@ def build_parser() -> argparse.ArgumentParser:
         "--export", metavar="DIR", help="write DIR/adapter.gguf from the PEFT adapter in DIR"
     )
     actions.add_argument("--serve", metavar="DIR", help="serve base and adapter of DIR until Ctrl-C")
+    actions.add_argument("--report", metavar="DIR", help="write report.html of the finished run in DIR again")
+    actions.add_argument(
+        "--reproduce", metavar="FILE", help="run a manifest.json again into --output, and compare"
+    )
     actions.add_argument(
         "--options-table", action="store_true", help="print all settings as a Markdown table"
     )
@@ -72,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def config_of(args: argparse.Namespace) -> TrainingConfig:
-    """Settings from flags, then the YAML file, then the demo's, then the defaults."""
+    """Settings from flags, then the YAML file, then the manifest's or the demo's, then the defaults."""
     given = {
         f.name: value if isinstance(value, bool) else parse_text(f, value)
         for f in flags()
@@ -83,6 +87,10 @@ def config_of(args: argparse.Namespace) -> TrainingConfig:
         from auto_lora.preflight import demo_settings
 
         base = demo_settings()
+    if args.reproduce:
+        from auto_lora.manifest import read_manifest, settings_to_repeat
+
+        base |= settings_to_repeat(read_manifest(args.reproduce))
     if args.config:
         file = TrainingConfig.read_yaml(args.config)
         base |= file
@@ -121,9 +129,12 @@ def _run(args: argparse.Namespace) -> int:
         or args.evaluate
         or args.export
         or args.serve
+        or args.report
+        or args.reproduce
     ):
         raise UsageError(
-            "say what to do: --check, --train, --generate, --evaluate DIR, --export DIR or --serve DIR",
+            "say what to do: --check, --train, --generate, --evaluate DIR, --export DIR, --serve DIR, "
+            "--report DIR or --reproduce FILE",
             "try: auto-lora --train --demo; --help lists all settings",
         )
     config = config_of(args)
@@ -153,6 +164,15 @@ def _run(args: argparse.Namespace) -> int:
         from auto_lora.workflow import serve_directory
 
         asyncio.run(serve_directory(config, args.serve))
+    elif args.report:
+        from auto_lora.report import write_report
+
+        print(write_report(args.report))
+    elif args.reproduce:
+        from auto_lora.workflow import reproduce_run
+
+        again = reproduce_run(config, args.reproduce, resume=args.resume, overwrite=args.overwrite)
+        return 0 if asyncio.run(again) else 1
     return 0
 
 

@@ -41,11 +41,13 @@ class TrainResult:
     """What training did.
 
     `history` has one entry an epoch: epoch, train_loss, validation_loss, validation_exact
-    (share of examples whose every target token is the arg-max), seconds.
+    (share of examples whose every target token is the arg-max), seconds. `losses` has the mean
+    training loss of every optimizer step.
     """
 
     directory: Path
     history: list[dict[str, float]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
     best_epoch: int = 0
     examples_per_second: float = 0.0
     seconds: float = 0.0
@@ -73,6 +75,7 @@ class Position:
     seconds: float = 0.0
     sums: StepSums = field(default_factory=StepSums)
     history: list[dict[str, float]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
     best_loss: float | None = None
     best_epoch: int = 0
     stale: int = 0
@@ -260,6 +263,7 @@ class LoRATrainer:
                         group["lr"] = rate * factor(at.global_step)
                     sums = self._step(peft_model, step, named, optimizer)
                     at.sums += sums
+                    at.losses.append(round(sums.mean_loss, 5))
                     at.step, at.global_step, at.seen = (
                         at.step + 1,
                         at.global_step + 1,
@@ -297,6 +301,7 @@ class LoRATrainer:
         return TrainResult(
             directory,
             at.history,
+            at.losses,
             at.best_epoch,
             fresh / trained if fresh else 0.0,
             before + time.monotonic() - started,

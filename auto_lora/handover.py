@@ -73,27 +73,24 @@ def accuracy_table(metrics: Metrics) -> Table:
     table.add_column("category")
     table.add_column("base", justify="right")
     table.add_column("base + adapter", justify="right")
-    for name, base, adapter in _rows(metrics):
-        table.add_row(name, base, adapter, end_section=name == "all")
+    for name, base, adapter in comparison(metrics):
+        table.add_row(name, percent(base), percent(adapter), end_section=name == "all")
     return table
 
 
-def _rows(metrics: Metrics) -> list[tuple[str, str, str]]:
+def comparison(metrics: Metrics) -> list[tuple[str, Metrics, Metrics]]:
+    """Name, base's and adapter's proportion: by category, all, must-call, no-call, the partial measures."""
     base, adapter = metrics["base"], metrics["adapter"]
     rows = [
-        (category, percent(base["by_category"][category]["exact"]), percent(part["exact"]))
+        (category, base["by_category"][category]["exact"], part["exact"])
         for category, part in adapter["by_category"].items()
     ]
-    rows.append(("all", percent(base["overall"]["exact"]), percent(adapter["overall"]["exact"])))
-    rows.append(("called where due", percent(base["must_call"]), percent(adapter["must_call"])))
-    rows.append(("no call where none is due", percent(base["no_call"]), percent(adapter["no_call"])))
+    rows.append(("all", base["overall"]["exact"], adapter["overall"]["exact"]))
+    rows.append(("called where due", base["must_call"], adapter["must_call"]))
+    rows.append(("no call where none is due", base["no_call"], adapter["no_call"]))
     for measure in ("parsed", "tool", "argument_names", "argument_values"):
         rows.append(
-            (
-                f"right: {measure.replace('_', ' ')}",
-                percent(base["overall"][measure]),
-                percent(adapter["overall"][measure]),
-            )
+            (f"right: {measure.replace('_', ' ')}", base["overall"][measure], adapter["overall"][measure])
         )
     return rows
 
@@ -117,11 +114,10 @@ def distance_sentence(metrics: Metrics) -> str:
     return f"A bag of words tells the writer's prompts from people's in {percent(told)} (50 %: not at all)."
 
 
-def print_screen(console: Console, metrics: Metrics, directory: Path) -> None:
-    """The last screen of a run."""
+def print_screen(console: Console, metrics: Metrics, directory: Path, report: Path | None = None) -> None:
+    """The last screen of a run; ends with the headline and where the report lies."""
     console.print()
     console.print(accuracy_table(metrics))
-    console.print(headline(metrics), highlight=False)
     console.print(quality_sentence(metrics), highlight=False)
     if distance_sentence(metrics):
         console.print(distance_sentence(metrics), highlight=False)
@@ -133,12 +129,15 @@ def print_screen(console: Console, metrics: Metrics, directory: Path) -> None:
     console.print(f"\nAdapter: {directory / 'adapter.gguf'}", highlight=False, markup=False)
     console.print("Serve it:", style="bold")
     console.print(f"  {metrics['serve_command']}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"\n{headline(metrics)}", highlight=False, markup=False)
+    if report:
+        console.print(f"Report: {report}", highlight=False, markup=False, soft_wrap=True)
 
 
 def model_card(metrics: Metrics, tools: Sequence[Mapping[str, Any]]) -> str:
     """README.md of the adapter folder: what it is, its figures, how to serve it."""
     settings = metrics["settings"]
-    rows = "\n".join(f"| {name} | {base} | {adapter} |" for name, base, adapter in _rows(metrics))
+    rows = "\n".join(f"| {name} | {percent(a)} | {percent(b)} |" for name, a, b in comparison(metrics))
     names = "\n".join(f"- `{t['function']['name']}`: {t['function']['description']}" for t in tools)
     return f"""---
 base_model: {metrics["base_model"]}
@@ -171,4 +170,5 @@ Ask `/v1/chat/completions` with the tools of `tools.json`, in that order. `chat_
 template the adapter was trained with; with another one it will not work as measured.
 
 `adapter_model.safetensors` and `adapter_config.json` load in PEFT; `adapter.gguf` loads in llama.cpp.
+`report.html` shows every case of the test (`cases.jsonl`); `manifest.json` says what all this was made of.
 """

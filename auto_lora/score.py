@@ -64,6 +64,11 @@ class CaseResult:
         return any(turn.expected for turn in self.turns)
 
     @property
+    def tools(self) -> set[str]:
+        """Names of the tools it expects calls of."""
+        return {call.name for turn in self.turns for call in turn.expected}
+
+    @property
     def called(self) -> bool:
         return all(turn.predicted for turn in self.turns)
 
@@ -81,7 +86,9 @@ class Evaluation:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
-        """Counts with intervals: `overall`, `by_category`, `must_call`, `no_call`, `metrics`.
+        """Counts with intervals: `overall`, `by_category`, `by_tool`, `must_call`, `no_call`, `metrics`.
+
+        A case belongs to every tool that it expects a call of.
 
         `must_call` counts cases that need calls and got one in every turn, `no_call` cases that
         need none and got none; either alone can be gamed, so they stand side by side.
@@ -91,6 +98,7 @@ class Evaluation:
             for category in CATEGORIES
             if any(c.conversation.category == category for c in self.cases)
         }
+        tools = sorted({name for case in self.cases for name in case.tools})
         must = [c for c in self.cases if c.must_call]
         rest = [c for c in self.cases if not c.must_call]
         return {
@@ -100,6 +108,7 @@ class Evaluation:
             "must_call": proportion(sum(c.called for c in must), len(must)),
             "no_call": proportion(sum(c.has("exact") for c in rest), len(rest)),
             "by_category": by_category,
+            "by_tool": {name: _measures([c for c in self.cases if name in c.tools]) for name in tools},
             "metrics": {
                 name: proportion(sum(bool(metric(c)) for c in self.cases), len(self.cases))
                 for name, metric in self.metrics.items()

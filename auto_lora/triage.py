@@ -140,6 +140,38 @@ def _failures(case: CaseResult, tools: Mapping[str, ToolDefinition]) -> list[dic
     return found
 
 
+def case_rows(base: Evaluation, adapter: Evaluation, tools: list[ToolDefinition]) -> list[dict[str, Any]]:
+    """The lines of `cases.jsonl`: every case with what was expected and both models' answers.
+
+    `expected` and `turns` have one entry a scored turn; `faults` are those of all turns.
+
+    Args:
+        base, adapter: evaluations of the same cases in the same order.
+    """
+    by_name = {tool.name: tool for tool in tools}
+    return [
+        {
+            "id": before.conversation.id,
+            "category": before.conversation.category,
+            "prompt": before.conversation.prompt,
+            "expected": [[c.to_json() for c in turn.expected] for turn in before.turns],
+            "base": _answers(before, by_name),
+            "adapter": _answers(after, by_name),
+        }
+        for before, after in zip(base.cases, adapter.cases, strict=True)
+    ]
+
+
+def _answers(case: CaseResult, tools: Mapping[str, ToolDefinition]) -> dict[str, Any]:
+    return {
+        "exact": case.has("exact"),
+        "faults": [asdict(f) for turn in case.turns for f in faults_of(turn, tools)],
+        "turns": [
+            {"raw": t.raw, "calls": [c.to_json() for c in t.predicted], "error": t.error} for t in case.turns
+        ],
+    }
+
+
 def plan_next_round(
     evaluation: Evaluation, analysis: Mapping[str, Any], config: TrainingConfig, quality: float | None = None
 ) -> RoundPlan:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from auto_lora._conversation import Conversation, read_conversations, write_conv
 from auto_lora._errors import ExportError, MismatchError, ToolsError, TrainingError, UsageError
 from auto_lora._processes import Processes
 from auto_lora._progress import Reporter
-from auto_lora._runs import read_json, write_bytes, write_json, write_text
+from auto_lora._runs import read_json, write_bytes, write_json, write_jsonl, write_text
 from auto_lora._settings import TrainingConfig
-from auto_lora.catalog import ToolDefinition, check_names, load_tools
+from auto_lora.catalog import ToolDefinition, check_names, load_tools, parse_tools
 from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator, ValueSampler, Writer, vary
 from auto_lora.encode import ChatTemplate, ToolCallingDataset, encode_conversation
 from auto_lora.finetune import LoRATrainer, release_memory
@@ -24,8 +25,18 @@ from auto_lora.gguf_export import convert_base, export_adapter
 from auto_lora.handover import judge_success, model_card, percent, print_screen, serve_command
 from auto_lora.judge import Judge
 from auto_lora.llama_server import LlamaCppClient
+from auto_lora.manifest import (
+    BASE,
+    compare_manifests,
+    comparison_table,
+    describe_run,
+    read_manifest,
+    same_run,
+    sha256,
+)
+from auto_lora.report import write_report
 from auto_lora.score import Evaluation, Metric, ToolCallEvaluator, mcnemar
-from auto_lora.triage import RoundPlan, analyse, plan_next_round
+from auto_lora.triage import RoundPlan, analyse, case_rows, plan_next_round
 from auto_lora.two_sample import shipped_prompts, writer_distance
 
 
@@ -42,6 +53,14 @@ class Extensions:
     writer: Writer | None = None
     samplers: Mapping[str, ValueSampler] = field(default_factory=dict)
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+
+    def names(self) -> list[str]:
+        """What of these is used, in words."""
+        return [
+            *(["a writer"] if self.writer else []),
+            *(f"the sampler {n}" for n in self.samplers),
+            *(f"the metric {n}" for n in self.metrics),
+        ]
 
 
 class AutoLoRACreator:
@@ -89,29 +108,27 @@ class AutoLoRACreator:
         Raises:
             AutoLoRAError: of the kind that tells what is missing or wrong.
         """
+        if num_iterations:
+            self.config = replace(self.config, num_iterations=num_iterations)
         processes = Processes()
         if not processes.first:
             return follow(self.config, processes)
         try:
-            final, metrics = await self._lead(
-                processes, num_iterations or self.config.num_iterations, resume, overwrite
-            )
+            final, metrics = await self._lead(processes, resume, overwrite)
         except BaseException:
             processes.tell({"do": "stop"})
             raise
         processes.tell({"do": "finish", "final": str(final), "metrics": metrics})
         return final, metrics
 
-    async def _lead(
-        self, processes: Processes, rounds: int, resume: bool, overwrite: bool
-    ) -> tuple[Path, dict[str, Any]]:
+    async def _lead(self, processes: Processes, resume: bool, overwrite: bool) -> tuple[Path, dict[str, Any]]:
         """The story, told by the first process."""
         run = self._open(processes, resume=resume, overwrite=overwrite)
         await run.write_frozen_splits()
         base = await run.score_base()
         best: Round | None = None
         plan: RoundPlan | None = None
-        for number in range(1, rounds + 1):
+        for number in range(1, self.config.num_iterations + 1):
             done = await run.iteration(number, plan)
             if best is None or done.exact > best.exact:
                 best = done
@@ -186,6 +203,7 @@ class Run:
         self.context = config.max_seq_length
         self.validation: list[Conversation] = []
         self.test: list[Conversation] = []
+        self._told: Counter[str] = Counter()  # rejected drafts that an iteration's figures already hold
 
     # The steps, in order.
 
@@ -220,10 +238,12 @@ class Run:
         analysis = analyse(scored, self.tools)
         write_json(folder / "error_analysis.json", analysis)
         follows = plan_next_round(scored, analysis, self.config)
+        rejected = Counter(self.generator.rejects) - self._told
+        self._told += rejected
         metrics: dict[str, Any] = {
             "iteration": number,
             "training_examples": len(train),
-            "rejected_examples": self.generator.rejects,
+            "rejected_examples": dict(rejected),
             "training": training,
             "validation": scored.summary(),
             "next_round": follows.to_json(),
@@ -245,6 +265,7 @@ class Run:
         async with self._server("final", final / "adapter.gguf") as client:
             scored = await self._evaluator(self.test).evaluate(client, "base + adapter")
             answers = await self._final_answers(self.test, client, "base + adapter")
+            build = str((await client.props()).get("build_info", "unknown"))
         metrics = compare(base[0], scored) | {
             "version": __version__,
             "base_model": self.config.llama_cpp_model_path or self.config.model_name,
@@ -257,9 +278,14 @@ class Run:
             "serve_command": serve_command(self.gguf, final, self.context),
         }
         write_json(final / "error_analysis.json", analyse(scored, self.tools))
+        write_jsonl(final / "cases.jsonl", case_rows(base[0], scored, self.tools))
         write_json(final / "metrics.json", metrics)
         write_text(final / "README.md", model_card(metrics, [t.to_openai() for t in self.tools]))
-        print_screen(self.reporter.console, metrics, final)
+        manifest = describe_run(
+            self.output, self.config, self.tools, metrics, self.gguf, build, self.extensions.names()
+        )
+        write_json(final / "manifest.json", manifest)
+        print_screen(self.reporter.console, metrics, final, write_report(self.output))
         return final, metrics
 
     # What the steps are made of.
@@ -589,6 +615,42 @@ async def evaluate_adapter(config: TrainingConfig, directory: str | Path) -> dic
     write_json(folder.path / "evaluation.json", metrics)
     print_screen(reporter.console, metrics, folder.path)
     return metrics
+
+
+async def reproduce_run(
+    config: TrainingConfig, path: str | Path, *, resume: bool = False, overwrite: bool = False
+) -> bool:
+    """Runs a manifest's run again and prints what came out equal; True: all hashes and figures are.
+
+    Args:
+        config: the manifest's settings (`settings_to_repeat`) with another output folder.
+        path: the `manifest.json`.
+
+    Raises:
+        UsageError: the output folder is the manifest's own.
+        MismatchError: the base model is another file.
+    """
+    before, output = read_manifest(path), Path(config.output_dir)
+    if output.resolve() in Path(path).resolve().parents:
+        raise UsageError(f"{path} is of the run in {output}", "choose another folder with --output")
+    base = config.llama_cpp_model_path
+    if base and Path(base).is_file() and (found := sha256(base)) != before["hashes"][BASE]:
+        raise MismatchError(
+            f"the base model {base} is another file: its SHA-256 is {found[:12]}..., "
+            f"the manifest's {before['hashes'][BASE][:12]}...",
+            "give the same file with --model-path",
+        )
+    creator = AutoLoRACreator(config, parse_tools(before["tools"], str(path)))
+    final, _ = await creator.create_adapter(resume=resume, overwrite=overwrite)
+    differences = compare_manifests(before, read_json(final / "manifest.json"))
+    console = creator.reporter.console
+    console.print(comparison_table(differences))
+    different = [d for d in differences if not d.equal and d.kind != "version"]
+    counted = [d for d in differences if d.kind != "version"]
+    console.print(
+        f"{len(counted) - len(different)} of {len(counted)} hashes and figures are equal.", highlight=False
+    )
+    return same_run(differences)
 
 
 def export_directory(config: TrainingConfig, directory: str | Path) -> Path:

@@ -67,7 +67,8 @@ def test_the_output_users_expect(finished):
     }
     assert iteration <= {p.name for p in (output / "iteration_1").iterdir()}
     assert {p.name for p in final.iterdir()} == {
-        "README.md", "adapter.gguf", "adapter_config.json", "adapter_model.safetensors", "chat_template.jinja", "error_analysis.json", "metrics.json", "tools.json",
+        "README.md", "adapter.gguf", "adapter_config.json", "adapter_model.safetensors", "cases.jsonl", "chat_template.jinja",
+        "error_analysis.json", "manifest.json", "metrics.json", "report.html", "tools.json",
     }  # fmt: skip
     assert json.loads((final / "metrics.json").read_text()) == json.loads(json.dumps(metrics))
     assert metrics["writer_distance"] is None, "nobody wrote prompts for these tools"

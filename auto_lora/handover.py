@@ -98,9 +98,13 @@ def quality_sentence(metrics: Metrics) -> str:
     quality = metrics.get("quality")
     if not quality:
         return "Response quality was not judged (give --judge-url URL, or --judge-url base)."
+    passed = f"{percent(quality['sanity'])} of known good and broken answers told apart"
+    if not quality["fit"]:
+        return f"Response quality was not judged: {quality['judge']} is unfit as a judge ({passed})."
     return (
-        f"Final answers judged by {quality['judge']}: adapter better {quality['wins']}, equal {quality['ties']}, "
-        f"worse {quality['losses']}, verdict unreadable {quality['unreadable']} of {quality['judged']}."
+        f"Final answers judged by {quality['judge']} ({passed}): adapter better {quality['wins']}, "
+        f"equal {quality['ties']}, worse {quality['losses']}, "
+        f"verdict unreadable {quality['unreadable']} of {quality['judged']}."
     )
 
 

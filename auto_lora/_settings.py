@@ -117,6 +117,12 @@ class TrainingConfig:
     judge_url: str | None = setting(None, "OpenAI-compatible URL of the model that judges final answers; 'base': the base model itself", group="serving")
     judge_model: str = setting("default", "model name to ask for at judge_url", group="serving")
 
+    num_final_answers: int = setting(20, "closing answers compared, by rule and by the judge; 0: none", kind=int, low=0, high=100_000, group="serving")
+    num_forgetting_prompts: int = setting(24, "ordinary prompts asked to see what the adapter forgets; 0: none", kind=int, low=0, high=42, group="serving")
+    forgetting_tokens: int = setting(48, "tokens an answer to an ordinary prompt may have", kind=int, low=8, high=4096, group="serving")
+    num_scale_cases: int = setting(20, "validation conversations asked at each adapter scale from 0.25 to 1.25; 0: none", kind=int, low=0, high=100_000, group="serving")
+    max_forgetting_kl: float = setting(1.0, "KL per token to the base on ordinary prompts that an adapter must stay below; 0: no limit", kind=float, low=0.0, high=100.0, group="serving")
+
     output_dir: str = setting("lora_adapters", "folder for data, adapters and figures", flag="output", group="output")
     # fmt: on
 

@@ -67,6 +67,16 @@ def judge_success(base: Metrics, adapter: Metrics, test: Mapping[str, Any]) -> t
     return True, ""
 
 
+def floor_verdict(kl_per_token: float | None, limit: float) -> str:
+    """Why an adapter forgets too much to be a success, "" where it keeps the floor or there is none."""
+    if not limit or kl_per_token is None or kl_per_token <= limit:
+        return ""
+    return (
+        f"its answers to ordinary prompts are {kl_per_token:.2f} nats per token from the base's, "
+        f"more than max_forgetting_kl {limit:g}"
+    )
+
+
 def accuracy_table(metrics: Metrics) -> Table:
     """Base beside adapter: exact by category, then must-call, no-call and the partial measures."""
     table = Table(title="frozen test, exact answers", title_justify="left")
@@ -100,9 +110,13 @@ def quality_sentence(metrics: Metrics) -> str:
     quality = metrics.get("quality")
     if not quality:
         return "Response quality was not judged (give --judge-url URL, or --judge-url base)."
+    passed = f"{percent(quality['sanity'])} of known good and broken answers told apart"
+    if not quality["fit"]:
+        return f"Response quality was not judged: {quality['judge']} is unfit as a judge ({passed})."
     return (
-        f"Final answers judged by {quality['judge']}: adapter better {quality['wins']}, equal {quality['ties']}, "
-        f"worse {quality['losses']}, verdict unreadable {quality['unreadable']} of {quality['judged']}."
+        f"Final answers judged by {quality['judge']} ({passed}): adapter better {quality['wins']}, "
+        f"equal {quality['ties']}, worse {quality['losses']}, "
+        f"verdict unreadable {quality['unreadable']} of {quality['judged']}."
     )
 
 
@@ -114,13 +128,47 @@ def distance_sentence(metrics: Metrics) -> str:
     return f"A bag of words tells the writer's prompts from people's in {percent(told)} (50 %: not at all)."
 
 
+def answers_sentence(metrics: Metrics) -> str:
+    """What the rules found in the final answers, "" where none were asked."""
+    answers = metrics.get("answers")
+    if not answers:
+        return ""
+    parts = [
+        f"{words} {percent(answers['base'][key])} and {percent(answers['adapter'][key])}"
+        for key, words in (("uses_result", "use the tool's result"), ("invents_numbers", "invent numbers"))
+    ]
+    return f"Final answers of base and adapter: {'; '.join(parts)}."
+
+
+def forgetting_sentence(metrics: Metrics) -> str:
+    """What the adapter does to ordinary prompts, and its tool cases by scale, "" where not measured."""
+    found = metrics.get("forgetting")
+    if not found:
+        return ""
+    kl = found["kl_per_token"]
+    text = (
+        f"Ordinary prompts: {'KL not measured' if kl is None else f'{kl:.3f} nats per token from the base'}, "
+        f"called a tool {percent(found['called'])}, degenerate {percent(found['degenerate'])} "
+        f"(base {percent(found['degenerate_base'])})."
+    )
+    rows = found["scales"]
+    if rows:
+        shares = ", ".join(
+            f"{row['scale']:g}: {row['exact']['count']}"
+            + ("" if row["kl_per_token"] is None else f" (KL {row['kl_per_token']:.2f})")
+            for row in rows
+        )
+        text += f"\nExact of {rows[0]['exact']['of']} validation cases by adapter scale: {shares}."
+    return text
+
+
 def print_screen(console: Console, metrics: Metrics, directory: Path, report: Path | None = None) -> None:
     """The last screen of a run; ends with the headline and where the report lies."""
     console.print()
     console.print(accuracy_table(metrics))
-    console.print(quality_sentence(metrics), highlight=False)
-    if distance_sentence(metrics):
-        console.print(distance_sentence(metrics), highlight=False)
+    for sentence in (answers_sentence, quality_sentence, forgetting_sentence, distance_sentence):
+        if text := sentence(metrics):
+            console.print(text, highlight=False, markup=False)
     sample = metrics.get("sample")
     if sample:
         console.print("\nSample prompt", style="bold")
@@ -159,7 +207,10 @@ Base model: `{metrics["base_model"]}`. Rank {settings["lora_r"]}, alpha {setting
 {rows}
 
 Counts, share and 95 % Wilson interval of cases; both were served by llama.cpp and asked the same.
-{quality_sentence(metrics)}
+
+{answers_sentence(metrics)} {quality_sentence(metrics)}
+
+{forgetting_sentence(metrics)}
 {distance_sentence(metrics)}
 
 ## Serve

@@ -1,22 +1,31 @@
 """Response quality: an LLM compares two final answers, in both orders.
 
 Any OpenAI-compatible URL serves as judge, the base model's own server too. A verdict that turns
-with the order counts as a tie. Not here: telling whether a judge is fit to judge.
+with the order counts as a tie. A judge is judged first: of the shipped pairs of a good and a broken
+answer (`probes/judge.json`) it must pick the good one in both orders, else its figures are not used.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from auto_lora._conversation import Conversation
 from auto_lora._errors import ServerError
+from auto_lora._intervals import proportion
 from auto_lora._progress import Quiet, Reporter
+from auto_lora._runs import read_json
+
+FIT = 0.8  # a coin reaches 0.25 of the sanity set, so 0.8 of 24 is no luck
+SANITY_FILE = Path(__file__).parent / "probes" / "judge.json"
 
 _TASK = """Two assistants answered the same request after the same tool results. Which answer is better: \
 correct, complete, using the tool results and inventing nothing?
@@ -37,6 +46,23 @@ _SCHEMA = {
 }
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Two answers to one request after the same tool results; `kind` says what is wrong with the first."""
+
+    request: str
+    results: tuple[str, ...]
+    first: str
+    second: str
+    kind: str = ""
+
+
+def sanity_set() -> list[Pair]:
+    """The shipped pairs, the broken answer first."""
+    rows = read_json(SANITY_FILE)
+    return [Pair(r["request"], tuple(r["results"]), r["broken"], r["good"], r["kind"]) for r in rows]
+
+
 class Judge:
     """Pairwise judge at an OpenAI-compatible URL (key in AUTO_LORA_API_KEY).
 
@@ -44,50 +70,98 @@ class Judge:
         url: server root, or its `/v1`.
         model: model name to ask for.
         timeout: seconds before a request is given up.
+        parallel: requests in flight.
     """
 
     def __init__(
-        self, url: str, model: str = "default", *, timeout: float = 120.0, reporter: Reporter | None = None
+        self,
+        url: str,
+        model: str = "default",
+        *,
+        timeout: float = 120.0,
+        parallel: int = 4,
+        reporter: Reporter | None = None,
     ) -> None:
         self.url = url.rstrip("/").removesuffix("/v1")
         self.model = model
         self.timeout = timeout
+        self.parallel = parallel
         self.reporter = reporter or Quiet()
 
-    async def compare(
+    async def judge(
         self, conversations: Sequence[Conversation], first: Mapping[str, str], second: Mapping[str, str]
     ) -> dict[str, Any]:
-        """Wins of `second` over `first` on the conversations that both answered.
+        """The sanity set, then, for a judge that is fit, `compare`.
 
-        Returns `{"judge", "judged", "wins", "ties", "losses", "unreadable"}`.
+        Returns `{"judge", "fit", "sanity", "missed"}`: whether it is fit, the proportion of sanity pairs
+        it told apart, and what was wrong with the broken answers of the others, counted by kind; and
+        what `compare` returns, where it is fit.
 
         Raises:
             ServerError: the judge cannot be reached.
         """
-        cases = [c for c in conversations if c.id in first and c.id in second]
-        counts: Counter[str] = Counter()
-        async with httpx.AsyncClient(timeout=self.timeout, headers=_headers()) as http:
-            with self.reporter.task("judging", len(cases)) as task:
-                for case in cases:
-                    counts[await self._verdict(http, case, first[case.id], second[case.id])] += 1
-                    task.advance()
-        return {
+        pairs = sanity_set()
+        verdicts = await self._verdicts(pairs, "testing the judge")
+        right = verdicts.count("wins")
+        missed = Counter(p.kind for p, v in zip(pairs, verdicts, strict=True) if v != "wins")
+        found = {
             "judge": f"{self.model} at {self.url}",
-            "judged": len(cases),
+            "fit": right >= FIT * len(pairs),
+            "sanity": proportion(right, len(pairs)),
+            "missed": dict(missed),
+        }
+        return found | (await self.compare(conversations, first, second) if found["fit"] else {})
+
+    async def compare(
+        self, conversations: Sequence[Conversation], first: Mapping[str, str], second: Mapping[str, str]
+    ) -> dict[str, int]:
+        """Wins of `second` over `first` on the conversations that both answered.
+
+        Returns `{"judged", "wins", "ties", "losses", "unreadable"}`.
+
+        Raises:
+            ServerError: the judge cannot be reached.
+        """
+        pairs = [
+            Pair(c.prompt, _results(c), first[c.id], second[c.id])
+            for c in conversations
+            if c.id in first and c.id in second
+        ]
+        counts = Counter(await self._verdicts(pairs, "judging"))
+        return {
+            "judged": len(pairs),
             **{key: counts[key] for key in ("wins", "ties", "losses", "unreadable")},
         }
 
-    async def _verdict(self, http: httpx.AsyncClient, case: Conversation, first: str, second: str) -> str:
-        forward = await self._ask(http, case, first, second)
-        backward = await self._ask(http, case, second, first)
+    async def _verdicts(self, pairs: Sequence[Pair], name: str) -> list[str]:
+        slots = asyncio.Semaphore(self.parallel)
+        async with httpx.AsyncClient(timeout=self.timeout, headers=_headers()) as http:
+            with self.reporter.task(name, len(pairs)) as task:
+
+                async def one(pair: Pair) -> str:
+                    async with slots:
+                        verdict = await self._verdict(http, pair)
+                    task.advance()
+                    return verdict
+
+                jobs = [asyncio.ensure_future(one(pair)) for pair in pairs]
+                try:
+                    return list(await asyncio.gather(*jobs))
+                finally:
+                    for job in jobs:
+                        job.cancel()
+
+    async def _verdict(self, http: httpx.AsyncClient, pair: Pair) -> str:
+        """What becomes of the second answer: "wins", "ties", "losses" or "unreadable"."""
+        forward = await self._ask(http, pair, pair.first, pair.second)
+        backward = await self._ask(http, pair, pair.second, pair.first)
         if forward is None or backward is None:
             return "unreadable"
         return {("B", "A"): "wins", ("A", "B"): "losses"}.get((forward, backward), "ties")
 
-    async def _ask(self, http: httpx.AsyncClient, case: Conversation, a: str, b: str) -> str | None:
-        results = [str(m["content"]) for m in case.messages if m["role"] == "tool"]
+    async def _ask(self, http: httpx.AsyncClient, pair: Pair, a: str, b: str) -> str | None:
         text = _TASK.format(
-            prompt=case.prompt, results="; ".join(results), a=a or "(empty)", b=b or "(empty)"
+            prompt=pair.request, results="; ".join(pair.results), a=a or "(empty)", b=b or "(empty)"
         )
         body = {
             "model": self.model,
@@ -107,6 +181,10 @@ class Judge:
         except (ValueError, KeyError, TypeError, IndexError):
             return None
         return winner if winner in ("A", "B", "tie") else None
+
+
+def _results(conversation: Conversation) -> tuple[str, ...]:
+    return tuple(str(m["content"]) for m in conversation.messages if m["role"] == "tool")
 
 
 def _headers() -> dict[str, str]:

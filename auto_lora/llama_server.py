@@ -295,6 +295,22 @@ class LlamaCppClient:
         top = value["completion_probabilities"][0]["top_logprobs"]
         return {int(entry["id"]): float(entry["logprob"]) for entry in top}
 
+    async def set_adapter_scale(self, scale: float) -> None:
+        """Applies the adapters at another scale from the next request on (`/lora-adapters`).
+
+        Raises:
+            ServerError: the server holds no adapter.
+        """
+        adapters: Any = self._value(await self._request("GET", "/lora-adapters"), "/lora-adapters")
+        if not adapters:
+            raise ServerError(f"{self.url} serves no adapter to scale", "start it with one")
+        body = [{"id": adapter["id"], "scale": scale} for adapter in adapters]
+        self._value(await self._post("/lora-adapters", body), "/lora-adapters")
+        # A slot may keep a prompt's keys and values across adapters (llama.cpp issue 26207): empty them all.
+        for slot in range((await self.props())["total_slots"]):
+            await self.complete("x", n_predict=0, id_slot=slot, cache_prompt=False)
+        self.adapter_scale = scale
+
     async def props(self) -> dict[str, Any]:
         """What the server says of itself (`/props`): model, template, build."""
         return self._value(await self._request("GET", "/props"), "/props")

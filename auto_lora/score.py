@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from auto_lora._conversation import Conversation, Turn
+from auto_lora._intervals import proportion
 from auto_lora._progress import Quiet, Reporter, Task
 from auto_lora._settings import CATEGORIES
 from auto_lora._toolcall import ToolCall, match_calls, same_value
@@ -119,17 +120,6 @@ class Evaluation:
     @property
     def exact(self) -> float:
         return sum(c.has("exact") for c in self.cases) / max(len(self.cases), 1)
-
-
-def proportion(count: int, of: int) -> dict[str, float | int]:
-    """A share with its count and 95 % Wilson interval (Wilson 1927, z = 1.96)."""
-    if not of:
-        return {"count": 0, "of": 0, "share": 0.0, "low": 0.0, "high": 1.0}
-    z, share = 1.959964, count / of
-    centre = (share + z * z / (2 * of)) / (1 + z * z / of)
-    half = z / (1 + z * z / of) * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    low, high = max(0.0, centre - half), min(1.0, centre + half)
-    return {"count": count, "of": of, "share": round(share, 4), "low": round(low, 4), "high": round(high, 4)}
 
 
 def mcnemar(first: Evaluation, second: Evaluation) -> dict[str, float | int]:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from auto_lora import __version__, preflight
-from auto_lora._base_model import load_base, load_tokenizer
+from auto_lora._base_model import Base, load_base, load_tokenizer
 from auto_lora._conversation import Conversation, read_conversations, write_conversations
 from auto_lora._errors import ExportError, MismatchError, ToolsError, TrainingError, UsageError
-from auto_lora._processes import Processes
+from auto_lora._processes import Processes, wants_sharding
 from auto_lora._progress import Reporter
 from auto_lora._runs import read_json, write_bytes, write_json, write_jsonl, write_text
 from auto_lora._settings import TrainingConfig
@@ -22,7 +22,14 @@ from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator, ValueSampler,
 from auto_lora.encode import ChatTemplate, ToolCallingDataset, encode_conversation
 from auto_lora.finetune import LoRATrainer, release_memory
 from auto_lora.gguf_export import convert_base, export_adapter
-from auto_lora.handover import judge_success, model_card, percent, print_screen, serve_command
+from auto_lora.handover import (
+    floor_verdict,
+    judge_success,
+    model_card,
+    percent,
+    print_screen,
+    serve_command,
+)
 from auto_lora.judge import Judge
 from auto_lora.llama_server import LlamaCppClient
 from auto_lora.manifest import (
@@ -36,6 +43,15 @@ from auto_lora.manifest import (
 )
 from auto_lora.report import write_report
 from auto_lora.score import Evaluation, Metric, ToolCallEvaluator, mcnemar
+from auto_lora.score_answers import check_answers
+from auto_lora.score_forgetting import (
+    PlainAnswer,
+    adapter_drift,
+    answer_plainly,
+    ordinary_prompts,
+    score_forgetting,
+    spread,
+)
 from auto_lora.triage import RoundPlan, analyse, case_rows, plan_next_round
 from auto_lora.two_sample import shipped_prompts, writer_distance
 
@@ -130,7 +146,7 @@ class AutoLoRACreator:
         plan: RoundPlan | None = None
         for number in range(1, self.config.num_iterations + 1):
             done = await run.iteration(number, plan)
-            if best is None or done.exact > best.exact:
+            if best is None or (done.keeps, done.exact) > (best.keeps, best.exact):
                 best = done
             elif number > 1:
                 self.reporter.say(
@@ -161,12 +177,16 @@ class AutoLoRACreator:
 
 @dataclass(frozen=True)
 class Round:
-    """A finished iteration: its number, its exact share on validation, and what follows from it."""
+    """A finished iteration: its number, its exact share on validation, and what follows from it.
+
+    `keeps`: its adapter stays below `max_forgetting_kl`; `drift`: KL per token by adapter scale, None: not measured.
+    """
 
     number: int
     exact: float
+    keeps: bool
+    drift: dict[str, float] | None
     plan: RoundPlan
-    metrics: dict[str, Any]
 
 
 class Run:
@@ -204,6 +224,7 @@ class Run:
         self.validation: list[Conversation] = []
         self.test: list[Conversation] = []
         self._told: Counter[str] = Counter()  # rejected drafts that an iteration's figures already hold
+        self.plain: list[PlainAnswer] = []
 
     # The steps, in order.
 
@@ -219,7 +240,15 @@ class Run:
             await tokens_gate(client, self.template, [*self.validation, *self.test])
             self.reporter.say("Prompt tokens of trainer and server are equal on every category.")
             evaluation = await self._evaluator(self.test).evaluate(client, "base")
-            answers = await self._final_answers(self.test, client, "base")
+            answers = await self._final_answers(client, "base")
+            self.plain = await answer_plainly(
+                client,
+                ordinary_prompts(self.config.num_forgetting_prompts, self.config.system_prompt),
+                max_tokens=self.config.forgetting_tokens,
+                parallel=self.config.parallel_requests,
+                reporter=self.reporter,
+                name="ordinary prompts to base",
+            )
         return evaluation, answers
 
     async def iteration(self, number: int, plan: RoundPlan | None) -> Round:
@@ -227,11 +256,11 @@ class Run:
         folder = self.output / f"iteration_{number}"
         if (folder / "metrics.json").is_file():
             self.reporter.say(f"Iteration {number} is already finished.")
-            return _read_round(folder / "metrics.json")
+            return _read_round(folder / "metrics.json", self.config)
         self.reporter.say(f"\nIteration {number}")
         async with self._writing(plan):
             train = self._training_data(number, plan)
-        training = self._train(train, folder)
+        training, drift = self._train(train, folder)
         export_adapter(folder, self.gguf, folder / "adapter.gguf")
         async with self._server(f"iteration_{number}", folder / "adapter.gguf") as client:
             scored = await self._evaluator(self.validation).evaluate(client, f"iteration {number}")
@@ -246,12 +275,12 @@ class Run:
             "rejected_examples": dict(rejected),
             "training": training,
             "validation": scored.summary(),
+            "drift": drift,
             "next_round": follows.to_json(),
         }
         exact = metrics["validation"]["overall"]["exact"]
         self.reporter.say(f"  validation: exact {percent(exact)} on the served adapter")
-        write_json(folder / "metrics.json", metrics)
-        return Round(number, scored.exact, follows, metrics)
+        return _read_round(write_json(folder / "metrics.json", metrics), self.config)
 
     async def hand_over(
         self, best: Round, base: tuple[Evaluation, dict[str, str]]
@@ -264,19 +293,25 @@ class Run:
         write_json(final / "tools.json", [t.to_openai() for t in self.tools])
         async with self._server("final", final / "adapter.gguf") as client:
             scored = await self._evaluator(self.test).evaluate(client, "base + adapter")
-            answers = await self._final_answers(self.test, client, "base + adapter")
+            answers = await self._final_answers(client, "base + adapter")
+            forgetting = await self._forgetting(client, best.drift)
             build = str((await client.props()).get("build_info", "unknown"))
         metrics = compare(base[0], scored) | {
             "version": __version__,
             "base_model": self.config.llama_cpp_model_path or self.config.model_name,
             "best_iteration": best.number,
             "iterations": [read_json(p) for p in sorted(self.output.glob("iteration_*/metrics.json"))],
+            "answers": self._check_answers(base[1], answers),
             "quality": await self._judge(base[1], answers),
+            "forgetting": forgetting,
             "test_writer": self.generator.describe_writer(),
             "writer_distance": self._writer_distance(folder),
             "settings": self.config.to_dict(),
             "serve_command": serve_command(self.gguf, final, self.context),
         }
+        verdict = floor_verdict((best.drift or {}).get("1.0"), self.config.max_forgetting_kl)
+        if metrics["success"] and verdict:
+            metrics |= {"success": False, "verdict": verdict}
         write_json(final / "error_analysis.json", analyse(scored, self.tools))
         write_jsonl(final / "cases.jsonl", case_rows(base[0], scored, self.tools))
         write_json(final / "metrics.json", metrics)
@@ -384,28 +419,20 @@ class Run:
         write_conversations(path, [*before, *new])
         return [*before, *new]
 
-    def _train(self, conversations: list[Conversation], folder: Path) -> dict[str, Any]:
-        """Trains unless this iteration's adapter is already there; returns `training.json`."""
-        done = folder / "training.json"
-        if not done.is_file():
-            train = self._dataset(conversations)
-            validation = self._dataset(self.validation)
+    def _train(
+        self, conversations: list[Conversation], folder: Path
+    ) -> tuple[dict[str, Any], dict[str, float] | None]:
+        """Trains and measures the drift unless both are there; returns `training.json` and `drift.json`."""
+        done, drift = folder / "training.json", folder / "drift.json"
+        if not done.is_file() or not drift.is_file():
             base = load_base(self.config, self.template.tokenizer)
-            prefix = max(len(g.prefix) for g in train.groups)
-            self.reporter.say(
-                f"  {len(conversations)} conversations, {len(train)} sequences after a shared prefix of {prefix} tokens; "
-                f"weights in {base.precision}"
-            )
-            self.processes.tell(
-                {
-                    "do": "train",
-                    "train": [c.to_json() for c in conversations],
-                    "validation": [c.to_json() for c in self.validation],
-                    "directory": str(folder),
-                }
-            )
-            LoRATrainer(self.config, base, self.reporter, self.processes).train(
-                train, validation, folder, resume=True
+            split = self.processes.size > 1 and (self.config.shard_base or wants_sharding())
+            if not done.is_file():
+                self._train_on(base, conversations, folder)
+            # A base split over processes runs in all of them together, so one alone cannot ask it.
+            measured = self.plain and not split
+            write_json(
+                drift, adapter_drift(base.model, folder, self.template, self.plain) if measured else None
             )
             del base
             release_memory()
@@ -415,7 +442,25 @@ class Run:
             f"  trained in {result['seconds']:.0f} s at {result['examples_per_second']:.2f} examples/s; "
             f"validation loss {last['validation_loss']:.3f} (epoch {result['best_epoch']})"
         )
-        return result
+        return result, read_json(drift)
+
+    def _train_on(self, base: Base, conversations: list[Conversation], folder: Path) -> None:
+        train, validation = self._dataset(conversations), self._dataset(self.validation)
+        prefix = max(len(g.prefix) for g in train.groups)
+        self.reporter.say(
+            f"  {len(conversations)} conversations, {len(train)} sequences after a shared prefix of {prefix} tokens; "
+            f"weights in {base.precision}"
+        )
+        self.processes.tell(
+            {
+                "do": "train",
+                "train": [c.to_json() for c in conversations],
+                "validation": [c.to_json() for c in self.validation],
+                "directory": str(folder),
+            }
+        )
+        trainer = LoRATrainer(self.config, base, self.reporter, self.processes)
+        trainer.train(train, validation, folder, resume=True)
 
     def _dataset(self, conversations: list[Conversation]) -> ToolCallingDataset:
         dataset = ToolCallingDataset(conversations, self.template, self.config.max_seq_length)
@@ -450,11 +495,30 @@ class Run:
             metrics=self.extensions.metrics,
         )
 
-    async def _final_answers(
-        self, conversations: list[Conversation], client: LlamaCppClient, name: str
-    ) -> dict[str, str]:
-        return (
-            await self._evaluator(conversations).final_answers(client, name) if self.config.judge_url else {}
+    async def _final_answers(self, client: LlamaCppClient, name: str) -> dict[str, str]:
+        """Closing answers to as many conversations of the test as are compared, by id."""
+        asked = [c for c in self.test if c.final_turn() is not None]
+        return await self._evaluator(spread(asked, self.config.num_final_answers)).final_answers(client, name)
+
+    def _check_answers(self, base: dict[str, str], adapter: dict[str, str]) -> dict[str, Any] | None:
+        if not adapter:
+            return None
+        return {"base": check_answers(self.test, base), "adapter": check_answers(self.test, adapter)}
+
+    async def _forgetting(
+        self, client: LlamaCppClient, drift: dict[str, float] | None
+    ) -> dict[str, Any] | None:
+        """What ordinary prompts make of the served adapter, and the trade by scale; None when not asked for."""
+        if not self.plain:
+            return None
+        cases = spread(self.validation, self.config.num_scale_cases)
+        return await score_forgetting(
+            client,
+            self.plain,
+            drift,
+            tools=[t.to_openai() for t in self.tools],
+            evaluator=self._evaluator(cases) if cases else None,
+            max_tokens=self.config.forgetting_tokens,
         )
 
     def _writer_distance(self, folder: Path) -> dict[str, float | int] | None:
@@ -468,13 +532,22 @@ class Run:
         if not url:
             return None
         if url != "base":
-            return await Judge(url, self.config.judge_model, reporter=self.reporter).compare(
-                self.test, base, adapter
-            )
+            return await self._judged_by(url, self.config.judge_model, base, adapter)
         async with self._server("judge") as client:
-            return await Judge(client.url, "base model", reporter=self.reporter).compare(
-                self.test, base, adapter
-            )
+            return await self._judged_by(client.url, "base model", base, adapter)
+
+    async def _judged_by(
+        self, url: str, model: str, base: dict[str, str], adapter: dict[str, str]
+    ) -> dict[str, Any]:
+        config = self.config
+        judge = Judge(
+            url,
+            model,
+            timeout=config.request_timeout,
+            parallel=config.parallel_requests,
+            reporter=self.reporter,
+        )
+        return await judge.judge(self.test, base, adapter)
 
 
 def follow(config: TrainingConfig, processes: Processes) -> tuple[Path, dict[str, Any]]:
@@ -556,11 +629,13 @@ def compare(base: Evaluation, adapter: Evaluation) -> dict[str, Any]:
     }
 
 
-def _read_round(path: Path) -> Round:
+def _read_round(path: Path, config: TrainingConfig) -> Round:
     metrics = read_json(path)
     exact = metrics["validation"]["overall"]["exact"]
+    drift = metrics["drift"]
+    keeps = not floor_verdict(drift["1.0"] if drift else None, config.max_forgetting_kl)
     plan = RoundPlan.from_json(metrics["next_round"])
-    return Round(metrics["iteration"], exact["count"] / max(exact["of"], 1), plan, metrics)
+    return Round(metrics["iteration"], exact["count"] / max(exact["of"], 1), keeps, drift, plan)
 
 
 def generate_data(

@@ -1,4 +1,4 @@
-"""Scoring, error classes, the next round's plan, the judge, the last screen."""
+"""Scoring, error classes, the next round's plan, the last screen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import math
 from types import SimpleNamespace
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +18,6 @@ from auto_lora._settings import TrainingConfig
 from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
 from auto_lora.handover import headline, judge_success, model_card, print_screen, serve_command
-from auto_lora.judge import Judge
 from auto_lora.llama_server import ChatReply
 from auto_lora.score import CaseResult, Evaluation, ToolCallEvaluator, mcnemar, proportion, score_turn
 from auto_lora.triage import ERROR_CLASSES, RoundPlan, analyse, faults_of, plan_next_round
@@ -247,36 +245,6 @@ async def test_a_dead_server_stops_the_scoring():
 
     with pytest.raises(ServerError):
         await ToolCallEvaluator([conversation(f"p{i}", [ON]) for i in range(5)]).evaluate(Model(dead), "m")
-
-
-@pytest.mark.parametrize(
-    ("verdict", "counted"),
-    [
-        (lambda a, b: "A" if "good" in a else "B", "wins"),
-        (lambda a, b: "A" if "poor" in a else "B", "losses"),
-        (lambda a, b: "A", "ties"),
-        (lambda a, b: "maybe", "unreadable"),
-    ],
-)
-async def test_judge_counts_only_verdicts_that_survive_swapping(monkeypatch, verdict, counted):
-    def handler(request: httpx.Request) -> httpx.Response:
-        prompt = json.loads(request.content)["messages"][0]["content"]
-        a, b = prompt.split("Answer A: ")[1].split("Answer B: ")
-        return httpx.Response(
-            200, json={"choices": [{"message": {"content": json.dumps({"winner": verdict(a, b)})}}]}
-        )
-
-    real = httpx.AsyncClient
-    monkeypatch.setattr(httpx, "AsyncClient", lambda **options: real(transport=httpx.MockTransport(handler)))
-    quality = await Judge("http://judge/v1").compare([conversation("p", [ON])], {"p": "poor"}, {"p": "good"})
-    assert quality[counted] == quality["judged"] == 1
-
-
-async def test_an_absent_judge_is_one_sentence():
-    with pytest.raises(ServerError, match="the judge at http://127.0.0.1:9"):
-        await Judge("http://127.0.0.1:9", timeout=1).compare(
-            [conversation("p", [ON])], {"p": "a"}, {"p": "b"}
-        )
 
 
 def test_last_screen_and_model_card_say_the_same(demo_tools, tmp_path):

@@ -1,0 +1,135 @@
+"""The judge is judged before it judges: real HTTP, the answers of the stub known."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from auto_lora._conversation import Conversation
+from auto_lora._errors import ServerError
+from auto_lora.handover import quality_sentence
+from auto_lora.judge import FIT, Judge, sanity_set
+from auto_lora.llama_server import LlamaCppClient
+
+GOOD = {p.second for p in sanity_set()} | {"the adapter's answer"}
+CASE = Conversation(
+    "p", "single", ({"role": "user", "content": "hi"}, {"role": "assistant", "content": ""}), ()
+)
+BASE, ADAPTER = {"p": "the base's answer"}, {"p": "the adapter's answer"}
+
+
+@pytest.fixture
+def served():
+    """Starts an OpenAI-compatible server whose verdict is a function of the two answers."""
+    servers = []
+
+    def start(verdict) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                text = body["messages"][0]["content"]
+                a, rest = text.split("\n\nAnswer A: ")[1].split("\n\nAnswer B: ")
+                content = verdict(a, rest.split("\n\nReply with JSON")[0])
+                answer = json.dumps({"choices": [{"message": {"content": content}}]}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}/v1"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def winner(name: str) -> str:
+    return json.dumps({"winner": name})
+
+
+def oracle(a: str, b: str) -> str:
+    return winner("A" if a in GOOD else "B")
+
+
+def test_the_sanity_set_holds_every_kind_and_no_pair_twice():
+    pairs = sanity_set()
+    kinds = Counter(p.kind for p in pairs)
+    assert set(kinds) == {"invented number", "ignores the result", "wrong entity", "empty", "rambling"}
+    assert min(kinds.values()) >= 4 and len({p.request for p in pairs}) == len(pairs) >= 24
+    assert all(p.second and p.second != p.first and all(json.loads(r) for r in p.results) for p in pairs)
+
+
+async def test_an_oracle_is_accepted_and_judges(served):
+    quality = await Judge(served(oracle)).judge([CASE], BASE, ADAPTER)
+    assert quality["fit"] and quality["sanity"]["share"] == 1 and not quality["missed"]
+    assert quality["judged"] == quality["wins"] == 1
+    assert "adapter better 1" in quality_sentence({"quality": quality})
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        lambda a, b: winner("A"),
+        lambda a, b: winner("tie"),
+        lambda a, b: winner("A" if len(a) > len(b) else "B"),
+        lambda a, b: "I like both",
+        lambda a, b: oracle(b, a),
+    ],
+    ids=["always A", "always tie", "the longer", "no JSON", "the broken one"],
+)
+async def test_a_judge_that_cannot_tell_is_unfit_and_its_verdicts_are_not_used(served, verdict):
+    quality = await Judge(served(verdict)).judge([CASE], BASE, ADAPTER)
+    assert not quality["fit"] and quality["sanity"]["of"] == len(sanity_set()) and "wins" not in quality
+    assert sum(quality["missed"].values()) == quality["sanity"]["of"] - quality["sanity"]["count"]
+    sentence = quality_sentence({"quality": quality})
+    assert "unfit" in sentence and f"{quality['sanity']['count']}/24" in sentence and "better" not in sentence
+
+
+@pytest.mark.parametrize("mistakes", [4, 5])
+async def test_the_limit(served, mistakes):
+    """24 pairs: 20 right are enough, 19 are not."""
+    wrong = {p.second for p in sanity_set()[:mistakes]}
+
+    def verdict(a: str, b: str) -> str:
+        return winner("tie") if {a, b} & wrong else oracle(a, b)
+
+    quality = await Judge(served(verdict)).judge([CASE], BASE, ADAPTER)
+    assert quality["fit"] is (mistakes == 4) is (quality["sanity"]["count"] >= FIT * 24)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "counted"),
+    [
+        (lambda a, b: winner("A" if "adapter" in a else "B"), "wins"),
+        (lambda a, b: winner("A" if "base" in a else "B"), "losses"),
+        (lambda a, b: winner("A"), "ties"),
+        (lambda a, b: winner("maybe"), "unreadable"),
+    ],
+)
+async def test_only_verdicts_that_survive_swapping_count(served, verdict, counted):
+    counts = await Judge(served(verdict)).compare([CASE], BASE, ADAPTER)
+    assert counts[counted] == counts["judged"] == 1
+
+
+async def test_an_absent_judge_is_one_sentence():
+    with pytest.raises(ServerError, match="the judge at http://127.0.0.1:9"):
+        await Judge("http://127.0.0.1:9", timeout=1).judge([CASE], BASE, ADAPTER)
+
+
+@pytest.mark.slow
+async def test_the_embedded_model_is_no_judge(smollm):
+    async with LlamaCppClient(smollm, context=1024, parallel=2) as client:
+        quality = await Judge(client.url, "base model", parallel=2).judge([CASE], BASE, ADAPTER)
+    assert not quality["fit"] and quality["sanity"]["of"] == 24 and "wins" not in quality
+    assert quality["sanity"]["share"] < 0.5

@@ -6,7 +6,9 @@ python_module.py  annotated functions with docstrings
 openapi.py        the operations of an OpenAPI 3 document
 mcp_server.py     what an MCP server offers
 schemas.py        walking JSON Schema: references put in their place
+grammar_patterns.py  regular expressions in the words of llama.cpp's grammars
 lint.py           what llama.cpp's grammar compiler cannot take, and what works instead
+show.py           `auto-lora tools SOURCE`
 """
 
 from auto_lora.catalog.definition import ToolDefinition, check_names, parse_tools

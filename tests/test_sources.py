@@ -16,12 +16,14 @@ import pytest
 
 from auto_lora.__main__ import main
 from auto_lora._errors import MismatchError, MissingPartError, ServerError, ToolsError
+from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, load_tools
 from auto_lora.catalog.grammar_patterns import read_pattern
 from auto_lora.catalog.lint import fixed, lint
 from auto_lora.catalog.show import as_json
 from auto_lora.encode import hermes_template
 from auto_lora.llama_server import LlamaCppClient
+from auto_lora.preflight import DependencyChecker
 from auto_lora.workflow import grammar_gate
 
 needs_mcp = pytest.mark.skipif(importlib.util.find_spec("mcp") is None, reason="the package mcp is missing")
@@ -528,3 +530,16 @@ async def test_the_server_agrees(smollm, tmp_path, demo_tools):
             await grammar_gate(client, [*demo_tools, cases[1]])
         assert "--fix-tools" in caught.value.hint
     assert as_json(mended)["ok"]
+
+
+@pytest.mark.parametrize(
+    ("tools", "status"),
+    [([], "ok"), (PLANTED, "warning"), ([*PLANTED, tool({"enum": []}, "empty")], "missing")],
+)
+def test_check_says_what_the_lint_says(tmp_path, demo_tools, tools, status):
+    path = tmp_path / "tools.json"
+    path.write_text(json.dumps([t.to_json() for t in [*demo_tools, *tools]]))
+    row = DependencyChecker(TrainingConfig(tools=str(path)))._tools()
+    assert row.status == status and row.detail.startswith(f"{6 + len(tools)} tools: set_light")
+    if tools:
+        assert "parameters.properties.x." in row.detail and "auto-lora tools" in row.fix

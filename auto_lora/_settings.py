@@ -69,7 +69,7 @@ class TrainingConfig:
     # fmt: off
     model_name: str = setting("Qwen/Qwen3-4B-Instruct-2507", "base model: hub id or local folder", group="model")
     llama_cpp_model_path: str | None = setting(None, "base model: GGUF file, trained on de-quantised and served as it is", flag="model-path", group="model")
-    tools: str | None = setting(None, "JSON file with the tool definitions", group="model")
+    tools: str | None = setting(None, "tools: JSON, module.py or OpenAPI file, mcp:stdio COMMAND, MCP server's URL", group="model")
 
     num_synthetic_examples: int = setting(200, "training conversations written for iteration 1", kind=int, low=1, high=10_000_000, flag="examples", group="data")
     num_validation_examples: int = setting(40, "validation conversations: early stopping, error analysis, choice of the best", kind=int, low=5, high=100_000, group="data")

@@ -12,12 +12,13 @@ from typing import Any
 from auto_lora import __version__, preflight
 from auto_lora._base_model import Base, load_base, load_tokenizer
 from auto_lora._conversation import Conversation, read_conversations, write_conversations
-from auto_lora._errors import ExportError, MismatchError, ToolsError, TrainingError, UsageError
+from auto_lora._errors import ExportError, MismatchError, ServerError, ToolsError, TrainingError, UsageError
 from auto_lora._processes import Processes, wants_sharding
 from auto_lora._progress import Reporter
 from auto_lora._runs import read_json, write_bytes, write_json, write_jsonl, write_text
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, check_names, load_tools, parse_tools
+from auto_lora.catalog.lint import FIX_TOOLS
 from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator, ValueSampler, Writer, vary
 from auto_lora.encode import ChatTemplate, ToolCallingDataset, encode_conversation
 from auto_lora.finetune import LoRATrainer, release_memory
@@ -237,6 +238,7 @@ class Run:
     async def score_base(self) -> tuple[Evaluation, dict[str, str]]:
         """Checks that trainer and server agree on tokens, then asks the base the frozen test."""
         async with self._server("base") as client:
+            await grammar_gate(client, self.tools)
             await tokens_gate(client, self.template, [*self.validation, *self.test])
             self.reporter.say("Prompt tokens of trainer and server are equal on every category.")
             evaluation = await self._evaluator(self.test).evaluate(client, "base")
@@ -569,6 +571,28 @@ def follow(config: TrainingConfig, processes: Processes) -> tuple[Path, dict[str
     if job["do"] == "stop":
         raise TrainingError("the first process stopped", "its message says why")
     return Path(job["final"]), job["metrics"]
+
+
+async def grammar_gate(client: LlamaCppClient, tools: Sequence[ToolDefinition]) -> None:
+    """Asks the server that will serve the adapter to compile the tools' grammars.
+
+    Raises:
+        MismatchError: naming the tool that it refuses, with its words.
+    """
+    hello = [{"role": "user", "content": "hello"}]
+    try:
+        await client.chat(hello, [t.to_openai() for t in tools], max_tokens=1)
+        return
+    except ServerError as error:
+        refused = error
+    for tool in tools:
+        try:
+            await client.chat(hello, [tool.to_openai()], max_tokens=1)
+        except ServerError as error:
+            raise MismatchError(
+                f'llama.cpp refuses the tool "{tool.name}": {error.message}', FIX_TOOLS
+            ) from None
+    raise refused
 
 
 async def tokens_gate(

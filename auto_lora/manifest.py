@@ -114,12 +114,14 @@ def machine() -> dict[str, Any]:
     }
 
 
-def figures(metrics: Mapping[str, Any]) -> dict[str, str | float]:
+def figures(metrics: Mapping[str, Any]) -> dict[str, str | float | None]:
     """The figures that a repeated run must reach: counts on the frozen test, losses and validation."""
-    found: dict[str, str | float] = {}
+    found: dict[str, str | float | None] = {}
     for name, base, adapter in comparison(metrics):
         for model, part in (("base", base), ("base + adapter", adapter)):
             found[f"{name}, {model}"] = f"{part['count']}/{part['of']}"
+    if forgetting := metrics.get("forgetting"):
+        found["forgetting, KL per token"] = forgetting["kl_per_token"]
     for done in metrics["iterations"]:
         part = done["validation"]["overall"]["exact"]
         found[f"iteration {done['iteration']}, validation exact"] = f"{part['count']}/{part['of']}"
@@ -197,10 +199,10 @@ def same_run(differences: Sequence[Difference]) -> bool:
 
 
 def comparison_table(differences: Sequence[Difference]) -> Table:
-    """The differences as the console shows them."""
+    """The differences as the console shows them; names and verdicts are never wrapped."""
     table = Table(title="this run beside the one of the manifest", title_justify="left")
-    for column in ("", "what", "manifest", "this run", ""):
-        table.add_column(column)
+    for column, whole in (("", True), ("what", True), ("manifest", False), ("this run", False), ("", True)):
+        table.add_column(column, no_wrap=whole, overflow="ellipsis" if whole else "fold")
     for d in differences:
         table.add_row(
             d.kind, d.name, _short(d, d.before), _short(d, d.after), "equal" if d.equal else "DIFFERENT"

@@ -17,7 +17,7 @@ from auto_lora import __version__
 from auto_lora._errors import UsageError
 from auto_lora._runs import dumps, read_json, read_jsonl, write_text
 from auto_lora._toolcall import ToolCall, match_calls
-from auto_lora.handover import comparison, headline, percent, quality_sentence
+from auto_lora.handover import comparison, distance_sentence, headline, percent, quality_sentence
 
 MOST_CASES = 2000  # on the page; the wrong ones first. 500 cases make about 1 MB
 MOST_POINTS = 120  # of a training curve; more are averaged
@@ -45,7 +45,7 @@ def write_report(directory: str | Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"part": percent, "call": _call, "json": dumps}
+    environment.filters |= {"part": percent, "call": _call, "json": dumps, "zip": zip}
     template = environment.get_template("report.html.jinja")
     return write_text(final / "report.html", template.render(contents(final)))
 
@@ -59,9 +59,12 @@ def contents(final: Path) -> dict[str, Any]:
         "version": __version__,
         "metrics": metrics,
         "headline": headline(metrics),
-        "quality": quality_sentence(metrics),
+        "remarks": [
+            text for sentence in (distance_sentence, quality_sentence) if (text := sentence(metrics))
+        ],
         "categories": rows[: len(metrics["adapter"]["by_category"]) + 1],
         "measures": rows[len(metrics["adapter"]["by_category"]) + 1 :] + _own_metrics(metrics),
+        "answers": _answers(metrics),
         "tools": _by_tool(metrics),
         "iterations": list(_iterations(metrics)),
         "confusion": {model: _confusion(cases, model) for model in ("base", "adapter")} if cases else {},
@@ -80,6 +83,13 @@ def _own_metrics(metrics: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     return [
         (name, metrics["base"]["metrics"][name], part) for name, part in metrics["adapter"]["metrics"].items()
     ]
+
+
+def _answers(metrics: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """What the rules found in the final answers; nothing where none were asked."""
+    found = metrics.get("answers")
+    words = {"uses_result": "uses the tool's result", "invents_numbers": "invents numbers"}
+    return [(text, found["base"][key], found["adapter"][key]) for key, text in words.items()] if found else []
 
 
 def _by_tool(metrics: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

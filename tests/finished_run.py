@@ -34,7 +34,9 @@ def evaluate(name: str, cases: Sequence[Conversation], *, right_every: int) -> E
                     (ToolCall("sing", {}),),
                     tuple(ToolCall(c.name, {**c.arguments, "room": "moon"}) for c in predicted),
                 )
-                predicted, error = (((), ""), (others[0], ""), (others[1], ""), ((), "invalid_json"))[i % 4]
+                predicted, error = (((), ""), (others[0], ""), (others[1], ""), ((), "invalid_json"))[
+                    i // 2 % 4
+                ]
             turns.append(
                 score_turn(turn.expected, predicted, f"<b>{[c.to_json() for c in predicted]}", error)
             )

@@ -91,7 +91,7 @@ def test_the_page_is_whole_and_asks_for_nothing_outside(run, page):
     assert len(page.scripts) == 1
     assert {link.lstrip("#") for link in page.links} == {"data:,", *page.sections}
     text = (run[0] / "final_adapter" / "report.html").read_text(encoding="utf-8")
-    assert "http" not in re.sub(r'http-equiv="Content-Security-Policy"', "", text)
+    assert not re.search(r"url\(|@import|fetch\(|XMLHttp", text)
     assert "default-src 'none'" in text and "prefers-color-scheme: dark" in text and 'name="viewport"' in text
 
 
@@ -170,9 +170,16 @@ def test_forgetting_and_speed_appear_when_they_were_measured(run, demo_tools, tm
     write_run(tmp_path, demo_tools)
     path = tmp_path / "final_adapter" / "metrics.json"
     scales = [
-        {"scale": s, "exact": proportion(int(20 * s), 30), "called": proportion(2, 30)} for s in (0.5, 1.0)
+        {
+            "scale": s,
+            "exact": proportion(int(20 * s), 30),
+            "called": proportion(2, 30),
+            "kl_per_token": 0.25 * s,
+        }
+        for s in (0.5, 1.0)
     ]
     forgetting = {
+        "degenerate_base": proportion(3, 40),
         "kl_per_token": 0.0123,
         "called": proportion(1, 40),
         "degenerate": proportion(0, 40),
@@ -185,8 +192,9 @@ def test_forgetting_and_speed_appear_when_they_were_measured(run, demo_tools, tm
     assert {"forgetting", "speed"} < set(page.sections)
     rows = {row[0]: row[1:] for table in page.tables for row in table}
     assert rows["KL per token to the base, nats"] == ["0.0123"]
-    assert rows["prompts that triggered a tool call"] == [percent(proportion(1, 40))]
+    assert rows["a tool called, asked beside the tools"] == [percent(proportion(1, 40))]
     assert rows["scale 0.5"][:2] == ["2", "30"] and rows["scale 1.0"][4:6] == ["20", "30"]
+    assert page.table("scale", "KL per token, nats") == [["0.5", "0.125"], ["1.0", "0.25"]]
     assert page.table("model", "tokens/s") == [["base", "61.25"], ["base + adapter", "50.5"]]
 
 

@@ -276,7 +276,7 @@ class BuiltinWriter:
 
     def _filled(self, frame: Frame) -> str | None:
         """A frame with made-up values and without a tool."""
-        chosen = set(frame.needed) | {r for r in frame.named if self.random.random() < 0.35}
+        chosen = set(frame.needed) | {r for r in sorted(frame.named) if self.random.random() < 0.35}
 
         def words(slot: Slot) -> str:
             value = self.pools.make(slot.role)

@@ -111,7 +111,7 @@ class TrainingConfig:
 
     llama_cpp_url: str | None = setting(None, "use this running llama.cpp server for the writing model instead of starting one", group="serving")
     port: int = setting(0, "port of the server on 127.0.0.1; 0: a free one", kind=int, low=0, high=65535, group="serving")
-    parallel_requests: int = setting(4, "requests in flight while scoring", kind=int, low=1, high=64, group="serving")
+    parallel_requests: int = setting(4, "requests in flight while a language model writes, and while scoring", kind=int, low=1, high=64, group="serving")
     request_timeout: float = setting(300.0, "seconds before a request is given up", kind=float, low=1.0, high=86400.0, group="serving")
     max_new_tokens: int = setting(256, "tokens an answer may have while scoring", kind=int, low=16, high=8192, group="serving")
     judge_url: str | None = setting(None, "OpenAI-compatible URL of the model that judges final answers; 'base': the base model itself", group="serving")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,15 @@ from typing import Any
 from auto_lora import __version__, preflight
 from auto_lora._base_model import Base, load_base, load_tokenizer
 from auto_lora._conversation import Conversation, read_conversations, write_conversations
-from auto_lora._errors import ExportError, MismatchError, ServerError, ToolsError, TrainingError, UsageError
+from auto_lora._errors import (
+    AutoLoRAError,
+    ExportError,
+    MismatchError,
+    ServerError,
+    ToolsError,
+    TrainingError,
+    UsageError,
+)
 from auto_lora._processes import Processes, wants_sharding
 from auto_lora._progress import Reporter
 from auto_lora._runs import read_json, write_bytes, write_json, write_jsonl, write_text
@@ -275,6 +284,8 @@ class Run:
             "iteration": number,
             "training_examples": len(train),
             "rejected_examples": dict(rejected),
+            "writers": writers_of(train),
+            "writer_verdict": self.generator.verdict,
             "training": training,
             "validation": scored.summary(),
             "drift": drift,
@@ -306,7 +317,7 @@ class Run:
             "answers": self._check_answers(base[1], answers),
             "quality": await self._judge(base[1], answers),
             "forgetting": forgetting,
-            "test_writer": self.generator.describe_writer(),
+            "test_writer": self.generator.describe_writer(self.test),
             "writer_distance": self._writer_distance(folder),
             "settings": self.config.to_dict(),
             "serve_command": serve_command(self.gguf, final, self.context),
@@ -366,29 +377,12 @@ class Run:
 
     @asynccontextmanager
     async def _writing(self, plan: RoundPlan | None = None) -> AsyncIterator[None]:
-        """The language model as writer, where one is wanted and found fit, for as long as this lasts."""
-        config = self.config
-        if config.writer == "builtin":
-            yield
-            return
-        async with AsyncExitStack() as stack:
-            url = config.writer_url or config.llama_cpp_url
-            if url is None:
-                client = self._server("writer")
-                await stack.enter_async_context(client)
-                url = client.url
-            writer = LLMWriter(
-                url,
-                config.writer_model,
-                temperature=plan.temperature if plan else config.temperature,
-                top_p=config.top_p,
-                seed=config.seed,
-                timeout=min(config.request_timeout, 60.0),
-            )
-            stack.callback(writer.close)
-            self.generator.adopt(writer)
-            yield
-            self.generator.writer = None
+        """The language model as writer, where one is wanted and not yet found unfit, for as long as this lasts."""
+        temperature = plan.temperature if plan else self.config.temperature
+        try:
+            async with language_model(self.config, self.generator, self._server, temperature):
+                yield
+        finally:
             self._tell_notes()
 
     def _tell_notes(self) -> None:
@@ -653,6 +647,49 @@ def compare(base: Evaluation, adapter: Evaluation) -> dict[str, Any]:
     }
 
 
+def writers_of(conversations: Sequence[Conversation]) -> dict[str, int]:
+    """How many of the conversations each writer worded."""
+    return dict(Counter(str(c.meta.get("writer", "unknown")) for c in conversations).most_common())
+
+
+@asynccontextmanager
+async def language_model(
+    config: TrainingConfig,
+    generator: SyntheticDataGenerator,
+    serve: Callable[[str], LlamaCppClient],
+    temperature: float,
+) -> AsyncIterator[None]:
+    """Has the generator use the language model that `config` names, if it is found fit; never ends a run.
+
+    Args:
+        serve: makes a server for the local model, which is started only where no URL is given.
+    """
+    if config.writer == "builtin" or generator.unfit:
+        yield
+        return
+    async with AsyncExitStack() as stack:
+        stack.callback(setattr, generator, "writer", generator.writer)
+        url = config.writer_url or config.llama_cpp_url
+        try:
+            url = url or (await stack.enter_async_context(serve("writer"))).url
+        except AutoLoRAError as error:
+            generator.notes.append(f"no language model to write: {error}; the built-in writer writes")
+        if url:
+            writer = LLMWriter(
+                url,
+                config.writer_model,
+                temperature=temperature,
+                top_p=config.top_p,
+                seed=config.seed,
+                timeout=min(config.request_timeout, 60.0),
+                parallel=config.parallel_requests,
+            )
+            stack.callback(writer.close)
+            if not generator.adopt(writer):
+                await stack.aclose()  # its server is no longer needed
+        yield
+
+
 def _read_round(path: Path, config: TrainingConfig) -> Round:
     metrics = read_json(path)
     exact = metrics["validation"]["overall"]["exact"]
@@ -665,25 +702,45 @@ def _read_round(path: Path, config: TrainingConfig) -> Round:
 def generate_data(
     config: TrainingConfig, tools: Sequence[ToolDefinition], *, overwrite: bool = False
 ) -> Path:
-    """Writes `data/{train,validation,test}.jsonl` only; returns the folder."""
+    """Writes `data/{train,validation,test}.jsonl` only; returns the folder.
+
+    Raises:
+        UsageError: a language model is to write and there is neither a URL nor a GGUF to serve.
+    """
     output = Path(config.output_dir)
     preflight.check_output(output, resume=False, overwrite=overwrite)
-    generator = SyntheticDataGenerator(tools, config)
+    local = config.writer != "builtin" and not (config.writer_url or config.llama_cpp_url)
+    if local and not config.llama_cpp_model_path:
+        raise UsageError("no language model to write with", "give --writer-url or --model-path")
+    asyncio.run(_generate(config, SyntheticDataGenerator(tools, config), output / "data"))
+    return output / "data"
+
+
+async def _generate(config: TrainingConfig, generator: SyntheticDataGenerator, folder: Path) -> None:
+    def serve(name: str) -> LlamaCppClient:
+        log = folder.parent / "logs" / f"server_{name}.log"
+        return LlamaCppClient(
+            config.llama_cpp_model_path, parallel=config.parallel_requests, port=config.port, log_path=log
+        )
+
+    reporter = Reporter()
     counts = {
         "train": config.num_synthetic_examples,
         "validation": config.num_validation_examples,
         "test": config.num_test_examples,
     }
-    reporter = Reporter()
-    for split, count in counts.items():
-        made = generator.generate(count, split)
-        if split == "train":
-            made = vary(made, tools, config, config.seed)
-        path = write_conversations(output / "data" / f"{split}.jsonl", made)
-        reporter.say(f"{path}: {count} conversations")
+    async with language_model(config, generator, serve, config.temperature):
+        for split, count in counts.items():
+            made = generator.generate(count, split)
+            if split == "train":
+                made = vary(made, generator.tools, config, config.seed)
+            path = write_conversations(folder / f"{split}.jsonl", made)
+            who = ", ".join(f"{n} by {writer}" for writer, n in writers_of(made).items())
+            reporter.say(f"{path}: {len(made)} conversations ({who})")
+    for note in generator.notes:
+        reporter.say(f"  {note}")
     for reason, count in generator.rejects.items():
         reporter.say(f"  rejected {count}: {reason}")
-    return output / "data"
 
 
 async def evaluate_adapter(config: TrainingConfig, directory: str | Path) -> dict[str, Any]:
@@ -697,7 +754,8 @@ async def evaluate_adapter(config: TrainingConfig, directory: str | Path) -> dic
         test, writer = read_conversations(frozen), f"the frozen test {frozen}"
     else:
         generator = SyntheticDataGenerator(load_tools(config.tools or folder.path / "tools.json"), config)
-        test, writer = generator.generate(config.num_test_examples, "test"), generator.describe_writer()
+        test = generator.generate(config.num_test_examples, "test")
+        writer = generator.describe_writer(test)
     reporter = Reporter()
     scored = []
     for name, adapter in (("base", None), ("base + adapter", folder.adapter)):

@@ -17,7 +17,7 @@ from auto_lora._progress import Reporter
 from auto_lora._runs import read_json, write_bytes, write_json, write_text
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, check_names, load_tools
-from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator, ValueSampler, Writer
+from auto_lora.dialogues import Donated, LLMWriter, SyntheticDataGenerator, ValueSampler, Writer
 from auto_lora.encode import ChatTemplate, ToolCallingDataset, encode_conversation
 from auto_lora.finetune import LoRATrainer, release_memory
 from auto_lora.gguf_export import convert_base, export_adapter
@@ -172,6 +172,7 @@ class Run:
         self.extensions, self.processes = extensions, processes
         self.output = Path(config.output_dir)
         source = preflight.check_inputs(config, self.tools)
+        donated = Donated.of(config, self.tools)
         preflight.check_output(self.output, resume=resume, overwrite=overwrite)
         if overwrite:
             preflight.clear_run(self.output)
@@ -180,7 +181,7 @@ class Run:
         self.template = ChatTemplate(load_tokenizer(config))
         self.template_file = write_text(self.output / "chat_template.jinja", self.template.text)
         self.generator = SyntheticDataGenerator(
-            self.tools, config, writer=extensions.writer, samplers=extensions.samplers
+            self.tools, config, writer=extensions.writer, samplers=extensions.samplers, donated=donated
         )
         self.context = config.max_seq_length
         self.validation: list[Conversation] = []
@@ -250,7 +251,7 @@ class Run:
             "best_iteration": best.number,
             "iterations": [read_json(p) for p in sorted(self.output.glob("iteration_*/metrics.json"))],
             "quality": await self._judge(base[1], answers),
-            "test_writer": self.generator.describe_writer(),
+            "test_writer": self.generator.donated.test_writer or self.generator.describe_writer(),
             "settings": self.config.to_dict(),
             "serve_command": serve_command(self.gguf, final, self.context),
         }
@@ -295,7 +296,7 @@ class Run:
         ):
             path = self.output / "data" / f"{split}.jsonl"
             if not path.is_file():
-                write_conversations(path, self.generator.generate(count, split))
+                write_conversations(path, self.generator.held_out(count, split))
             splits.append(read_conversations(path))
         return splits[0], splits[1]
 
@@ -535,7 +536,7 @@ def generate_data(
     """Writes `data/{train,validation,test}.jsonl` only; returns the folder."""
     output = Path(config.output_dir)
     preflight.check_output(output, resume=False, overwrite=overwrite)
-    generator = SyntheticDataGenerator(tools, config)
+    generator = SyntheticDataGenerator(tools, config, donated=Donated.of(config, tools))
     counts = {
         "train": config.num_synthetic_examples,
         "validation": config.num_validation_examples,
@@ -543,8 +544,9 @@ def generate_data(
     }
     reporter = Reporter()
     for split, count in counts.items():
-        path = write_conversations(output / "data" / f"{split}.jsonl", generator.generate(count, split))
-        reporter.say(f"{path}: {count} conversations")
+        made = generator.generate(count, split) if split == "train" else generator.held_out(count, split)
+        path = write_conversations(output / "data" / f"{split}.jsonl", made)
+        reporter.say(f"{path}: {len(made)} conversations")
     for reason, count in generator.rejects.items():
         reporter.say(f"  rejected {count}: {reason}")
     return output / "data"
@@ -557,10 +559,14 @@ async def evaluate_adapter(config: TrainingConfig, directory: str | Path) -> dic
     """
     folder = AdapterFolder(config, Path(directory))
     frozen = folder.path.parent / "data" / "test.jsonl"
-    if frozen.is_file():
+    given = config.tools or folder.path / "tools.json"
+    if config.test_file:
+        donated = Donated.of(config, load_tools(given))
+        test, writer = list(donated.test), donated.test_writer
+    elif frozen.is_file():
         test, writer = read_conversations(frozen), f"the frozen test {frozen}"
     else:
-        generator = SyntheticDataGenerator(load_tools(config.tools or folder.path / "tools.json"), config)
+        generator = SyntheticDataGenerator(load_tools(given), config)
         test, writer = generator.generate(config.num_test_examples, "test"), generator.describe_writer()
     reporter = Reporter()
     scored = []

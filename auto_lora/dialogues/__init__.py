@@ -10,13 +10,15 @@ writer.py     the built-in writer
 llm_writer.py a language model as writer, its texts verified
 respond.py    simulated tool responses and final answers
 verify.py     what a conversation must pass
+donated.py    what the user has: cases, prompts, public data
 generator.py  plan, word, respond, verify
 """
 
+from auto_lora.dialogues.donated import Donated
 from auto_lora.dialogues.generator import Focus, SyntheticDataGenerator, ValueSampler, Writer, find_links
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.writer import PlannedCall, Written
 
 __all__ = [
-    "Focus", "LLMWriter", "PlannedCall", "SyntheticDataGenerator", "ValueSampler", "Writer", "Written", "find_links",
+    "Donated", "Focus", "LLMWriter", "PlannedCall", "SyntheticDataGenerator", "ValueSampler", "Writer", "Written", "find_links",
 ]  # fmt: skip

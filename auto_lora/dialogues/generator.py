@@ -15,6 +15,7 @@ from auto_lora._runs import dumps
 from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.donated import NEAR_TEST, Donated
 from auto_lora.dialogues.phrasebook import role_of, split_of, words_of
 from auto_lora.dialogues.respond import final_answer, tool_response
 from auto_lora.dialogues.values import Sampler, Value
@@ -60,6 +61,7 @@ class SyntheticDataGenerator:
         config: shares, system prompt, seed.
         writer: words the prompts; default: the built-in writer, which also takes over where this fails.
         samplers: values of one's own domain, by "parameter" or "tool.parameter" (which goes first).
+        donated: what the user has beside the tools; nothing near their test cases is written.
     """
 
     def __init__(
@@ -69,8 +71,10 @@ class SyntheticDataGenerator:
         *,
         writer: Writer | None = None,
         samplers: Mapping[str, ValueSampler] | None = None,
+        donated: Donated | None = None,
     ) -> None:
         self.tools = list(tools)
+        self.donated = donated or Donated()
         self.config = config
         self.writer = writer
         self.samplers = dict(samplers or {})
@@ -141,6 +145,11 @@ class SyntheticDataGenerator:
             self.notes.append(f"only {len(made)} different {split} conversations of {count} could be written")
         return made
 
+    def held_out(self, count: int, split: str) -> list[Conversation]:
+        """The validation split, or the test: the user's own cases where they gave some."""
+        own = self.donated.test if split == "test" else ()
+        return list(own) or self.generate(count, split)
+
     def stream(
         self,
         count: int,
@@ -184,6 +193,8 @@ class SyntheticDataGenerator:
                 fault = check_conversation(conversation, self._by_name)
                 if not fault and not seen.is_new(conversation.prompt):
                     fault = "duplicate prompt"
+                if not fault and self.donated.is_near_test(conversation):
+                    fault = NEAR_TEST
             if not fault and conversation is not None:
                 self._written[str(conversation.meta["writer"])] += 1
                 return conversation

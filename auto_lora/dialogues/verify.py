@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -31,15 +32,18 @@ def fault_of(text: str, calls: Sequence[PlannedCall]) -> str:
     return ""
 
 
+_POLITE = frozenset("please thanks thank you hey hi hello ok so um cheers alright right listen there".split())
+
+
+def _words(prompt: str) -> list[str]:
+    return [w for w in re.findall(r"\w+", normal_text(prompt)) if w not in _POLITE]
+
+
 class Duplicates:
     """Exact and near duplicates of prompts, by hashes alone, so memory stays small.
 
     A near duplicate has the same words after casing, punctuation and politeness are taken off.
     """
-
-    _POLITE = frozenset(
-        "please thanks thank you hey hi hello ok so um cheers alright right listen there".split()
-    )
 
     def __init__(self, prompts: Sequence[str] = ()) -> None:
         self._seen: set[bytes] = set()
@@ -48,12 +52,38 @@ class Duplicates:
 
     def is_new(self, prompt: str) -> bool:
         """Whether the prompt is new; it is remembered."""
-        words = [w for w in re.findall(r"\w+", normal_text(prompt)) if w not in self._POLITE]
+        words = _words(prompt)
         key = hashlib.blake2b(" ".join(words).encode(), digest_size=8).digest()
         if key in self._seen:
             return False
         self._seen.add(key)
         return True
+
+
+class NearPrompts:
+    """Finds the prompts that share most words with one of a list.
+
+    Args:
+        prompts: the list; politeness, casing and punctuation do not count.
+        share: of the words of both prompts together, how many must be in both. At three quarters
+            "weather in Paris" is not near "weather in Rome": another place is another case.
+    """
+
+    def __init__(self, prompts: Iterable[str], share: float = 0.75) -> None:
+        self.share = share
+        self._sets = [frozenset(_words(p) or normal_text(p).split()) for p in prompts]
+        self._holding: dict[str, list[int]] = {}
+        for i, words in enumerate(self._sets):
+            for word in words:
+                self._holding.setdefault(word, []).append(i)
+
+    def __contains__(self, prompt: str) -> bool:
+        words = frozenset(_words(prompt) or normal_text(prompt).split())
+        # One that shares enough shares at least one of the rarest, whatever it leaves out.
+        rarest = sorted(words, key=lambda w: (len(self._holding.get(w, ())), w))
+        needed = len(words) - math.ceil(self.share * len(words)) + 1
+        near = {i for word in rarest[:needed] for i in self._holding.get(word, ())}
+        return any(len(words & self._sets[i]) >= self.share * len(words | self._sets[i]) for i in near)
 
 
 def values_key(calls: Sequence[PlannedCall]) -> str:

@@ -1,0 +1,241 @@
+"""What the user has: own cases as the test, own prompts, public data, an adapter to start from."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from auto_lora.__main__ import main
+from auto_lora._conversation import read_conversations, write_conversations
+from auto_lora._errors import UsageError
+from auto_lora._settings import TrainingConfig
+from auto_lora._toolcall import AcceptedCall, ToolCall
+from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues import Donated, SyntheticDataGenerator
+from auto_lora.dialogues.donated import NEAR_TEST
+from auto_lora.dialogues.verify import NearPrompts, _words
+from auto_lora.handover import headline
+from auto_lora.score import CaseResult, Evaluation, score_turn
+from auto_lora.workflow import compare
+
+LIGHT = ToolDefinition(
+    "set_light",
+    "Switches the lights of a room.",
+    {
+        "type": "object",
+        "properties": {
+            "room": {"type": "string", "description": "room of the house"},
+            "state": {"type": "string", "enum": ["on", "off"]},
+            "brightness": {"type": "integer", "minimum": 0, "maximum": 100, "description": "percent"},
+        },
+        "required": ["room", "state"],
+    },
+)
+ALARM = ToolDefinition(
+    "set_alarms",
+    "Sets alarms.",
+    {
+        "type": "object",
+        "properties": {"times": {"type": "array", "items": {"type": "string"}, "description": "HH:MM"}},
+        "required": ["times"],
+    },
+)
+TOOLS = [LIGHT, ALARM]
+ON = {"name": "set_light", "arguments": {"room": ["kitchen", "the kitchen"], "state": "on", "brightness": 50},
+      "optional": ["brightness"]}  # fmt: skip
+
+
+def lines(path, *rows):
+    path.write_text(
+        "".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows), encoding="utf-8"
+    )
+    return str(path)
+
+
+def user(text):
+    return {"role": "user", "content": text}
+
+
+def case(text, *expected):
+    return {"messages": [user(text)], "expected": list(expected)}
+
+
+def openai(text, name, arguments):
+    call = {"id": "x1", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+    return {"messages": [user(text), {"role": "assistant", "content": None, "tool_calls": [call]}]}
+
+
+def read(path, tools=TOOLS, **options):
+    return Donated.of(TrainingConfig(test_file=path, **options), tools)
+
+
+def test_both_formats_become_cases(tmp_path):
+    path = lines(
+        tmp_path / "cases.jsonl",
+        case("kitchen light on", ON),
+        case("tell me a joke"),
+        openai("lights off in the hall", "set_light", {"state": "off", "room": "hall"}),
+        case("wake me at 7 and 8", {"name": "set_alarms", "arguments": {"times": ["07:00", "08:00"]}}),
+        {"messages": [user("hi"), {"role": "assistant", "content": "Hello."}, user("both rooms dark")],
+         "expected": [{"name": "set_light", "arguments": {"room": r, "state": "off"}} for r in ("hall", "attic")]},
+    )  # fmt: skip
+    donated = read(path, system_prompt="Be brief.")
+    assert [c.category for c in donated.test] == ["single", "no_call", "single", "single", "parallel"]
+    assert all(c.messages[0]["content"] == "Be brief." for c in donated.test)
+    assert donated.test_writer == f"{path}, the user's own cases"
+    (turn,) = donated.test[2].scored_turns()
+    assert json.loads(turn.answer["tool_calls"][0]["function"]["arguments"]) == {
+        "room": "hall",
+        "state": "off",
+    }
+    assert list(turn.expected[0].arguments) == ["room", "state"], "schema order"
+    (alarms,) = donated.test[3].scored_turns()[0].expected
+    assert alarms.accepted["times"] == [["07:00", "08:00"]], "a list that is the value itself"
+    again = write_conversations(tmp_path / "again.jsonl", donated.test)
+    assert read_conversations(again) == list(donated.test)
+    assert len(read(str(again)).test) == 5, "what is written can be given again"
+
+
+def test_our_own_data_is_a_test_file(tmp_path, demo_tools):
+    made = SyntheticDataGenerator(demo_tools, TrainingConfig()).generate(60, "test")
+    path = write_conversations(tmp_path / "own.jsonl", made)
+    taken = read(str(path), demo_tools).test
+    assert [c.category for c in taken] == [c.category for c in made]
+    for a, b in zip(taken, made, strict=True):
+        assert [t.expected for t in a.scored_turns()] == [t.expected for t in b.scored_turns()]
+        assert a.prompt == b.prompt and a.tools == b.tools
+
+
+def verdict(expected, *predicted):
+    return score_turn([AcceptedCall.of(e) for e in expected], predicted, "", "")
+
+
+def light(**arguments):
+    return ToolCall("set_light", arguments)
+
+
+RULE = {**ON, "arguments": {"room": ["kitchen", "the kitchen"], "state": ["on"], "brightness": [50, 60]}}
+OTHER = {"name": "set_light", "arguments": {"room": ["hall"], "state": ["on"]}, "optional": ["brightness"]}
+
+
+@pytest.mark.parametrize(
+    ("expected", "predicted", "exact"),
+    [
+        ([RULE], [light(room="The kitchen", state="on")], True),
+        ([RULE], [light(room="kitchen", state="on", brightness=60)], True),
+        ([RULE], [light(room="kitchen", state="on", brightness=70)], False),
+        ([RULE], [light(room="kitchen")], False),
+        ([OTHER], [light(room="hall", state="on", brightness=7)], True),
+        ([OTHER], [light(room="hall", state="on", speed=7)], False),
+        ([RULE, OTHER], [light(room="hall", state="on"), light(room="the kitchen", state="on")], True),
+        ([RULE], [], False),
+        ([], [light(room="hall", state="on")], False),
+    ],
+)
+def test_any_accepted_form_is_right_and_no_other(expected, predicted, exact):
+    assert verdict(expected, *predicted).exact is exact
+
+
+WRONG = {
+    "it is not JSON": '{"messages": [',
+    "it has no list of messages": {"prompt": "light on"},
+    "a message has no role of": {"messages": [{"role": "robot", "content": "x"}], "expected": []},
+    "no user says anything in it": {"messages": [{"role": "system", "content": "x"}, user(" ")], "expected": []},
+    "a message's content is no text": {"messages": [user({"a": 1})], "expected": []},
+    "it has neither an assistant turn at its end nor": {"messages": [user("light on")]},
+    "answers a user or tool message": {"messages": [user("a"), {"role": "assistant", "content": "b"}], "expected": []},
+    "`expected` is not a list of calls": {"messages": [user("a")], "expected": {"name": "set_light"}},
+    "a call to the unknown tool 'set_lamp'": case("a", {"name": "set_lamp", "arguments": {}}),
+    "a call to the unknown tool None": case("a", {"arguments": {}}),
+    "set_light has no parameter 'speed'": openai("a", "set_light", {"room": "x", "state": "on", "speed": 1}),
+    "'dim' is not one of": openai("a", "set_light", {"room": "x", "state": "dim"}),
+    "'high' is not of type 'integer'": case("a", {**ON, "arguments": {**ON["arguments"], "brightness": "high"}}),
+    "'state' is a required property": case("a", {"name": "set_light", "arguments": {"room": "x"}}),
+    "are no object, or `optional` is no list": case("a", {"name": "set_light", "arguments": ["x"]}),
+    "`optional` names 'speed'": case("a", {**ON, "optional": ["speed"]}),
+    "the arguments of set_light are no JSON object": openai("a", "set_light", "x"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "row"), WRONG.items())
+def test_a_wrong_line_is_one_sentence_with_its_number(tmp_path, said, row):
+    path = lines(tmp_path / "cases.jsonl", case("kitchen light on", ON), "", row)
+    with pytest.raises(UsageError) as caught:
+        read(path)
+    assert caught.value.message.startswith(f"{path}, line 3: ") and said in caught.value.message
+    assert "\n" not in caught.value.message and "set_light" in caught.value.hint
+
+
+def test_a_file_that_is_missing_or_empty_is_one_sentence(tmp_path):
+    with pytest.raises(UsageError, match="gone.jsonl does not exist"):
+        read(str(tmp_path / "gone.jsonl"))
+    with pytest.raises(UsageError, match="holds no cases"):
+        read(lines(tmp_path / "empty.jsonl", ""))
+    (tmp_path / "latin.jsonl").write_bytes(b"\xff\xfe{}\n")
+    with pytest.raises(UsageError, match="latin.jsonl cannot be read"):
+        read(str(tmp_path / "latin.jsonl"))
+
+
+def test_the_command_line_names_the_line_and_ends_with_2(tmp_path, capsys):
+    tools = tmp_path / "tools.json"
+    tools.write_text(json.dumps([t.to_openai() for t in TOOLS]))
+    path = lines(tmp_path / "cases.jsonl", case("a", {"name": "set_lamp", "arguments": {}}))
+    argv = ["--generate", "--tools", str(tools), "--output", str(tmp_path / "out"), "--test-file"]
+    assert main([*argv, path]) == 2
+    assert capsys.readouterr().err.startswith(
+        f"auto-lora: {path}, line 1: a call to the unknown tool 'set_lamp'"
+    )
+    good = lines(tmp_path / "good.jsonl", case("kitchen light on", ON))
+    assert main([*argv, good, "--overwrite", "--examples", "20", "--num-validation-examples", "5"]) == 0
+    test = read_conversations(tmp_path / "out" / "data" / "test.jsonl")
+    assert [c.prompt for c in test] == ["kitchen light on"]
+
+
+def test_nothing_like_a_case_is_written(tmp_path):
+    plain = SyntheticDataGenerator(TOOLS, TrainingConfig())
+    taken = {split: plain.generate(60, split) for split in ("train", "validation")}
+    prompts = [taken[s][i].prompt.upper() + ", please!" for s in taken for i in range(5)]
+    path = lines(tmp_path / "cases.jsonl", *map(case, prompts))
+    generator = SyntheticDataGenerator(TOOLS, TrainingConfig(), donated=read(path))
+    for split in taken:
+        written = generator.generate(60, split)
+        assert len(written) == 60
+        for text in prompts:
+            assert all(likeness(text, c.prompt) < 0.75 for c in written)
+    assert generator.rejects[NEAR_TEST] >= 2
+    assert [c.prompt for c in generator.held_out(5, "test")] == prompts
+
+
+def likeness(a, b):
+    a, b = set(_words(a) or a.casefold().split()), set(_words(b) or b.casefold().split())
+    return len(a & b) / len(a | b) if a | b else 0.0
+
+
+words = st.lists(st.sampled_from("light kitchen on off the hall please at seven two dim".split()), min_size=1)
+
+
+@given(st.lists(words, max_size=8), words, st.sampled_from([0.5, 0.75, 0.9]))
+@settings(max_examples=200, deadline=None)
+def test_near_prompts_are_those_a_full_comparison_finds(held, asked, share):
+    held, asked = [" ".join(w) for w in held], " ".join(asked)
+    assert (asked in NearPrompts(held, share)) == any(likeness(h, asked) >= share for h in held)
+
+
+def test_the_headline_names_the_users_file(tmp_path):
+    donated = read(lines(tmp_path / "cases.jsonl", case("kitchen light on", ON), case("tell me a joke")))
+
+    def answers(name, *calls):
+        cases = [
+            CaseResult(c, (score_turn(c.scored_turns()[0].expected, made, "raw", ""),))
+            for c, made in zip(donated.test, calls, strict=True)
+        ]
+        return Evaluation(name, cases)
+
+    right = (light(room="the kitchen", state="on"),)
+    metrics = compare(answers("base", (), ()), answers("adapter", right, ()))
+    assert metrics["adapter"]["overall"]["exact"]["count"] == 2 and metrics["base"]["must_call"]["of"] == 1
+    sentence = headline({**metrics, "test_writer": donated.test_writer})
+    assert f"the test was written by {tmp_path / 'cases.jsonl'}, the user's own cases" in sentence

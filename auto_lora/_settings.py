@@ -75,6 +75,7 @@ class TrainingConfig:
     num_validation_examples: int = setting(40, "validation conversations: early stopping, error analysis, choice of the best", kind=int, low=5, high=100_000, group="data")
     num_test_examples: int = setting(100, "frozen test conversations: they decide nothing", kind=int, low=5, high=100_000, group="data")
     test_file: str | None = setting(None, "JSONL of your own cases: they are the test, and nothing like them is trained on", group="data")
+    seed_prompts: str | None = setting(None, "text or JSONL of your own prompts: the writer follows how they are typed; those with calls are trained on", group="data")
     category_shares: dict[str, float] = setting({"single": 0.35, "parallel": 0.12, "chain": 0.08, "optional": 0.20, "no_call": 0.17, "missing_argument": 0.08}, "share of each category, summing to 1", kind=dict, group="data")
     system_prompt: str = setting("", "system prompt before the tool list, in training and serving", group="data")
     writer: str = setting("builtin", "who words the prompts: builtin needs no model, llm asks writer_url or the local model", choices=("builtin", "llm", "both"), group="data")

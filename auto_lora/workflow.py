@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from auto_lora._runs import read_json, write_bytes, write_json, write_text
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, check_names, load_tools
 from auto_lora.dialogues import Donated, LLMWriter, SyntheticDataGenerator, ValueSampler, Writer
+from auto_lora.dialogues.donated import Reader, own_cases
 from auto_lora.encode import ChatTemplate, ToolCallingDataset, encode_conversation
 from auto_lora.finetune import LoRATrainer, release_memory
 from auto_lora.gguf_export import convert_base, export_adapter
@@ -223,6 +225,7 @@ class Run:
         metrics: dict[str, Any] = {
             "iteration": number,
             "training_examples": len(train),
+            "written_by": dict(Counter(str(c.meta.get("writer", "unknown")) for c in train)),
             "rejected_examples": self.generator.rejects,
             "training": training,
             "validation": scored.summary(),
@@ -340,17 +343,16 @@ class Run:
         if number > 1:
             before = read_conversations(self.output / f"iteration_{number - 1}" / "train.jsonl")
         if plan is None:
-            new = self.generator.generate(self.config.num_synthetic_examples, "train")
+            new = self.generator.training(self.config.num_synthetic_examples)
         else:
             for reason in plan.reasons:
                 self.reporter.say(f"  {reason}")
-            new = self.generator.generate(
+            new = self.generator.training(
                 plan.new_examples,
-                "train",
+                before,
                 shares=plan.shares,
                 focus=plan.focus,
                 seed=self.config.seed + number,
-                avoid=before,
             )
         self._tell_notes()
         write_conversations(path, [*before, *new])
@@ -544,9 +546,11 @@ def generate_data(
     }
     reporter = Reporter()
     for split, count in counts.items():
-        made = generator.generate(count, split) if split == "train" else generator.held_out(count, split)
+        made = generator.training(count) if split == "train" else generator.held_out(count, split)
         path = write_conversations(output / "data" / f"{split}.jsonl", made)
         reporter.say(f"{path}: {len(made)} conversations")
+    for note in generator.notes:
+        reporter.say(f"  {note}")
     for reason, count in generator.rejects.items():
         reporter.say(f"  rejected {count}: {reason}")
     return output / "data"
@@ -561,8 +565,8 @@ async def evaluate_adapter(config: TrainingConfig, directory: str | Path) -> dic
     frozen = folder.path.parent / "data" / "test.jsonl"
     given = config.tools or folder.path / "tools.json"
     if config.test_file:
-        donated = Donated.of(config, load_tools(given))
-        test, writer = list(donated.test), donated.test_writer
+        test = Reader(load_tools(given), config.system_prompt).cases(config.test_file)
+        writer = own_cases(config.test_file)
     elif frozen.is_file():
         test, writer = read_conversations(frozen), f"the frozen test {frozen}"
     else:

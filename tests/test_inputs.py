@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from auto_lora._toolcall import AcceptedCall, ToolCall
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Donated, SyntheticDataGenerator
 from auto_lora.dialogues.donated import NEAR_TEST
+from auto_lora.dialogues.style import Style
 from auto_lora.dialogues.verify import NearPrompts, _words
 from auto_lora.handover import headline
 from auto_lora.score import CaseResult, Evaluation, score_turn
@@ -239,3 +241,143 @@ def test_the_headline_names_the_users_file(tmp_path):
     assert metrics["adapter"]["overall"]["exact"]["count"] == 2 and metrics["base"]["must_call"]["of"] == 1
     sentence = headline({**metrics, "test_writer": donated.test_writer})
     assert f"the test was written by {tmp_path / 'cases.jsonl'}, the user's own cases" in sentence
+
+
+# Prompts of one's own.
+
+
+def seeds(path, tools=TOOLS, **options):
+    return Donated.of(TrainingConfig(seed_prompts=path, **options), tools)
+
+
+TYPED = [
+    "hey there, lights on in the kitchen",
+    "lights off",
+    "please wake me at seven",
+    "yo dim the hall",
+    "turn everything off in the living room now",
+    "Please put the lamp on",
+    "is the attic dark?",
+    "kitchen light",
+]
+
+
+def test_prompts_in_every_format_are_read(tmp_path):
+    path = lines(
+        tmp_path / "log.jsonl",
+        "lights on in the den",
+        {"prompt": "good night"},
+        {
+            "prompt": "hall off",
+            "expected": [{"name": "set_light", "arguments": {"room": "hall", "state": "off"}}],
+        },
+        {"prompt": "nice weather today", "expected": []},
+        openai("kitchen dark", "set_light", {"room": "kitchen", "state": "off"}),
+        {"messages": [user("are you there"), {"role": "assistant", "content": "Yes."}]},
+        openai("kitchen blue", "set_light", {"room": "kitchen", "state": "blue"}),
+        openai("play jazz", "play_music", {"genre": "jazz"}),
+        openai("Kitchen dark, please", "set_light", {"room": "kitchen", "state": "off"}),
+    )
+    donated = seeds(path)
+    assert [c.prompt for c in donated.seeds] == ["hall off", "nice weather today", "kitchen dark"]
+    assert [c.category for c in donated.seeds] == ["single", "no_call", "single"]
+    assert sum(donated.dropped.values()) == 3
+    said = " ".join(donated.dropped)
+    assert (
+        "'blue' is not one of" in said and "unknown tool 'play_music'" in said and "duplicate prompt" in said
+    )
+    (note,) = donated.notes
+    assert note.startswith(f"{path}: 9 prompts (typed like them), 3 of them trained on; 1 dropped: ")
+    assert donated.style and len(donated.style.lengths) == 9
+
+
+@pytest.mark.parametrize(
+    ("said", "row"),
+    [
+        ("line 2: it is not JSON", '{"prompt": '),
+        ("line 2: it has neither a prompt nor a list of messages", {"text": "lights on"}),
+        ("line 2: no user says anything in it", {"prompt": " "}),
+        ("line 2: a message has no role", {"messages": [{"content": "x"}]}),
+    ],
+)
+def test_a_wrong_line_of_prompts_is_one_sentence(tmp_path, said, row):
+    with pytest.raises(UsageError, match=said):
+        seeds(lines(tmp_path / "log.jsonl", "lights on", row))
+
+
+def test_a_file_without_prompts_is_one_sentence(tmp_path):
+    with pytest.raises(UsageError, match="holds no prompts"):
+        seeds(lines(tmp_path / "log.txt", " "))
+    with pytest.raises(UsageError, match="log.md does not exist"):
+        seeds(str(tmp_path / "log.md"))
+
+
+def test_own_prompts_are_trained_on_once_but_never_those_of_the_test(tmp_path):
+    log = lines(
+        tmp_path / "log.jsonl",
+        case("hall off", {"name": "set_light", "arguments": {"room": "hall", "state": "off"}}),
+        case("attic off!", {"name": "set_light", "arguments": {"room": "attic", "state": "off"}}),
+        *TYPED,
+    )
+    test = lines(
+        tmp_path / "test.jsonl",
+        case("Attic off", {"name": "set_light", "arguments": {"room": "attic", "state": "off"}}),
+    )
+    config = TrainingConfig(seed_prompts=log, test_file=test)
+    generator = SyntheticDataGenerator(TOOLS, config, donated=Donated.of(config, TOOLS))
+    first = generator.training(20)
+    second = generator.training(10, first, seed=7)
+    assert len(first) == 21 and first[-1].prompt == "hall off" and len(second) == 10
+    assert generator.rejects[f"seed prompt: {NEAR_TEST}"] == 1
+    assert not {c.id for c in first} & {c.id for c in second}
+    assert len(Donated.of(config, TOOLS).style.lengths) == 9, "no style of the test's prompts"
+
+
+def test_a_style_is_what_the_prompts_show():
+    style = Style.of(TYPED)
+    assert style == Style(
+        7 / 8, 1.0, 1 / 8, 0.5, ("hey there, ", "please ", "yo ", "please "), (7, 2, 5, 4, 8, 5, 4, 2)
+    )
+    assert Style.of(TYPED[:7]) is None and Style.of([]) is None
+
+
+def measured(conversations):
+    return Style.of([c.prompt for c in conversations])
+
+
+@pytest.mark.parametrize(
+    ("lower", "capital", "ended", "opened", "words"),
+    [(1.0, 0.0, 0.0, 0.6, 14), (0.0, 1.0, 1.0, 0.0, 3), (0.5, 0.9, 0.5, 0.2, 7)],
+)
+def test_the_writer_follows_the_style(demo_tools, lower, capital, ended, opened, words):
+    style = Style(lower, capital, ended, opened, ("hey, ",), (words,))
+    generator = SyntheticDataGenerator(demo_tools, TrainingConfig(), donated=Donated(style=style))
+    seen = measured(generator.generate(300, "train"))
+    assert abs(seen.ended - ended) < 0.1 and abs(seen.opened - opened) < 0.1
+    assert abs(seen.lower - lower) < 0.1
+    assert seen.capital >= capital - 0.1
+
+
+def test_longer_donors_make_longer_prompts(demo_tools):
+    def mean(words):
+        style = Style(0.5, 1.0, 0.5, 0.1, ("hey, ",), (words,))
+        made = SyntheticDataGenerator(demo_tools, TrainingConfig(), donated=Donated(style=style))
+        lengths = measured(made.generate(200, "train", shares={"single": 1.0})).lengths
+        return sum(lengths) / len(lengths)
+
+    assert mean(4) + 3 < mean(14)
+
+
+@given(
+    st.lists(st.text(max_size=30), max_size=20),
+    st.text("ab ?.!", min_size=1).filter(str.strip),
+    st.integers(0, 2**20),
+)
+@settings(max_examples=200, deadline=None)
+def test_any_prompts_make_a_style_that_can_be_typed(prompts, text, seed):
+    style = Style.of(prompts)
+    if style:
+        assert all(0 <= share <= 1 for share in (style.lower, style.capital, style.ended, style.opened))
+        assert bool(style.openers) == (style.opened > 0)
+        typed = style.typed(text, random.Random(seed), question=False, spare=seed % 9)
+        assert text.rstrip(".!?").casefold() in typed.casefold()

@@ -10,6 +10,7 @@ writer.py     the built-in writer
 llm_writer.py a language model as writer, its texts verified
 respond.py    simulated tool responses and final answers
 verify.py     what a conversation must pass
+style.py      how the user's own prompts are typed
 donated.py    what the user has: cases, prompts, public data
 generator.py  plan, word, respond, verify
 """

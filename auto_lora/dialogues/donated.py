@@ -5,13 +5,15 @@ A line is one of
     {"messages": [...]}                      OpenAI messages; the last assistant turn is the expected answer
     {"messages": [...], "expected": [{"name", "arguments": {parameter: value or [accepted values]}, "optional": []}]}
 
-where an empty `expected` means that no call is due. A list is a list of accepted values where each of them fits
-the parameter, else the value itself.
+or, among prompts, plain text, `{"prompt": ...}` or `{"prompt": ..., "expected": ...}`. An empty `expected` means that no
+call is due. A list is a list of accepted values where each of them fits
+the parameter, else the value itself. In a test file a wrong line is an error; among prompts it is dropped and counted.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +27,8 @@ from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import AcceptedCall, ToolCall, parse_arguments
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.phrasebook import phrases
-from auto_lora.dialogues.verify import NearPrompts
+from auto_lora.dialogues.style import FEWEST, Style
+from auto_lora.dialogues.verify import Duplicates, NearPrompts
 
 NEAR_TEST = "like a case of the test file"
 _ROLES = ("system", "user", "assistant", "tool")
@@ -38,11 +41,19 @@ class Donated:
     Attributes:
         test: their own cases, to be asked with the run's tools.
         test_writer: who wrote them, for the headline.
+        seeds: their prompts with calls, to be trained on.
+        style: how their prompts are typed, None where there are too few.
+        dropped: how many lines were not used, by reason.
+        notes: a sentence a file, for the log.
         near_test: the prompts that must not be trained on.
     """
 
     test: tuple[Conversation, ...] = ()
     test_writer: str = ""
+    seeds: tuple[Conversation, ...] = ()
+    style: Style | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     near_test: NearPrompts = field(default_factory=lambda: NearPrompts(()))
 
     @classmethod
@@ -53,17 +64,52 @@ class Donated:
             UsageError: a file or a line of it is wrong; names the line.
         """
         reader = Reader(tools, config.system_prompt)
-        test: tuple[Conversation, ...] = ()
+        made = cls()
         if config.test_file:
             test = tuple(reader.cases(config.test_file))
-        return cls(
-            test,
-            f"{config.test_file}, the user's own cases" if test else "",
-            NearPrompts(text for case in test for text in said(case)),
-        )
+            near = NearPrompts(text for case in test for text in said(case))
+            made = cls(test, own_cases(config.test_file), near_test=near)
+        if config.seed_prompts:
+            made = made._with_prompts(*reader.prompts(config.seed_prompts), config.seed_prompts)
+        return made
 
     def is_near_test(self, conversation: Conversation) -> bool:
         return any(text in self.near_test for text in said(conversation))
+
+    def beside(self, before: Sequence[Conversation], new: Sequence[Conversation]) -> list[Conversation]:
+        """What a round trains on beside the conversations written for it, if it is not in the rounds before."""
+        there = {c.id for c in before}
+        return [c for c in self.seeds if c.id not in there]
+
+    def _with_prompts(
+        self, seeds: list[Conversation], prompts: list[str], dropped: Counter[str], path: str
+    ) -> Donated:
+        """With a file's prompts, without those that are near the test or come twice."""
+        new = Duplicates()
+        kept = []
+        for seed in seeds:
+            reason = (
+                NEAR_TEST
+                if self.is_near_test(seed)
+                else ""
+                if new.is_new(seed.prompt)
+                else "duplicate prompt"
+            )
+            if reason:
+                dropped[f"seed prompt: {reason}"] += 1
+            else:
+                kept.append(seed)
+        donors = [p for p in prompts if p not in self.near_test]
+        style = Style.of(donors)
+        learned = "typed like them" if style else f"a style needs {FEWEST} prompts"
+        note = f"{path}: {len(donors)} prompts ({learned}), {len(kept)} of them trained on"
+        note += "".join(f"; {n} dropped: {reason}" for reason, n in dropped.items())
+        return replace(self, seeds=tuple(kept), style=style, dropped=dropped, notes=(*self.notes, note))
+
+
+def own_cases(path: str) -> str:
+    """Who wrote a test file, for the headline."""
+    return f"{path}, the user's own cases"
 
 
 def said(conversation: Conversation) -> Iterator[str]:
@@ -101,6 +147,32 @@ class Reader:
                 f"{path} holds no cases", 'write lines such as {"messages": [...], "expected": []}'
             )
         return found
+
+    def prompts(self, path: str | Path) -> tuple[list[Conversation], list[str], Counter[str]]:
+        """A file of prompts: those whose calls fit the tools, the words of all, and why others were dropped.
+
+        A logged answer in words is no label: only calls, or an empty `expected`, are.
+
+        Raises:
+            UsageError: the file cannot be read or holds no prompt, or a line is none; names the line.
+        """
+        found, texts, dropped = [], [], Counter[str]()
+        for number, text in lines_of(path):
+            try:
+                row = _with_messages(parse_line(text) if text.startswith("{") else {"prompt": text})
+                messages = self._messages([{**m, "tool_calls": None} for m in row["messages"]])
+            except ValueError as error:
+                raise UsageError(f"{path}, line {number}: {error}", "mend or remove that line") from None
+            texts += [m["content"] for m in messages if m["role"] == "user"]
+            if "expected" not in row and not any(m.get("tool_calls") for m in row["messages"]):
+                continue
+            try:
+                found.append(self.conversation(row, f"seed-{number:06d}", str(path)))
+            except ValueError as error:
+                dropped[f"seed prompt: {error}"] += 1
+        if not texts:
+            raise UsageError(f"{path} holds no prompts", "write one a line, as plain text or as JSON")
+        return found, texts, dropped
 
     def _help(self) -> str:
         return f"mend that line; the tools are {', '.join(self.tools)}"
@@ -218,6 +290,16 @@ def parse_line(text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise ValueError(f"it is not JSON: {error}") from None
+
+
+def _with_messages(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row of prompts with `messages`, whichever way it was written."""
+    if "messages" not in row and isinstance(row.get("prompt"), str):
+        return {**row, "messages": [{"role": "user", "content": row["prompt"]}]}
+    messages = row.get("messages")
+    if not isinstance(messages, list) or not all(isinstance(m, Mapping) for m in messages):
+        raise ValueError("it has neither a prompt nor a list of messages")
+    return row
 
 
 def _accepted(tool: ToolDefinition, name: str, value: Any) -> list[Any]:

@@ -78,8 +78,8 @@ class SyntheticDataGenerator:
         self.config = config
         self.writer = writer
         self.samplers = dict(samplers or {})
-        self.notes: list[str] = []
-        self._rejects: Counter[str] = Counter()
+        self.notes = list(self.donated.notes)
+        self._rejects = Counter(self.donated.dropped)
         self._written: Counter[str] = Counter()
         self._by_name = {t.name: t for t in self.tools}
         self._entries = tuple(t.to_openai() for t in self.tools)
@@ -145,6 +145,24 @@ class SyntheticDataGenerator:
             self.notes.append(f"only {len(made)} different {split} conversations of {count} could be written")
         return made
 
+    def training(
+        self,
+        count: int,
+        before: Sequence[Conversation] = (),
+        *,
+        shares: Mapping[str, float] | None = None,
+        focus: Focus | None = None,
+        seed: int | None = None,
+    ) -> list[Conversation]:
+        """A round's new training data: `count` written conversations, and what the user gave beside them.
+
+        Args:
+            before: the rounds before; what is in them does not come again.
+            shares, focus, seed: see `stream`.
+        """
+        new = self.generate(count, "train", shares=shares, focus=focus, seed=seed, avoid=before)
+        return [*new, *self.donated.beside(before, new)]
+
     def held_out(self, count: int, split: str) -> list[Conversation]:
         """The validation split, or the test: the user's own cases where they gave some."""
         own = self.donated.test if split == "test" else ()
@@ -171,7 +189,7 @@ class SyntheticDataGenerator:
             avoid: conversations whose prompts must not come again.
         """
         maker = _Maker(self, split, self.config.seed if seed is None else seed, focus or Focus())
-        seen = Duplicates([c.prompt for c in avoid])
+        seen = Duplicates([c.prompt for c in [*avoid, *self.donated.seeds]])
         left = self.plan(count, shares)
         number = failures = 0
         while left and failures < 200:
@@ -248,7 +266,8 @@ class _Maker:
         self.generator, self.split, self.seed, self.focus = generator, split, seed, focus
         self.random = random.Random(f"{seed}/{split}")
         self.sampler = Sampler(self.random.randrange(2**31), split)
-        self.builtin = BuiltinWriter(self.random, split)
+        self.style = generator.donated.style
+        self.builtin = BuiltinWriter(self.random, split, self.style)
         self.tools = generator.tools
 
     def make(self, category: str, name: str) -> tuple[Conversation | None, str]:
@@ -278,16 +297,19 @@ class _Maker:
     def _planned(self, tool: ToolDefinition, *, optional: float, at_least: int = 0) -> list[PlannedCall]:
         return [self._plan_call(tool, optional=optional, at_least=at_least, casual=self._casual())]
 
-    def _casual(self) -> bool:
-        """Whether a prompt is typed without capitals."""
-        return self.random.random() < 0.4
+    def _casual(self, share: float = 0.4) -> bool:
+        """Whether a prompt is typed without capitals: by the user's style, else by `share`."""
+        share = self.style.lower if self.style else share
+        return share > 0 and self.random.random() < share
 
     def _chain(self, name: str) -> tuple[Conversation | None, str]:
         giver, result, taker, parameter = self.random.choice(self.generator._links)
         by_name = self.generator._by_name
-        first = self._plan_call(by_name[giver], optional=0.1)
+        casual = self._casual(0.0)
+        first = self._plan_call(by_name[giver], optional=0.1, casual=casual)
         response = tool_response(first.tool, first.arguments(), self.sampler)
-        second = self._plan_call(by_name[taker], optional=0.1, given={parameter: response[result]})
+        given = {parameter: response[result]}
+        second = self._plan_call(by_name[taker], optional=0.1, given=given, casual=casual)
         return self._calls("chain", name, [first, second], responses=[response], chain=True)
 
     def _no_call(self, name: str) -> tuple[Conversation | None, str]:
@@ -304,10 +326,10 @@ class _Maker:
 
     def _missing_argument(self, name: str) -> tuple[Conversation | None, str]:
         tool = self._tool([t for t in self.tools if t.required])
-        whole = self._plan_call(tool, optional=0.1)
+        whole = self._plan_call(tool, optional=0.1, casual=self._casual(0.0))
         left_out = self.random.choice(tool.required)
         values = {k: v for k, v in whole.values.items() if k != left_out}
-        partial = PlannedCall(tool, values)
+        partial = PlannedCall(tool, values, casual=whole.casual)
         written = self.builtin.write([partial])
         if written is None:
             return None, "no frame fits"

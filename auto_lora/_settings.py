@@ -76,6 +76,7 @@ class TrainingConfig:
     num_test_examples: int = setting(100, "frozen test conversations: they decide nothing", kind=int, low=5, high=100_000, group="data")
     test_file: str | None = setting(None, "JSONL of your own cases: they are the test, and nothing like them is trained on", group="data")
     seed_prompts: str | None = setting(None, "text or JSONL of your own prompts: the writer follows how they are typed; those with calls are trained on", group="data")
+    mix: str | None = setting(None, "DATASET[:share] to train on beside: JSONL of messages and tools, or a hub id; share 0.2", group="data")
     category_shares: dict[str, float] = setting({"single": 0.35, "parallel": 0.12, "chain": 0.08, "optional": 0.20, "no_call": 0.17, "missing_argument": 0.08}, "share of each category, summing to 1", kind=dict, group="data")
     system_prompt: str = setting("", "system prompt before the tool list, in training and serving", group="data")
     writer: str = setting("builtin", "who words the prompts: builtin needs no model, llm asks writer_url or the local model", choices=("builtin", "llm", "both"), group="data")
@@ -125,6 +126,8 @@ class TrainingConfig:
             setattr(self, f.name, _checked(f, getattr(self, f.name)))
         _check_shares(self.category_shares)
         _check_targets(self.target_modules)
+        if self.mix is not None:
+            split_mix(self.mix)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str = "settings") -> TrainingConfig:
@@ -260,6 +263,25 @@ def _checked(f: dataclasses.Field[Any], value: Any) -> Any:
     return value
 
 
+def split_mix(text: str | None) -> tuple[str, float]:
+    """A data set's name and its share of the training data; 0.2 where none is given.
+
+    Raises:
+        ConfigError: the share is not above 0 and at most 0.9.
+    """
+    name, colon, share = (text or "").rpartition(":")
+    try:
+        found = float(share) if colon else 0.2
+    except ValueError:  # a colon of the path
+        name, found = text or "", 0.2
+    name = name if colon else text or ""
+    if not 0 < found <= 0.9 or not name:
+        raise ConfigError(
+            f"mix is {text!r}", "give DATASET or DATASET:share, the share above 0 and at most 0.9"
+        )
+    return name, found
+
+
 def _check_shares(shares: dict[str, float]) -> None:
     for name, share in shares.items():
         if name not in CATEGORIES:
@@ -286,5 +308,5 @@ def _check_targets(modules: list[str]) -> None:
 
 __all__ = [
     "CATEGORIES", "NOT_IN_GGUF", "PROJECTIONS", "TrainingConfig",
-    "flag_of", "flags", "options_table", "parse_text", "range_of",
+    "flag_of", "flags", "options_table", "parse_text", "range_of", "split_mix",
 ]  # fmt: skip

@@ -19,7 +19,8 @@ from auto_lora._runs import read_json, write_bytes, write_json, write_text
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, check_names, load_tools
 from auto_lora.dialogues import Donated, LLMWriter, SyntheticDataGenerator, ValueSampler, Writer
-from auto_lora.dialogues.donated import Reader, own_cases
+from auto_lora.dialogues.donated import own_cases
+from auto_lora.dialogues.reader import Reader
 from auto_lora.encode import ChatTemplate, ToolCallingDataset, encode_conversation
 from auto_lora.finetune import LoRATrainer, release_memory
 from auto_lora.gguf_export import convert_base, export_adapter

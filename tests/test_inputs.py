@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import sys
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -11,8 +13,8 @@ from hypothesis import strategies as st
 
 from auto_lora.__main__ import main
 from auto_lora._conversation import read_conversations, write_conversations
-from auto_lora._errors import UsageError
-from auto_lora._settings import TrainingConfig
+from auto_lora._errors import ConfigError, DataError, MissingPartError, UsageError
+from auto_lora._settings import TrainingConfig, split_mix
 from auto_lora._toolcall import AcceptedCall, ToolCall
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Donated, SyntheticDataGenerator
@@ -381,3 +383,129 @@ def test_any_prompts_make_a_style_that_can_be_typed(prompts, text, seed):
         assert bool(style.openers) == (style.opened > 0)
         typed = style.typed(text, random.Random(seed), question=False, spare=seed % 9)
         assert text.rstrip(".!?").casefold() in typed.casefold()
+
+
+# A public data set beside them.
+
+CITY = {"type": "function", "function": {"name": "get_city", "description": "Finds a city.", "parameters": {
+    "type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}}}  # fmt: skip
+CLOCK = {
+    "type": "function",
+    "function": {"name": "get_time", "description": "Tells the time.", "parameters": {}},
+}
+
+
+def mixed_row(i, tools=(CITY, CLOCK), text=""):
+    return {
+        **openai(f"which city is number {i} {text}".strip(), "get_city", {"name": f"N{i}"}),
+        "tools": list(tools),
+    }
+
+
+def mix_file(path, *extra, count=60):
+    return lines(path, *(mixed_row(i, (CITY, CLOCK) if i % 2 else (CITY,)) for i in range(count)), *extra)
+
+
+def trained(config, *rounds):
+    generator = SyntheticDataGenerator(TOOLS, config, donated=Donated.of(config, TOOLS))
+    before = []
+    for number, count in enumerate(rounds):
+        before += generator.training(count, before, seed=number)
+    return before, generator
+
+
+def test_a_mix_is_its_share_of_every_round(tmp_path):
+    path = mix_file(tmp_path / "mix.jsonl")
+    config = TrainingConfig(mix=f"{path}:0.25", num_synthetic_examples=45, num_iterations=2)
+    first, generator = trained(config, 45)
+    both, _ = trained(config, 45, 30)
+    for made in (first, both):
+        mixed = [c for c in made if c.meta["writer"] == path]
+        assert len(mixed) * 4 == len(made) and len({c.prompt for c in made}) == len(made)
+        assert all({t["function"]["name"] for t in c.tools} <= {"get_city", "get_time"} for c in mixed)
+    assert both[: len(first)] == first and generator.notes == [f"{path}: 30 conversations at hand"]
+    again, _ = trained(config, 45)
+    other, _ = trained(TrainingConfig(**{**config.to_dict(), "seed": 1}), 45)
+    assert [c.prompt for c in again] == [c.prompt for c in first]
+    assert {c.prompt for c in other[45:]} != {c.prompt for c in first[45:]}
+    assert not trained(TrainingConfig(), 10)[0][10:], "without a mix nothing is added"
+
+
+def test_rows_of_a_mix_are_verified_and_kept_from_the_test(tmp_path):
+    bad = [
+        {"messages": [user("no answer")], "tools": [CITY]},
+        {**openai("a", "get_town", {"name": "x"}), "tools": [CITY]},
+        {**openai("b", "get_city", {"name": 3}), "tools": [CITY]},
+        {**openai("c", "get_city", {"name": "x"}), "tools": []},
+        {"messages": "[", "tools": [CITY]},
+        [1],
+    ]
+    text = {k: json.dumps(v) for k, v in mixed_row(99, text="as text").items()}
+    path = mix_file(tmp_path / "mix.jsonl", *bad, text, count=5)
+    test = lines(tmp_path / "test.jsonl", case("Which city is number 4?"))
+    donated = Donated.of(TrainingConfig(mix=path, test_file=test), TOOLS)
+    prompts = {c.prompt for c in donated.mix}
+    assert prompts == {f"which city is number {i}" for i in range(4)} | {"which city is number 99 as text"}
+    assert donated.dropped == {f"mix: {NEAR_TEST}": 1, "mix: cannot be verified": len(bad)}
+    assert donated.notes[0].startswith(
+        f"{path}: 5 conversations at hand, fewer than the 50 of a share of 0.2; 1 dropped: "
+    )
+
+
+def test_a_mix_has_prefix_groups_of_its_own(tmp_path, smollm):
+    from auto_lora._base_model import load_tokenizer
+    from auto_lora.encode import ChatTemplate, ToolCallingDataset
+
+    config = TrainingConfig(mix=mix_file(tmp_path / "mix.jsonl", count=8), num_synthetic_examples=20)
+    made, _ = trained(config, 20)
+    tokenizer = load_tokenizer(TrainingConfig(llama_cpp_model_path=str(smollm)))
+    dataset = ToolCallingDataset(made, ChatTemplate(tokenizer))
+    assert len(dataset.groups) == 3 and sum(len(g.examples) for g in dataset.groups) == len(made)
+    assert {t for i in range(len(made)) for t in ("get_city", "set_light") if t in dataset.decode_labels(i)} == {"get_city", "set_light"}  # fmt: skip
+
+
+def test_a_mix_that_cannot_be_used_is_one_sentence(tmp_path, monkeypatch):
+    def fails(mix, kind, said):
+        with pytest.raises(kind, match=said) as caught:
+            Donated.of(TrainingConfig(mix=mix), TOOLS)
+        assert caught.value.hint and "\n" not in caught.value.message
+
+    fails(str(tmp_path / "gone.jsonl"), UsageError, "gone.jsonl does not exist")
+    fails(lines(tmp_path / "text.jsonl", "hello"), UsageError, "text.jsonl, line 1: it is not JSON")
+    fails(
+        lines(tmp_path / "none.jsonl", ""),
+        UsageError,
+        r"no conversation that can be trained on \(it is empty\)",
+    )
+    fails(lines(tmp_path / "bad.jsonl", {"messages": []}), UsageError, "it holds no list of tools")
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    fails("someone/some-set", MissingPartError, "someone/some-set needs the package datasets")
+    for share in ("0", "1", "-0.5", "nan"):
+        fails(f"some.jsonl:{share}", ConfigError, f"mix is 'some.jsonl:{share}'")
+
+
+def test_a_mix_from_the_hub(tmp_path, monkeypatch):
+    """The package `datasets`, faked: the outer boundary."""
+    asked = []
+
+    class Stream(list):
+        def shuffle(self, seed):
+            asked.append(seed)
+            return self
+
+    def load_dataset(name, split, streaming):
+        if name.endswith("gone"):
+            raise ConnectionError("no such\nset")
+        asked.append((name, split, streaming))
+        return Stream(mixed_row(i) for i in range(1000))
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
+    made, _ = trained(TrainingConfig(mix="someone/a.set:0.5", seed=5), 10)
+    assert len(made) == 10 + 10 and asked[:2] == [("someone/a.set", "train", True), 5]
+    with pytest.raises(DataError, match="the data set someone/gone cannot be read: no such set"):
+        Donated.of(TrainingConfig(mix="someone/gone"), TOOLS)
+
+
+def test_a_mix_is_split_into_name_and_share():
+    assert split_mix("a/b") == ("a/b", 0.2) and split_mix("x.jsonl:0.4") == ("x.jsonl", 0.4)
+    assert split_mix(r"C:\data\mix.jsonl") == (r"C:\data\mix.jsonl", 0.2)

@@ -11,6 +11,7 @@ llm_writer.py a language model as writer, its texts verified
 respond.py    simulated tool responses and final answers
 verify.py     what a conversation must pass
 style.py      how the user's own prompts are typed
+reader.py     lines that a user wrote, as conversations
 donated.py    what the user has: cases, prompts, public data
 generator.py  plan, word, respond, verify
 """

@@ -1,37 +1,27 @@
-"""What the user has: their own cases, read and checked against the tools.
-
-A line is one of
-
-    {"messages": [...]}                      OpenAI messages; the last assistant turn is the expected answer
-    {"messages": [...], "expected": [{"name", "arguments": {parameter: value or [accepted values]}, "optional": []}]}
-
-or, among prompts, plain text, `{"prompt": ...}` or `{"prompt": ..., "expected": ...}`. An empty `expected` means that no
-call is due. A list is a list of accepted values where each of them fits
-the parameter, else the value itself. In a test file a wrong line is an error; among prompts it is dropped and counted.
-"""
+"""What the user has beside the tools: own cases, own prompts, a public data set; what of it is used, and why the rest is not."""
 
 from __future__ import annotations
 
-import json
+import importlib
+import random
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
-from auto_lora._conversation import Conversation, Message
-from auto_lora._errors import UsageError
-from auto_lora._settings import CATEGORIES, TrainingConfig
-from auto_lora._toolcall import AcceptedCall, ToolCall, parse_arguments
-from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.phrasebook import phrases
+from auto_lora._conversation import Conversation
+from auto_lora._errors import DataError, MissingPartError, ToolsError, UsageError
+from auto_lora._settings import TrainingConfig, split_mix
+from auto_lora.catalog import ToolDefinition, parse_tools
+from auto_lora.dialogues.reader import Reader, lines_of, parse_line
 from auto_lora.dialogues.style import FEWEST, Style
 from auto_lora.dialogues.verify import Duplicates, NearPrompts
 
 NEAR_TEST = "like a case of the test file"
-_ROLES = ("system", "user", "assistant", "tool")
+MIX_HINT = 'a line is {"messages": [...], "tools": [...]} in the OpenAI format'
+_JSON_TEXT = ("messages", "tools")  # hub sets often hold them as JSON text
 
 
 @dataclass(frozen=True)
@@ -42,6 +32,8 @@ class Donated:
         test: their own cases, to be asked with the run's tools.
         test_writer: who wrote them, for the headline.
         seeds: their prompts with calls, to be trained on.
+        mix: conversations of a public data set with its own tools, in the order in which they are used.
+        share: of the mix among the training data.
         style: how their prompts are typed, None where there are too few.
         dropped: how many lines were not used, by reason.
         notes: a sentence a file, for the log.
@@ -51,6 +43,8 @@ class Donated:
     test: tuple[Conversation, ...] = ()
     test_writer: str = ""
     seeds: tuple[Conversation, ...] = ()
+    mix: tuple[Conversation, ...] = ()
+    share: float = 0.0
     style: Style | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -62,6 +56,7 @@ class Donated:
 
         Raises:
             UsageError: a file or a line of it is wrong; names the line.
+            MissingPartError, DataError: the mix is on the hub and cannot be had.
         """
         reader = Reader(tools, config.system_prompt)
         made = cls()
@@ -71,6 +66,8 @@ class Donated:
             made = cls(test, own_cases(config.test_file), near_test=near)
         if config.seed_prompts:
             made = made._with_prompts(*reader.prompts(config.seed_prompts), config.seed_prompts)
+        if config.mix:
+            made = made._with_mix(config)
         return made
 
     def is_near_test(self, conversation: Conversation) -> bool:
@@ -79,7 +76,38 @@ class Donated:
     def beside(self, before: Sequence[Conversation], new: Sequence[Conversation]) -> list[Conversation]:
         """What a round trains on beside the conversations written for it, if it is not in the rounds before."""
         there = {c.id for c in before}
-        return [c for c in self.seeds if c.id not in there]
+        mixed = {c.id for c in self.mix}
+        seeds = [c for c in self.seeds if c.id not in there]
+        own = sum(c.id not in mixed for c in before) + len(new) + len(seeds)
+        fresh = [c for c in self.mix[: _beside(own, self.share)] if c.id not in there]
+        return [*seeds, *fresh]
+
+    def _with_mix(self, config: TrainingConfig) -> Donated:
+        """With as many verified conversations of the data set as the run can use, and none near the test."""
+        name, share = split_mix(config.mix)
+        dropped: Counter[str] = Counter()
+        rows = mix_conversations(mix_rows(name, config.seed), name, dropped)
+        first = _beside(config.num_synthetic_examples + len(self.seeds), share)
+        most = _beside(config.num_synthetic_examples * config.num_iterations + len(self.seeds), share)
+        kept: list[Conversation] = []
+        for conversation in rows:
+            if self.is_near_test(conversation):
+                dropped[NEAR_TEST] += 1
+            else:
+                kept.append(conversation)
+            if len(kept) == most:
+                break
+        if not kept:
+            why = "; ".join(dropped) or "it is empty"
+            raise UsageError(f"{name} holds no conversation that can be trained on ({why})", MIX_HINT)
+        short = f", fewer than the {first} of a share of {share:g}" if len(kept) < first else ""
+        note = f"{name}: {len(kept)} conversations at hand{short}"
+        note += "".join(f"; {n} dropped: {reason}" for reason, n in dropped.most_common(3))
+        # Counted together: a public set has as many reasons as tools.
+        near = dropped.pop(NEAR_TEST, 0)
+        counted = Counter({f"mix: {NEAR_TEST}": near, "mix: cannot be verified": dropped.total()})
+        counted = Counter(self.dropped) + counted
+        return replace(self, mix=tuple(kept), share=share, dropped=counted, notes=(*self.notes, note))
 
     def _with_prompts(
         self, seeds: list[Conversation], prompts: list[str], dropped: Counter[str], path: str
@@ -107,6 +135,11 @@ class Donated:
         return replace(self, seeds=tuple(kept), style=style, dropped=dropped, notes=(*self.notes, note))
 
 
+def _beside(own: int, share: float) -> int:
+    """How many conversations beside `own` make up `share` of all."""
+    return round(own * share / (1 - share))
+
+
 def own_cases(path: str) -> str:
     """Who wrote a test file, for the headline."""
     return f"{path}, the user's own cases"
@@ -117,214 +150,52 @@ def said(conversation: Conversation) -> Iterator[str]:
     return (str(m["content"]) for m in conversation.messages if m["role"] == "user")
 
 
-class Reader:
-    """Reads lines as conversations with a list of tools.
+def mix_rows(name: str, seed: int) -> Iterator[Any]:
+    """The rows of a data set in an order that the seed gives: of a JSONL file, or of the hub's `train` split.
+
+    Raises:
+        UsageError: no such file, or a line that is not JSON.
+        MissingPartError: it is on the hub, and the package `datasets` is not installed.
+        DataError: the hub does not give it.
+    """
+    if not Path(name).is_file() and re.fullmatch(r"[\w-]+/[\w.-]+(?<!\.jsonl)(?<!\.json)", name):
+        yield from _hub_rows(name, seed)
+        return
+    numbered = list(lines_of(name))
+    random.Random(seed).shuffle(numbered)
+    for number, text in numbered:
+        try:
+            yield parse_line(text)
+        except ValueError as error:
+            raise UsageError(f"{name}, line {number}: {error}", "mend or remove that line") from None
+
+
+def _hub_rows(name: str, seed: int) -> Iterator[Any]:
+    try:
+        datasets = importlib.import_module("datasets")
+    except ImportError:
+        raise MissingPartError(
+            f"the data set {name} needs the package datasets", "pip install datasets, or give a JSONL file"
+        ) from None
+    try:
+        yield from datasets.load_dataset(name, split="train", streaming=True).shuffle(seed=seed)
+    except Exception as error:  # whatever the hub, the network or the set's own format does
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"the data set {name} cannot be read: {reason}", "give a JSONL file") from None
+
+
+def mix_conversations(rows: Iterable[Any], writer: str, dropped: Counter[str]) -> Iterator[Conversation]:
+    """Rows of `messages` and `tools` (JSON text or values) as conversations with their own tools.
 
     Args:
-        tools: the tools that calls are checked against.
-        system_prompt: put before conversations that have none.
+        dropped: counts the rows that cannot be verified, by reason.
     """
-
-    def __init__(self, tools: Sequence[ToolDefinition], system_prompt: str = "") -> None:
-        self.tools = {t.name: t for t in tools}
-        self.entries = tuple(t.to_openai() for t in tools)
-        self.system = [{"role": "system", "content": system_prompt}] if system_prompt else []
-
-    def cases(self, path: str | Path) -> list[Conversation]:
-        """The conversations of a test file.
-
-        Raises:
-            UsageError: the file cannot be read or holds no case, or a line is none; names the line.
-        """
-        found = []
-        for number, text in lines_of(path):
-            try:
-                found.append(self.conversation(parse_line(text), f"test-{number:06d}", str(path)))
-            except ValueError as error:
-                raise UsageError(f"{path}, line {number}: {error}", self._help()) from None
-        if not found:
-            raise UsageError(
-                f"{path} holds no cases", 'write lines such as {"messages": [...], "expected": []}'
-            )
-        return found
-
-    def prompts(self, path: str | Path) -> tuple[list[Conversation], list[str], Counter[str]]:
-        """A file of prompts: those whose calls fit the tools, the words of all, and why others were dropped.
-
-        A logged answer in words is no label: only calls, or an empty `expected`, are.
-
-        Raises:
-            UsageError: the file cannot be read or holds no prompt, or a line is none; names the line.
-        """
-        found, texts, dropped = [], [], Counter[str]()
-        for number, text in lines_of(path):
-            try:
-                row = _with_messages(parse_line(text) if text.startswith("{") else {"prompt": text})
-                messages = self._messages([{**m, "tool_calls": None} for m in row["messages"]])
-            except ValueError as error:
-                raise UsageError(f"{path}, line {number}: {error}", "mend or remove that line") from None
-            texts += [m["content"] for m in messages if m["role"] == "user"]
-            if "expected" not in row and not any(m.get("tool_calls") for m in row["messages"]):
-                continue
-            try:
-                found.append(self.conversation(row, f"seed-{number:06d}", str(path)))
-            except ValueError as error:
-                dropped[f"seed prompt: {error}"] += 1
-        if not texts:
-            raise UsageError(f"{path} holds no prompts", "write one a line, as plain text or as JSON")
-        return found, texts, dropped
-
-    def _help(self) -> str:
-        return f"mend that line; the tools are {', '.join(self.tools)}"
-
-    def conversation(self, row: Any, name: str, writer: str) -> Conversation:
-        """A parsed line as a conversation; raises ValueError saying what is wrong with it."""
-        if not isinstance(row, Mapping) or not isinstance(row.get("messages"), list):
-            raise ValueError("it has no list of messages")
-        messages = self._messages(row["messages"])
-        meta: dict[str, Any] = {"writer": writer}
-        if "expected" in row:
-            if messages[-1]["role"] not in ("user", "tool"):
-                raise ValueError("`expected` answers a user or tool message, which must be the last one")
-            rules = self._rules(row["expected"])
-            messages.append(self._answer([AcceptedCall.of(r) for r in rules]))
-            meta["accepted"] = rules
-        elif messages[-1]["role"] != "assistant":
-            raise ValueError("it has neither an assistant turn at its end nor `expected` calls")
-        if messages[0]["role"] != "system":
-            messages = [*self.system, *messages]
-        made = Conversation(name, str(row.get("category")), tuple(messages), self.entries, meta)
-        return made if made.category in CATEGORIES else replace(made, category=_category(made))
-
-    def _messages(self, given: Sequence[Any]) -> list[Message]:
-        """The messages as this program writes them: plain text, arguments as JSON text in schema order."""
-        made: list[Message] = []
-        called: dict[str, str] = {}
-        for message in given:
-            if not isinstance(message, Mapping) or message.get("role") not in _ROLES:
-                raise ValueError(f"a message has no role of {', '.join(_ROLES)}")
-            role, text = message["role"], _text(message.get("content"))
-            calls = message.get("tool_calls") or []
-            if role == "assistant" and calls:
-                turn = self._answer([self._call(c) for c in calls], [_id(c) for c in calls])
-                called |= {c["id"]: c["function"]["name"] for c in turn["tool_calls"]}
-                made.append({**turn, "content": text})
-            elif role == "tool":
-                identity = str(message.get("tool_call_id", ""))
-                name = message.get("name") or called.get(identity) or next(reversed(called.values()), "")
-                made.append({"role": role, "tool_call_id": identity, "name": name, "content": text})
-            else:
-                made.append({"role": role, "content": text})
-        if not any(m["role"] == "user" and m["content"].strip() for m in made):
-            raise ValueError("no user says anything in it")
-        return made
-
-    def _answer(self, calls: Sequence[ToolCall], ids: Sequence[str] = ()) -> Message:
-        if not calls:
-            return {"role": "assistant", "content": str(phrases("no_call")["uncovered"])}
-        ids = [i or f"call{n:05d}" for n, i in enumerate(ids or [""] * len(calls))]
-        made = [
-            ToolCall(c.name, self.tools[c.name].order_arguments(c.arguments)).to_message(i)
-            for c, i in zip(calls, ids, strict=True)
-        ]
-        return {"role": "assistant", "content": "", "tool_calls": made}
-
-    def _call(self, entry: Any) -> ToolCall:
-        function = entry.get("function", entry) if isinstance(entry, Mapping) else {}
-        arguments = parse_arguments(function.get("arguments", {}))
-        if arguments is None:
-            raise ValueError(f"the arguments of {function.get('name')} are no JSON object")
-        return self._checked(function.get("name"), arguments)
-
-    def _rules(self, expected: Any) -> list[dict[str, Any]]:
-        """Expected calls with lists of accepted values; each value is checked."""
-        if not isinstance(expected, list) or not all(isinstance(e, Mapping) for e in expected):
-            raise ValueError("`expected` is not a list of calls")
-        rules = []
-        for entry in expected:
-            tool = self._tool(entry.get("name"))
-            given, optional = entry.get("arguments", {}), entry.get("optional", [])
-            if not isinstance(given, Mapping) or not isinstance(optional, list):
-                raise ValueError(f"the arguments of {tool.name} are no object, or `optional` is no list")
-            accepted = {k: _accepted(tool, k, v) for k, v in tool.order_arguments(given).items()}
-            first = {k: v[0] for k, v in accepted.items()}
-            for name, value in [(k, v) for k, values in accepted.items() for v in values] or [("", None)]:
-                self._checked(tool.name, {**first, name: value} if name else {})
-            unknown = [n for n in optional if n not in tool.properties]
-            if unknown:
-                raise ValueError(f"`optional` names {unknown[0]!r}, which {tool.name} has not")
-            rules.append({"name": tool.name, "arguments": accepted, "optional": optional})
-        return rules
-
-    def _checked(self, name: Any, arguments: dict[str, Any]) -> ToolCall:
-        tool = self._tool(name)
-        unknown = [k for k in arguments if k not in tool.properties]
-        if unknown and not tool.parameters.get("additionalProperties"):
-            raise ValueError(f"{tool.name} has no parameter {unknown[0]!r}")
-        error = next(Draft202012Validator(tool.parameters).iter_errors(arguments), None)
-        if error is not None:
-            raise ValueError(f"the arguments of {tool.name} do not fit its schema: {error.message}")
-        return ToolCall(tool.name, arguments)
-
-    def _tool(self, name: Any) -> ToolDefinition:
-        if name not in self.tools:
-            raise ValueError(f"a call to the unknown tool {name!r}")
-        return self.tools[name]
-
-
-def lines_of(path: str | Path) -> Iterator[tuple[int, str]]:
-    """The numbered lines of a text file that are not empty; raises UsageError when it cannot be read."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield number, line.strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "does not exist" if not Path(path).exists() else f"cannot be read ({error})"
-        raise UsageError(f"{path} {reason}", "give a text file of one case a line") from None
-
-
-def parse_line(text: str) -> Any:
-    """A line's JSON value; ValueError says where it is none."""
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"it is not JSON: {error}") from None
-
-
-def _with_messages(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A row of prompts with `messages`, whichever way it was written."""
-    if "messages" not in row and isinstance(row.get("prompt"), str):
-        return {**row, "messages": [{"role": "user", "content": row["prompt"]}]}
-    messages = row.get("messages")
-    if not isinstance(messages, list) or not all(isinstance(m, Mapping) for m in messages):
-        raise ValueError("it has neither a prompt nor a list of messages")
-    return row
-
-
-def _accepted(tool: ToolDefinition, name: str, value: Any) -> list[Any]:
-    """The right values of a parameter: those of a list that are all such values, else the value itself."""
-    if not isinstance(value, list) or not value:
-        return [value]
-    alone = Draft202012Validator({**tool.parameters, "required": []})
-    return value if all(alone.is_valid({name: v}) for v in value) else [value]
-
-
-def _category(conversation: Conversation) -> str:
-    calls = [t.expected for t in conversation.scored_turns() if t.expected]
-    if not calls:
-        return "no_call"
-    return "chain" if len(calls) > 1 else "parallel" if len(calls[0]) > 1 else "single"
-
-
-def _id(call: Any) -> str:
-    return str(call.get("id") or "") if isinstance(call, Mapping) else ""
-
-
-def _text(content: Any) -> str:
-    """A message's content as text; OpenAI allows parts."""
-    if content is None or isinstance(content, str):
-        return content or ""
-    if isinstance(content, list) and all(isinstance(p, Mapping) and p.get("type") == "text" for p in content):
-        return "".join(str(p.get("text", "")) for p in content)
-    raise ValueError("a message's content is no text")
+    for number, row in enumerate(rows):
+        try:
+            if not isinstance(row, Mapping):
+                raise ValueError("it is no object")
+            row = {k: parse_line(v) if k in _JSON_TEXT and isinstance(v, str) else v for k, v in row.items()}
+            tools = parse_tools(row.get("tools") or [], "it")
+            yield Reader(tools).conversation(row, f"mix-{number:06d}", writer)
+        except (ValueError, ToolsError) as error:
+            dropped[str(error)] += 1

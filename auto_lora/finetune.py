@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from auto_lora._base_model import Base
-from auto_lora._checkpoint import load_checkpoint, random_state, save_checkpoint
+from auto_lora._checkpoint import load_adapter, load_checkpoint, random_state, save_checkpoint
 from auto_lora._errors import ModelError, TrainingError
 from auto_lora._fused_lora import fuse_lora
 from auto_lora._memory import Shape, fitting, free_bytes, is_out_of_memory, step_bytes
@@ -161,7 +161,9 @@ class LoRATrainer:
         most = self.config.batch_size
         lengths = [len(e.own) for group in groups for e in group.examples]
         # Not the longest for all: eight long ones at once took 5.0 GiB where eight usual ones take 3.4.
-        self.own = max(lengths) if self.sharded else max(sum(lengths) // len(lengths), -(-max(lengths) // most))
+        self.own = (
+            max(lengths) if self.sharded else max(sum(lengths) // len(lengths), -(-max(lengths) // most))
+        )
         needs = []
         for group in groups:
             prefix, longest = len(group.prefix), max(len(e.own) for e in group.examples)
@@ -205,6 +207,9 @@ class LoRATrainer:
                 f"no adapter fits this {model.config.model_type} model: {' '.join(str(error).split())[:200]}",
                 "choose its linear layers with --target-modules",
             ) from None
+        if config.init_adapter:
+            named = {n: p for n, p in peft_model.named_parameters() if p.requires_grad}
+            load_adapter(config.init_adapter, named, config)
         torch.manual_seed(config.seed + self.processes.rank)  # each process drops out other values
         fuse_lora(peft_model)
         peft_model.peft_config["default"].base_model_name_or_path = self.base.source

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import random
 import sys
+from shutil import copytree
 from types import SimpleNamespace
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from auto_lora.__main__ import main
 from auto_lora._conversation import read_conversations, write_conversations
-from auto_lora._errors import ConfigError, DataError, MissingPartError, UsageError
+from auto_lora._errors import ConfigError, DataError, MissingPartError, ModelError, UsageError
 from auto_lora._settings import TrainingConfig, split_mix
 from auto_lora._toolcall import AcceptedCall, ToolCall
 from auto_lora.catalog import ToolDefinition
@@ -21,9 +24,13 @@ from auto_lora.dialogues import Donated, SyntheticDataGenerator
 from auto_lora.dialogues.donated import NEAR_TEST
 from auto_lora.dialogues.style import Style
 from auto_lora.dialogues.verify import NearPrompts, _words
+from auto_lora.finetune import LoRATrainer
 from auto_lora.handover import headline
+from auto_lora.preflight import check_inputs
 from auto_lora.score import CaseResult, Evaluation, score_turn
 from auto_lora.workflow import compare
+from tests import train_tiny
+from tests.train_tiny import Data, tiny_base
 
 LIGHT = ToolDefinition(
     "set_light",
@@ -509,3 +516,91 @@ def test_a_mix_from_the_hub(tmp_path, monkeypatch):
 def test_a_mix_is_split_into_name_and_share():
     assert split_mix("a/b") == ("a/b", 0.2) and split_mix("x.jsonl:0.4") == ("x.jsonl", 0.4)
     assert split_mix(r"C:\data\mix.jsonl") == (r"C:\data\mix.jsonl", 0.2)
+
+
+# An adapter to start from.
+
+LORA = {"batch_size": 4, "gradient_accumulation_steps": 1, "lora_dropout": 0.0, "lora_r": 4, "lora_alpha": 8}
+
+
+def train_from(folder, out, base=None, **options):
+    config = TrainingConfig.from_dict({**LORA, "init_adapter": folder and str(folder), **options})
+    LoRATrainer(config, base or tiny_base()).train(Data(24, 16, 1), Data(6, 16, 2), out)
+    return load_file(out / "adapter_model.safetensors"), json.loads((out / "training.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def first_adapter(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lora") / "first"
+    return folder, *train_from(None, folder, num_epochs=4, learning_rate=5e-3)
+
+
+def test_training_starts_from_the_given_adapter(first_adapter, tmp_path):
+    folder, weights, training = first_adapter
+    still, begun = train_from(folder, tmp_path / "still", num_epochs=1, learning_rate=1e-7)
+    for name, weight in weights.items():
+        torch.testing.assert_close(still[name], weight, atol=1e-5, rtol=0)
+    assert begun["history"][0]["train_loss"] < training["history"][0]["train_loss"] - 0.1
+    fresh, _ = train_from(None, tmp_path / "fresh", num_epochs=1, learning_rate=1e-7)
+    assert any(not torch.allclose(fresh[n], w, atol=1e-3) for n, w in weights.items())
+
+
+def changed(folder, to, **settings):
+    copytree(folder, to)
+    saved = json.loads((to / "adapter_config.json").read_text())
+    (to / "adapter_config.json").write_text(json.dumps({**saved, **settings}))
+    return to
+
+
+def test_an_adapter_that_does_not_fit_the_settings_is_one_sentence(first_adapter, tmp_path):
+    folder, *_ = first_adapter
+    for options, said, hint in [
+        ({"lora_r": 8}, "has r 4, the run 8", "give --lora-r 4"),
+        ({"lora_alpha": 16}, "has lora_alpha 8, the run 16", "give --lora-alpha 8"),
+        (
+            {"target_modules": ["q_proj"]},
+            "has the target modules down_proj,gate_proj,",
+            "--target-modules down_proj,",
+        ),
+    ]:
+        with pytest.raises(UsageError) as caught:
+            train_from(folder, tmp_path / "out", **options)
+        assert said in caught.value.message and hint in caught.value.hint
+    dora = changed(folder, tmp_path / "dora", use_dora=True)
+    with pytest.raises(ModelError, match="dora has use_dora: GGUF adapters hold no DoRA"):
+        train_from(dora, tmp_path / "out")
+
+
+def test_a_folder_that_holds_no_adapter_is_one_sentence(first_adapter, tmp_path):
+    folder, *_ = first_adapter
+    unpickled = changed(folder, tmp_path / "bin")
+    (unpickled / "adapter_model.safetensors").rename(unpickled / "adapter_model.bin")
+    for wrong in (tmp_path / "gone", unpickled, changed(folder, tmp_path / "ia3", peft_type="IA3")):
+        with pytest.raises(ModelError, match="holds no LoRA adapter of PEFT"):
+            train_from(wrong, tmp_path / "out")
+    cut = changed(folder, tmp_path / "cut")
+    whole = (cut / "adapter_model.safetensors").read_bytes()
+    (cut / "adapter_model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match="cannot be read"):
+        train_from(cut, tmp_path / "out")
+
+
+def test_an_adapter_of_another_base_is_one_sentence(first_adapter, tmp_path, monkeypatch):
+    folder, *_ = first_adapter
+    for size, said in [
+        ({"hidden_size": 48}, r"is 4 x 96, here 4 x 48"),
+        ({"num_hidden_layers": 2}, "is not in this base"),
+    ]:
+        monkeypatch.setattr(train_tiny, "SHAPE", {**train_tiny.SHAPE, **size})
+        with pytest.raises(ModelError, match="is of another base model: .*" + said):
+            train_from(folder, tmp_path / "out")
+        monkeypatch.undo()
+    monkeypatch.setattr(train_tiny, "SHAPE", {**train_tiny.SHAPE, "num_hidden_layers": 4})
+    with pytest.raises(ModelError, match="of this base is not in the adapter"):
+        train_from(folder, tmp_path / "out")
+
+
+def test_an_adapter_is_looked_at_before_anything_heavy(first_adapter, smollm):
+    config = TrainingConfig(llama_cpp_model_path=str(smollm), init_adapter=str(first_adapter[0]), lora_r=16)
+    with pytest.raises(UsageError, match="has r 4, the run 16"):
+        check_inputs(config, TOOLS)

@@ -235,11 +235,12 @@ def _check(config: TrainingConfig, as_json: bool) -> int:
 
 
 def _dry_run(config: TrainingConfig, as_json: bool) -> int:
-    from auto_lora.dialogues import SyntheticDataGenerator
+    from auto_lora.dialogues import Donated, SyntheticDataGenerator
     from auto_lora.preflight import dry_run
 
     tools = _tools(config)
-    plan = SyntheticDataGenerator(tools, config).plan(config.num_synthetic_examples)
+    donated = Donated.of(config, tools)
+    plan = SyntheticDataGenerator(tools, config, donated=donated).plan(config.num_synthetic_examples)
     facts = dry_run(config, tools) | {"examples_per_category": plan}
     if as_json:
         print(json.dumps(facts, indent=2))

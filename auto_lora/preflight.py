@@ -260,6 +260,10 @@ def check_inputs(config: TrainingConfig, tools: Sequence[ToolDefinition]) -> Mod
     if not tools:
         raise ToolsError("there are no tools", "give them with --tools FILE, or try --demo")
     refuse_errors(tools)
+    if config.init_adapter:
+        from auto_lora._checkpoint import check_adapter
+
+        check_adapter(config.init_adapter, config)
     find_server()
     if config.port:
         check_port(config.port)

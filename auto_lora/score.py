@@ -18,7 +18,7 @@ from auto_lora._conversation import Conversation, Turn
 from auto_lora._intervals import proportion
 from auto_lora._progress import Quiet, Reporter, Task
 from auto_lora._settings import CATEGORIES
-from auto_lora._toolcall import ToolCall, match_calls, same_value
+from auto_lora._toolcall import ToolCall, match_calls, same_value, settle
 from auto_lora.llama_server import LlamaCppClient
 
 # What is counted of each case, in the order of the report.
@@ -140,6 +140,7 @@ def score_turn(
     expected: Sequence[ToolCall], predicted: Sequence[ToolCall], raw: str, error: str
 ) -> TurnResult:
     """Compares one answer's calls with the expected ones, one to one in any order."""
+    expected = settle(expected, predicted)
     same_tools = Counter(c.name for c in expected) == Counter(c.name for c in predicted)
     pairs = match_calls(expected, predicted) if same_tools else []
     names = same_tools and all(a and b and a.arguments.keys() == b.arguments.keys() for a, b in pairs)

@@ -28,7 +28,9 @@ from auto_lora._runs import read_json, write_bytes, write_json, write_jsonl, wri
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, check_names, load_tools, parse_tools
 from auto_lora.catalog.lint import FIX_TOOLS
-from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator, ValueSampler, Writer, vary
+from auto_lora.dialogues import Donated, LLMWriter, SyntheticDataGenerator, ValueSampler, Writer, vary
+from auto_lora.dialogues.donated import own_cases
+from auto_lora.dialogues.reader import Reader
 from auto_lora.encode import ChatTemplate, ToolCallingDataset, encode_conversation
 from auto_lora.finetune import LoRATrainer, release_memory
 from auto_lora.gguf_export import convert_base, export_adapter
@@ -220,6 +222,7 @@ class Run:
         self.extensions, self.processes = extensions, processes
         self.output = Path(config.output_dir)
         source = preflight.check_inputs(config, self.tools)
+        donated = Donated.of(config, self.tools)
         preflight.check_output(self.output, resume=resume, overwrite=overwrite)
         if overwrite:
             preflight.clear_run(self.output)
@@ -228,7 +231,7 @@ class Run:
         self.template = ChatTemplate(load_tokenizer(config))
         self.template_file = write_text(self.output / "chat_template.jinja", self.template.text)
         self.generator = SyntheticDataGenerator(
-            self.tools, config, writer=extensions.writer, samplers=extensions.samplers
+            self.tools, config, writer=extensions.writer, samplers=extensions.samplers, donated=donated
         )
         self.context = config.max_seq_length
         self.validation: list[Conversation] = []
@@ -317,7 +320,7 @@ class Run:
             "answers": self._check_answers(base[1], answers),
             "quality": await self._judge(base[1], answers),
             "forgetting": forgetting,
-            "test_writer": self.generator.describe_writer(self.test),
+            "test_writer": self.generator.donated.test_writer or self.generator.describe_writer(self.test),
             "writer_distance": self._writer_distance(folder),
             "settings": self.config.to_dict(),
             "serve_command": serve_command(self.gguf, final, self.context),
@@ -371,7 +374,7 @@ class Run:
         ):
             path = self.output / "data" / f"{split}.jsonl"
             if not path.is_file():
-                write_conversations(path, self.generator.generate(count, split))
+                write_conversations(path, self.generator.held_out(count, split))
             splits.append(read_conversations(path))
         return splits[0], splits[1]
 
@@ -398,17 +401,16 @@ class Run:
         if number > 1:
             before = read_conversations(self.output / f"iteration_{number - 1}" / "train.jsonl")
         if plan is None:
-            new = self.generator.generate(self.config.num_synthetic_examples, "train")
+            new = self.generator.training(self.config.num_synthetic_examples)
         else:
             for reason in plan.reasons:
                 self.reporter.say(f"  {reason}")
-            new = self.generator.generate(
+            new = self.generator.training(
                 plan.new_examples,
-                "train",
+                before,
                 shares=plan.shares,
                 focus=plan.focus,
                 seed=self.config.seed + number,
-                avoid=before,
             )
         self._tell_notes()
         new = vary(new, self.tools, self.config, self.config.seed + number)
@@ -519,8 +521,11 @@ class Run:
 
     def _writer_distance(self, folder: Path) -> dict[str, float | int] | None:
         """How well an iteration's training prompts are told from people's; None without any of people."""
-        written = [c.prompt for c in read_conversations(folder / "train.jsonl")]
-        return writer_distance(written, shipped_prompts(self.tools))
+        train = read_conversations(folder / "train.jsonl")
+        written = [c.prompt for c in train if c.meta.get("writer") in ("builtin", "llm")]
+        donated = self.generator.donated
+        own = [c.prompt for c in [*donated.test, *donated.seeds]]
+        return writer_distance(written, own or shipped_prompts(self.tools))
 
     async def _judge(self, base: dict[str, str], adapter: dict[str, str]) -> dict[str, Any] | None:
         """Pairwise verdicts on the test's final answers; None without a judge."""
@@ -712,7 +717,8 @@ def generate_data(
     local = config.writer != "builtin" and not (config.writer_url or config.llama_cpp_url)
     if local and not config.llama_cpp_model_path:
         raise UsageError("no language model to write with", "give --writer-url or --model-path")
-    asyncio.run(_generate(config, SyntheticDataGenerator(tools, config), output / "data"))
+    generator = SyntheticDataGenerator(tools, config, donated=Donated.of(config, tools))
+    asyncio.run(_generate(config, generator, output / "data"))
     return output / "data"
 
 
@@ -731,7 +737,7 @@ async def _generate(config: TrainingConfig, generator: SyntheticDataGenerator, f
     }
     async with language_model(config, generator, serve, config.temperature):
         for split, count in counts.items():
-            made = generator.generate(count, split)
+            made = generator.training(count) if split == "train" else generator.held_out(count, split)
             if split == "train":
                 made = vary(made, generator.tools, config, config.seed)
             path = write_conversations(folder / f"{split}.jsonl", made)
@@ -750,10 +756,14 @@ async def evaluate_adapter(config: TrainingConfig, directory: str | Path) -> dic
     """
     folder = AdapterFolder(config, Path(directory))
     frozen = folder.path.parent / "data" / "test.jsonl"
-    if frozen.is_file():
+    given = config.tools or folder.path / "tools.json"
+    if config.test_file:
+        test = Reader(load_tools(given), config.system_prompt).cases(config.test_file)
+        writer = own_cases(config.test_file)
+    elif frozen.is_file():
         test, writer = read_conversations(frozen), f"the frozen test {frozen}"
     else:
-        generator = SyntheticDataGenerator(load_tools(config.tools or folder.path / "tools.json"), config)
+        generator = SyntheticDataGenerator(load_tools(given), config)
         test = generator.generate(config.num_test_examples, "test")
         writer = generator.describe_writer(test)
     reporter = Reporter()

@@ -15,6 +15,7 @@ from auto_lora._runs import dumps
 from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.donated import NEAR_TEST, Donated
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.phrasebook import role_of, split_of, words_of
 from auto_lora.dialogues.respond import final_answer, tool_response
@@ -61,6 +62,7 @@ class SyntheticDataGenerator:
         config: shares, system prompt, seed.
         writer: words the prompts; default: the built-in writer, which also takes over where this fails.
         samplers: values of one's own domain, by "parameter" or "tool.parameter" (which goes first).
+        donated: what the user has beside the tools; nothing near their test cases is written.
     """
 
     def __init__(
@@ -70,15 +72,17 @@ class SyntheticDataGenerator:
         *,
         writer: Writer | None = None,
         samplers: Mapping[str, ValueSampler] | None = None,
+        donated: Donated | None = None,
     ) -> None:
         self.tools = list(tools)
+        self.donated = donated or Donated()
         self.config = config
         self.writer = writer
         self.samplers = dict(samplers or {})
-        self.notes: list[str] = []
+        self.notes = list(self.donated.notes)
         self.verdict = ""  # of the last probe of a writer
         self.unfit = False
-        self._rejects: Counter[str] = Counter()
+        self._rejects = Counter(self.donated.dropped)
         self._by_name = {t.name: t for t in self.tools}
         self._entries = tuple(t.to_openai() for t in self.tools)
         self._links = find_links(self.tools)
@@ -154,6 +158,29 @@ class SyntheticDataGenerator:
             self.notes.append(f"only {len(made)} different {split} conversations of {count} could be written")
         return made
 
+    def training(
+        self,
+        count: int,
+        before: Sequence[Conversation] = (),
+        *,
+        shares: Mapping[str, float] | None = None,
+        focus: Focus | None = None,
+        seed: int | None = None,
+    ) -> list[Conversation]:
+        """A round's new training data: `count` written conversations, and what the user gave beside them.
+
+        Args:
+            before: the rounds before; what is in them does not come again.
+            shares, focus, seed: see `stream`.
+        """
+        new = self.generate(count, "train", shares=shares, focus=focus, seed=seed, avoid=before)
+        return [*new, *self.donated.beside(before, new)]
+
+    def held_out(self, count: int, split: str) -> list[Conversation]:
+        """The validation split, or the test: the user's own cases where they gave some."""
+        own = self.donated.test if split == "test" else ()
+        return list(own) or self.generate(count, split)
+
     def stream(
         self,
         count: int,
@@ -176,7 +203,8 @@ class SyntheticDataGenerator:
         """
         maker = _Maker(self, split, self.config.seed if seed is None else seed, focus or Focus())
         ahead = self.writer.parallel if isinstance(self.writer, LLMWriter) else 1
-        seen = Duplicates([c.prompt for c in avoid], near=isinstance(self.writer, LLMWriter))
+        known = [c.prompt for c in [*avoid, *self.donated.seeds]]
+        seen = Duplicates(known, near=isinstance(self.writer, LLMWriter))
         left, begun = self.plan(count, shares), deque[_Begun]()
         number = failures = 0
         while (left or begun) and failures < 200:
@@ -212,6 +240,8 @@ class SyntheticDataGenerator:
                         self._rejects[f"text by {name_of}: near copy of an earlier prompt"] += 1
                         begun = replace(begun, made=replace(begun.made, words=None))
                         continue
+                if not fault and self.donated.is_near_test(conversation):
+                    fault = NEAR_TEST
             if not fault and conversation is not None:
                 return replace(conversation, id=name)
             self._rejects[fault] += 1
@@ -305,7 +335,8 @@ class _Maker:
         self.generator, self.split, self.seed, self.focus = generator, split, seed, focus
         self.random = random.Random(f"{seed}/{split}")
         self.sampler = Sampler(self.random.randrange(2**31), split)
-        self.builtin = BuiltinWriter(self.random, split)
+        self.style = generator.donated.style
+        self.builtin = BuiltinWriter(self.random, split, self.style)
         self.tools = generator.tools
 
     def make(self, category: str, name: str) -> tuple[Conversation | _Draft | None, str]:
@@ -335,16 +366,19 @@ class _Maker:
     def _planned(self, tool: ToolDefinition, *, optional: float, at_least: int = 0) -> list[PlannedCall]:
         return [self._plan_call(tool, optional=optional, at_least=at_least, casual=self._casual())]
 
-    def _casual(self) -> bool:
-        """Whether a prompt is typed without capitals."""
-        return self.random.random() < 0.4
+    def _casual(self, share: float = 0.4) -> bool:
+        """Whether a prompt is typed without capitals: by the user's style, else by `share`."""
+        share = self.style.lower if self.style else share
+        return share > 0 and self.random.random() < share
 
     def _chain(self, name: str) -> tuple[Conversation | _Draft | None, str]:
         giver, result, taker, parameter = self.random.choice(self.generator._links)
         by_name = self.generator._by_name
-        first = self._plan_call(by_name[giver], optional=0.1)
+        casual = self._casual(0.0)
+        first = self._plan_call(by_name[giver], optional=0.1, casual=casual)
         response = tool_response(first.tool, first.arguments(), self.sampler)
-        second = self._plan_call(by_name[taker], optional=0.1, given={parameter: response[result]})
+        given = {parameter: response[result]}
+        second = self._plan_call(by_name[taker], optional=0.1, given=given, casual=casual)
         return self._calls("chain", name, [first, second], responses=[response], chain=True)
 
     def _no_call(self, name: str) -> tuple[Conversation | None, str]:
@@ -361,10 +395,10 @@ class _Maker:
 
     def _missing_argument(self, name: str) -> tuple[Conversation | None, str]:
         tool = self._tool([t for t in self.tools if t.required])
-        whole = self._plan_call(tool, optional=0.1)
+        whole = self._plan_call(tool, optional=0.1, casual=self._casual(0.0))
         left_out = self.random.choice(tool.required)
         values = {k: v for k, v in whole.values.items() if k != left_out}
-        partial = PlannedCall(tool, values)
+        partial = PlannedCall(tool, values, casual=whole.casual)
         written = self.builtin.write([partial])
         if written is None:
             return None, "no frame fits"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -40,6 +41,13 @@ def fault_of(text: str, calls: Sequence[PlannedCall]) -> str:
 
 def _stands(words: str, text: str) -> bool:
     return re.search(_whole(words), text) is not None
+
+
+_POLITE = frozenset("please thanks thank you hey hi hello ok so um cheers alright right listen there".split())
+
+
+def _words(prompt: str) -> list[str]:
+    return [w for w in re.findall(r"\w+", normal_text(prompt)) if w not in _POLITE]
 
 
 def _whole(words: str) -> str:
@@ -183,9 +191,6 @@ class Duplicates:
     (MinHash, Broder 1997: the share of equal minima estimates the Jaccard index): 256 bytes a prompt more.
     """
 
-    _POLITE = frozenset(
-        "please thanks thank you hey hi hello ok so um cheers alright right listen there".split()
-    )
     _NEAR = 0.5  # of the trigrams; a sentence of 12 words with one of them changed has 0.54
 
     def __init__(self, prompts: Sequence[str] = (), *, near: bool = False) -> None:
@@ -200,7 +205,7 @@ class Duplicates:
 
     def is_new(self, prompt: str, *, near: bool = False) -> bool:
         """Whether the prompt is new, with `near` also no near copy; a new one is remembered."""
-        words = [w for w in re.findall(r"\w+", normal_text(prompt)) if w not in self._POLITE]
+        words = _words(prompt)
         key = _hash(" ".join(words))
         if key in self._recent or self._holds(key):
             return False
@@ -235,6 +240,32 @@ class Duplicates:
 
 def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+class NearPrompts:
+    """Finds the prompts that share most words with one of a list.
+
+    Args:
+        prompts: the list; politeness, casing and punctuation do not count.
+        share: of the words of both prompts together, how many must be in both. At three quarters
+            "weather in Paris" is not near "weather in Rome": another place is another case.
+    """
+
+    def __init__(self, prompts: Iterable[str], share: float = 0.75) -> None:
+        self.share = share
+        self._sets = [frozenset(_words(p) or normal_text(p).split()) for p in prompts]
+        self._holding: dict[str, list[int]] = {}
+        for i, words in enumerate(self._sets):
+            for word in words:
+                self._holding.setdefault(word, []).append(i)
+
+    def __contains__(self, prompt: str) -> bool:
+        words = frozenset(_words(prompt) or normal_text(prompt).split())
+        # One that shares enough shares at least one of the rarest, whatever it leaves out.
+        rarest = sorted(words, key=lambda w: (len(self._holding.get(w, ())), w))
+        needed = len(words) - math.ceil(self.share * len(words)) + 1
+        near = {i for word in rarest[:needed] for i in self._holding.get(word, ())}
+        return any(len(words & self._sets[i]) >= self.share * len(words | self._sets[i]) for i in near)
 
 
 def values_key(calls: Sequence[PlannedCall]) -> str:

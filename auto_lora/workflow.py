@@ -522,7 +522,7 @@ class Run:
     def _writer_distance(self, folder: Path) -> dict[str, float | int] | None:
         """How well an iteration's training prompts are told from people's; None without any of people."""
         train = read_conversations(folder / "train.jsonl")
-        written = [c.prompt for c in train if c.meta.get("writer") in ("builtin", "llm")]
+        written = [c.prompt for c in train if "shape" in c.meta]
         donated = self.generator.donated
         own = [c.prompt for c in [*donated.test, *donated.seeds]]
         return writer_distance(written, own or shipped_prompts(self.tools))

@@ -411,6 +411,9 @@ def demo_settings() -> dict[str, Any]:
         "batch_size": 8,
         "gradient_accumulation_steps": 1,
         "max_new_tokens": 128,
+        "num_final_answers": 12,
+        "num_forgetting_prompts": 15,
+        "num_scale_cases": 10,
     }
 
 

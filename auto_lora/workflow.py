@@ -158,7 +158,7 @@ class AutoLoRACreator:
         plan: RoundPlan | None = None
         for number in range(1, self.config.num_iterations + 1):
             done = await run.iteration(number, plan)
-            if best is None or (done.keeps, done.exact) > (best.keeps, best.exact):
+            if best is None or done.rank > best.rank:
                 best = done
             elif number > 1:
                 self.reporter.say(
@@ -192,6 +192,7 @@ class Round:
     """A finished iteration: its number, its exact share on validation, and what follows from it.
 
     `keeps`: its adapter stays below `max_forgetting_kl`; `drift`: KL per token by adapter scale, None: not measured.
+    `rank`: the larger is the better; one that keeps the floor is better than any that does not.
     """
 
     number: int
@@ -199,6 +200,10 @@ class Round:
     keeps: bool
     drift: dict[str, float] | None
     plan: RoundPlan
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        return self.keeps, self.exact
 
 
 class Run:

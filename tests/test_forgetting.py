@@ -29,6 +29,7 @@ from auto_lora.score_forgetting import (
     score_forgetting,
     spread,
 )
+from auto_lora.workflow import Round
 from tests.tiny_models import random_adapter, random_model, save_gguf
 
 SEQUENCES = [([1, 5, 9], [3, 4]), ([2], [7, 8, 9, 10]), ([4, 4, 4, 4, 4], [1]), ([8, 1], [2, 3]), ([9], [9])]
@@ -178,6 +179,14 @@ async def test_all_figures_of_a_served_adapter():
 def test_the_floor():
     assert "more than max_forgetting_kl 0.5" in floor_verdict(0.7, 0.5)
     assert not floor_verdict(0.5, 0.5) and not floor_verdict(9.0, 0) and not floor_verdict(None, 0.5)
+
+
+def test_the_best_round_is_one_that_keeps_the_floor():
+    good, forgetful, better = (
+        Round(n, exact, keeps, None, None)
+        for n, exact, keeps in [(1, 0.5, True), (2, 0.9, False), (3, 0.6, True)]
+    )
+    assert forgetful.rank < good.rank < better.rank
 
 
 @pytest.mark.slow

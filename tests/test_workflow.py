@@ -27,7 +27,8 @@ pytestmark = pytest.mark.slow
 
 SMALL = {
     "num_synthetic_examples": 12, "num_validation_examples": 5, "num_test_examples": 6, "num_epochs": 1, "num_iterations": 2,
-    "max_new_tokens": 24, "target_accuracy": 1.0, "lora_dropout": 0.05,
+    "max_new_tokens": 24, "target_accuracy": 1.0, "lora_dropout": 0.05, "num_final_answers": 3, "num_forgetting_prompts": 4,
+    "forgetting_tokens": 8, "num_scale_cases": 2,
 }  # fmt: skip
 
 
@@ -157,8 +158,13 @@ async def test_the_readme_example_runs_in_a_running_event_loop(tiny_gguf, tmp_pa
     )
     best_adapter, metrics = await creator.create_adapter(num_iterations=1)
     assert best_adapter.name == "final_adapter" and len(metrics["iterations"]) == 1
-    quality = metrics["quality"]
-    assert quality["judged"] == sum(quality[k] for k in ("wins", "ties", "losses", "unreadable")) > 0
+    quality, forgetting = metrics["quality"], metrics["forgetting"]
+    assert not quality["fit"] and quality["sanity"]["of"] == 24 and "wins" not in quality
+    assert metrics["answers"]["base"]["asked"] == metrics["answers"]["adapter"]["asked"] > 0
+    drift = metrics["iterations"][0]["drift"]
+    assert forgetting["kl_per_token"] == drift["1.0"] > 0 and forgetting["called"]["of"] == 4
+    assert [row["scale"] for row in forgetting["scales"]] == [0.25, 0.5, 0.75, 1.0, 1.25]
+    assert all(row["kl_per_token"] == drift[str(row["scale"])] for row in forgetting["scales"])
 
 
 def test_a_killed_run_leaves_nothing_behind_and_resumes(tiny_gguf, tmp_path):

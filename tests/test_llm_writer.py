@@ -234,7 +234,7 @@ def test_duplicates_by_words_and_by_trigrams():
 
 def test_duplicates_hold_8_bytes_a_prompt():
     seen = Duplicates()
-    n = 3 * (1 << 14)
+    n = 3 * (1 << 12)
     assert all(seen.is_new(f"prompt number {i}") for i in range(n))
     assert seen._sorted.nbytes == 8 * n and not seen._recent
     assert not any(seen.is_new(f"prompt number {i}") for i in range(0, n, 501))

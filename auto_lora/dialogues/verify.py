@@ -212,7 +212,7 @@ class Duplicates:
         if self._mix is not None and not self._far(words, near):
             return False
         self._recent.add(key)
-        if len(self._recent) == 1 << 14:
+        if len(self._recent) == 1 << 12:
             self._sorted = np.union1d(self._sorted, np.fromiter(self._recent, np.uint64))
             self._recent.clear()
         return True

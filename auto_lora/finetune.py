@@ -161,7 +161,9 @@ class LoRATrainer:
         most = self.config.batch_size
         lengths = [len(e.own) for group in groups for e in group.examples]
         # Not the longest for all: eight long ones at once took 5.0 GiB where eight usual ones take 3.4.
-        self.own = max(lengths) if self.sharded else max(sum(lengths) // len(lengths), -(-max(lengths) // most))
+        self.own = (
+            max(lengths) if self.sharded else max(sum(lengths) // len(lengths), -(-max(lengths) // most))
+        )
         needs = []
         for group in groups:
             prefix, longest = len(group.prefix), max(len(e.own) for e in group.examples)

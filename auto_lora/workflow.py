@@ -11,7 +11,7 @@ from typing import Any
 from auto_lora import __version__, preflight
 from auto_lora._base_model import load_base, load_tokenizer
 from auto_lora._conversation import Conversation, read_conversations, write_conversations
-from auto_lora._errors import ExportError, MismatchError, ToolsError, TrainingError, UsageError
+from auto_lora._errors import ExportError, ToolsError, TrainingError, UsageError
 from auto_lora._processes import Processes
 from auto_lora._progress import Reporter
 from auto_lora._runs import read_json, write_bytes, write_json, write_text
@@ -24,6 +24,19 @@ from auto_lora.gguf_export import convert_base, export_adapter
 from auto_lora.handover import judge_success, model_card, percent, print_screen, serve_command
 from auto_lora.judge import Judge
 from auto_lora.llama_server import LlamaCppClient
+from auto_lora.proof import (
+    NEAR,
+    NEAR_4BIT,
+    Logprobs,
+    Probe,
+    Sides,
+    adapter_gate,
+    base_gate,
+    probes_of,
+    served_logprobs,
+    tokens_gate,
+    trainer_logprobs,
+)
 from auto_lora.score import Evaluation, Metric, ToolCallEvaluator, mcnemar
 from auto_lora.triage import RoundPlan, analyse, plan_next_round
 
@@ -185,6 +198,8 @@ class Run:
         self.context = config.max_seq_length
         self.validation: list[Conversation] = []
         self.test: list[Conversation] = []
+        self.probes: list[Probe] = []
+        self.served_base: list[Logprobs] = []
 
     # The steps, in order.
 
@@ -195,10 +210,12 @@ class Run:
         self.context = self._context()
 
     async def score_base(self) -> tuple[Evaluation, dict[str, str]]:
-        """Checks that trainer and server agree on tokens, then asks the base the frozen test."""
+        """Checks that trainer and server agree on tokens, notes the served base's weights, asks it the frozen test."""
         async with self._server("base") as client:
             await tokens_gate(client, self.template, [*self.validation, *self.test])
             self.reporter.say("Prompt tokens of trainer and server are equal on every category.")
+            self.probes = probes_of(self.validation, self.template)
+            self.served_base = await served_logprobs(client, self.probes)
             evaluation = await self._evaluator(self.test).evaluate(client, "base")
             answers = await self._final_answers(self.test, client, "base")
         return evaluation, answers
@@ -212,10 +229,13 @@ class Run:
         self.reporter.say(f"\nIteration {number}")
         async with self._writing(plan):
             train = self._training_data(number, plan)
-        training = self._train(train, folder)
+        training, trained = self._train(train, folder)
         export_adapter(folder, self.gguf, folder / "adapter.gguf")
+        gate = await self._prove(number, folder / "adapter.gguf", trained)
         async with self._server(f"iteration_{number}", folder / "adapter.gguf") as client:
-            scored = await self._evaluator(self.validation).evaluate(client, f"iteration {number}")
+            evaluator = self._evaluator(self.validation)
+            scored = await evaluator.evaluate(client, f"iteration {number}")
+            hygiene = await evaluator.check_cache(client, scored)
         analysis = analyse(scored, self.tools)
         write_json(folder / "error_analysis.json", analysis)
         follows = plan_next_round(scored, analysis, self.config)
@@ -224,7 +244,9 @@ class Run:
             "training_examples": len(train),
             "rejected_examples": self.generator.rejects,
             "training": training,
+            "gate": gate,
             "validation": scored.summary(),
+            "hygiene": hygiene,
             "next_round": follows.to_json(),
         }
         exact = metrics["validation"]["overall"]["exact"]
@@ -355,13 +377,19 @@ class Run:
         write_conversations(path, [*before, *new])
         return [*before, *new]
 
-    def _train(self, conversations: list[Conversation], folder: Path) -> dict[str, Any]:
-        """Trains unless this iteration's adapter is already there; returns `training.json`."""
+    def _train(self, conversations: list[Conversation], folder: Path) -> tuple[dict[str, Any], Sides]:
+        """Trains unless this iteration's adapter is already there.
+
+        Returns `training.json`, and what the trainer expects after each probe.
+        """
         done = folder / "training.json"
+        base = load_base(self.config, self.template.tokenizer)
+        before = trainer_logprobs(base.model, self.probes)
+        near = NEAR_4BIT if self.config.load_in_4bit else NEAR
+        base_gate(self.probes, before, self.served_base, self.template, near)
         if not done.is_file():
             train = self._dataset(conversations)
             validation = self._dataset(self.validation)
-            base = load_base(self.config, self.template.tokenizer)
             prefix = max(len(g.prefix) for g in train.groups)
             self.reporter.say(
                 f"  {len(conversations)} conversations, {len(train)} sequences after a shared prefix of {prefix} tokens; "
@@ -378,15 +406,35 @@ class Run:
             LoRATrainer(self.config, base, self.reporter, self.processes).train(
                 train, validation, folder, resume=True
             )
-            del base
-            release_memory()
+            if self.processes.size > 1:  # its layers may be split by now, and the others are not in this
+                del base
+                release_memory()
+                base = load_base(self.config, self.template.tokenizer)
+        trained = Sides(before, trainer_logprobs(base.model, self.probes, folder))
+        del base
+        release_memory()
         result = read_json(done)
         last = result["history"][result["best_epoch"] - 1]
         self.reporter.say(
             f"  trained in {result['seconds']:.0f} s at {result['examples_per_second']:.2f} examples/s; "
             f"validation loss {last['validation_loss']:.3f} (epoch {result['best_epoch']})"
         )
-        return result
+        return result, trained
+
+    async def _prove(self, number: int, adapter: Path, trained: Sides) -> dict[str, Any]:
+        """Holds the served adapter against the trained one, in servers of their own: no slot of theirs scores."""
+        served = []
+        for scale in (1.0, 0.0):
+            async with self._server(f"gate_{number}", adapter, scale) as client:
+                served.append(await served_logprobs(client, self.probes))
+        gate = adapter_gate(
+            self.probes, trained, Sides(self.served_base, served[0]), served[1], self.template
+        )
+        self.reporter.say(
+            f"  served as trained: log-probabilities differ by {gate['adapter']['mean']:.3f} on average, the same token "
+            f"is first in {gate['adapter']['equal_first']['count']} of {gate['probes']}"
+        )
+        return gate
 
     def _dataset(self, conversations: list[Conversation]) -> ToolCallingDataset:
         dataset = ToolCallingDataset(conversations, self.template, self.config.max_seq_length)
@@ -400,10 +448,11 @@ class Run:
         needed = max(len(e) for e in encoded) + self.config.max_new_tokens
         return 256 * (needed // 256 + 1)
 
-    def _server(self, name: str, adapter: Path | None = None) -> LlamaCppClient:
+    def _server(self, name: str, adapter: Path | None = None, scale: float = 1.0) -> LlamaCppClient:
         return LlamaCppClient(
             self.gguf,
             adapter_path=adapter,
+            adapter_scale=scale,
             chat_template_file=self.template_file,
             context=self.context,
             parallel=self.config.parallel_requests,
@@ -462,43 +511,6 @@ def follow(config: TrainingConfig, processes: Processes) -> tuple[Path, dict[str
     if job["do"] == "stop":
         raise TrainingError("the first process stopped", "its message says why")
     return Path(job["final"]), job["metrics"]
-
-
-async def tokens_gate(
-    client: LlamaCppClient, template: ChatTemplate, conversations: Sequence[Conversation]
-) -> int:
-    """Compares the trainer's prompts with the server's, text and tokens, on each category.
-
-    Returns the number of prompts compared.
-
-    Raises:
-        MismatchError: with the first difference of the two side by side.
-    """
-    first = {c.category: c for c in reversed(conversations)}
-    compared = 0
-    for conversation in first.values():
-        for turn in conversation.turns():
-            text = template.render(turn.history, conversation.tools, prompt=True)
-            served = await client.render(turn.history, conversation.tools)
-            _same("text", text, served, conversation.category)
-            tokens = await client.tokenize(served)
-            _same("tokens", template.encode(text), tokens, conversation.category)
-            compared += 1
-    return compared
-
-
-def _same(what: str, ours: Sequence[Any], served: Sequence[Any], category: str) -> None:
-    if ours == served:
-        return
-    at = next(
-        (i for i, (a, b) in enumerate(zip(ours, served, strict=False)) if a != b), min(len(ours), len(served))
-    )
-    around = slice(max(0, at - 20), at + 20)
-    raise MismatchError(
-        f"trainer and server disagree on the {what} of a {category} prompt at {at}: "
-        f"trainer {ours[around]!r}, server {served[around]!r}",
-        "nothing was trained; report the model and the llama.cpp build, or try another build",
-    )
 
 
 def compare(base: Evaluation, adapter: Evaluation) -> dict[str, Any]:

@@ -17,17 +17,15 @@ from auto_lora._errors import (
     AutoLoRAError,
     ExportError,
     MismatchError,
-    ServerError,
     ToolsError,
     TrainingError,
     UsageError,
 )
-from auto_lora._processes import Processes, wants_sharding
+from auto_lora._processes import Processes
 from auto_lora._progress import Reporter
 from auto_lora._runs import read_json, write_bytes, write_json, write_jsonl, write_text
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, check_names, load_tools, parse_tools
-from auto_lora.catalog.lint import FIX_TOOLS
 from auto_lora.dialogues import Donated, LLMWriter, SyntheticDataGenerator, ValueSampler, Writer, vary
 from auto_lora.dialogues.donated import own_cases
 from auto_lora.dialogues.reader import Reader
@@ -52,6 +50,20 @@ from auto_lora.manifest import (
     read_manifest,
     same_run,
     sha256,
+)
+from auto_lora.proof import (
+    NEAR,
+    NEAR_4BIT,
+    Logprobs,
+    Probe,
+    Sides,
+    adapter_gate,
+    base_gate,
+    grammar_gate,
+    probes_of,
+    served_logprobs,
+    tokens_gate,
+    trainer_logprobs,
 )
 from auto_lora.report import write_report
 from auto_lora.score import Evaluation, Metric, ToolCallEvaluator, mcnemar
@@ -243,6 +255,8 @@ class Run:
         self.test: list[Conversation] = []
         self._told: Counter[str] = Counter()  # rejected drafts that an iteration's figures already hold
         self.plain: list[PlainAnswer] = []
+        self.probes: list[Probe] = []
+        self.served_base: list[Logprobs] = []
 
     # The steps, in order.
 
@@ -253,11 +267,13 @@ class Run:
         self.context = self._context()
 
     async def score_base(self) -> tuple[Evaluation, dict[str, str]]:
-        """Checks that trainer and server agree on tokens, then asks the base the frozen test."""
+        """Checks that trainer and server agree on tokens, notes the served base's weights, asks it the frozen test."""
         async with self._server("base") as client:
             await grammar_gate(client, self.tools)
             await tokens_gate(client, self.template, [*self.validation, *self.test])
             self.reporter.say("Prompt tokens of trainer and server are equal on every category.")
+            self.probes = probes_of(self.validation, self.template)
+            self.served_base = await served_logprobs(client, self.probes)
             evaluation = await self._evaluator(self.test).evaluate(client, "base")
             answers = await self._final_answers(client, "base")
             self.plain = await answer_plainly(
@@ -279,10 +295,13 @@ class Run:
         self.reporter.say(f"\nIteration {number}")
         async with self._writing(plan):
             train = self._training_data(number, plan)
-        training, drift = self._train(train, folder)
+        training, trained, drift = self._train(train, folder)
         export_adapter(folder, self.gguf, folder / "adapter.gguf")
+        gate = await self._prove(number, folder / "adapter.gguf", trained)
         async with self._server(f"iteration_{number}", folder / "adapter.gguf") as client:
-            scored = await self._evaluator(self.validation).evaluate(client, f"iteration {number}")
+            evaluator = self._evaluator(self.validation)
+            scored = await evaluator.evaluate(client, f"iteration {number}")
+            hygiene = await evaluator.check_cache(client, scored)
         analysis = analyse(scored, self.tools)
         write_json(folder / "error_analysis.json", analysis)
         follows = plan_next_round(scored, analysis, self.config)
@@ -295,7 +314,9 @@ class Run:
             "writers": writers_of(train),
             "writer_verdict": self.generator.verdict,
             "training": training,
+            "gate": gate,
             "validation": scored.summary(),
+            "hygiene": hygiene,
             "drift": drift,
             "next_round": follows.to_json(),
         }
@@ -424,28 +445,35 @@ class Run:
 
     def _train(
         self, conversations: list[Conversation], folder: Path
-    ) -> tuple[dict[str, Any], dict[str, float] | None]:
-        """Trains and measures the drift unless both are there; returns `training.json` and `drift.json`."""
+    ) -> tuple[dict[str, Any], Sides, dict[str, float] | None]:
+        """Trains and measures the drift unless both are there.
+
+        Returns `training.json`, what the trainer expects after each probe, and `drift.json`.
+        """
         done, drift = folder / "training.json", folder / "drift.json"
-        if not done.is_file() or not drift.is_file():
-            base = load_base(self.config, self.template.tokenizer)
-            split = self.processes.size > 1 and (self.config.shard_base or wants_sharding())
-            if not done.is_file():
-                self._train_on(base, conversations, folder)
-            # A base split over processes runs in all of them together, so one alone cannot ask it.
-            measured = self.plain and not split
-            write_json(
-                drift, adapter_drift(base.model, folder, self.template, self.plain) if measured else None
-            )
-            del base
-            release_memory()
+        base = load_base(self.config, self.template.tokenizer)
+        before = trainer_logprobs(base.model, self.probes)
+        near = NEAR_4BIT if self.config.load_in_4bit else NEAR
+        base_gate(self.probes, before, self.served_base, self.template, near)
+        if not done.is_file():
+            self._train_on(base, conversations, folder)
+            if self.processes.size > 1:  # its layers may be split by now, and the others are not in this
+                del base
+                release_memory()
+                base = load_base(self.config, self.template.tokenizer)
+        trained = Sides(before, trainer_logprobs(base.model, self.probes, folder))
+        if not drift.is_file():
+            measured = adapter_drift(base.model, folder, self.template, self.plain) if self.plain else None
+            write_json(drift, measured)
+        del base
+        release_memory()
         result = read_json(done)
         last = result["history"][result["best_epoch"] - 1]
         self.reporter.say(
             f"  trained in {result['seconds']:.0f} s at {result['examples_per_second']:.2f} examples/s; "
             f"validation loss {last['validation_loss']:.3f} (epoch {result['best_epoch']})"
         )
-        return result, read_json(drift)
+        return result, trained, read_json(drift)
 
     def _train_on(self, base: Base, conversations: list[Conversation], folder: Path) -> None:
         train, validation = self._dataset(conversations), self._dataset(self.validation)
@@ -465,6 +493,21 @@ class Run:
         trainer = LoRATrainer(self.config, base, self.reporter, self.processes)
         trainer.train(train, validation, folder, resume=True)
 
+    async def _prove(self, number: int, adapter: Path, trained: Sides) -> dict[str, Any]:
+        """Holds the served adapter against the trained one, in servers of their own: no slot of theirs scores."""
+        served = []
+        for scale in (1.0, 0.0):
+            async with self._server(f"gate_{number}", adapter, scale) as client:
+                served.append(await served_logprobs(client, self.probes))
+        gate = adapter_gate(
+            self.probes, trained, Sides(self.served_base, served[0]), served[1], self.template
+        )
+        self.reporter.say(
+            f"  served as trained: log-probabilities differ by {gate['adapter']['mean']:.3f} on average, the same token "
+            f"is first in {gate['adapter']['equal_first']['count']} of {gate['probes']}"
+        )
+        return gate
+
     def _dataset(self, conversations: list[Conversation]) -> ToolCallingDataset:
         dataset = ToolCallingDataset(conversations, self.template, self.config.max_seq_length)
         for reason, count in dataset.dropped.items():
@@ -477,10 +520,11 @@ class Run:
         needed = max(len(e) for e in encoded) + self.config.max_new_tokens
         return 256 * (needed // 256 + 1)
 
-    def _server(self, name: str, adapter: Path | None = None) -> LlamaCppClient:
+    def _server(self, name: str, adapter: Path | None = None, scale: float = 1.0) -> LlamaCppClient:
         return LlamaCppClient(
             self.gguf,
             adapter_path=adapter,
+            adapter_scale=scale,
             chat_template_file=self.template_file,
             context=self.context,
             parallel=self.config.parallel_requests,
@@ -575,65 +619,6 @@ def follow(config: TrainingConfig, processes: Processes) -> tuple[Path, dict[str
     if job["do"] == "stop":
         raise TrainingError("the first process stopped", "its message says why")
     return Path(job["final"]), job["metrics"]
-
-
-async def grammar_gate(client: LlamaCppClient, tools: Sequence[ToolDefinition]) -> None:
-    """Asks the server that will serve the adapter to compile the tools' grammars.
-
-    Raises:
-        MismatchError: naming the tool that it refuses, with its words.
-    """
-    hello = [{"role": "user", "content": "hello"}]
-    try:
-        await client.chat(hello, [t.to_openai() for t in tools], max_tokens=1)
-        return
-    except ServerError as error:
-        refused = error
-    for tool in tools:
-        try:
-            await client.chat(hello, [tool.to_openai()], max_tokens=1)
-        except ServerError as error:
-            raise MismatchError(
-                f'llama.cpp refuses the tool "{tool.name}": {error.message}', FIX_TOOLS
-            ) from None
-    raise refused
-
-
-async def tokens_gate(
-    client: LlamaCppClient, template: ChatTemplate, conversations: Sequence[Conversation]
-) -> int:
-    """Compares the trainer's prompts with the server's, text and tokens, on each category.
-
-    Returns the number of prompts compared.
-
-    Raises:
-        MismatchError: with the first difference of the two side by side.
-    """
-    first = {c.category: c for c in reversed(conversations)}
-    compared = 0
-    for conversation in first.values():
-        for turn in conversation.turns():
-            text = template.render(turn.history, conversation.tools, prompt=True)
-            served = await client.render(turn.history, conversation.tools)
-            _same("text", text, served, conversation.category)
-            tokens = await client.tokenize(served)
-            _same("tokens", template.encode(text), tokens, conversation.category)
-            compared += 1
-    return compared
-
-
-def _same(what: str, ours: Sequence[Any], served: Sequence[Any], category: str) -> None:
-    if ours == served:
-        return
-    at = next(
-        (i for i, (a, b) in enumerate(zip(ours, served, strict=False)) if a != b), min(len(ours), len(served))
-    )
-    around = slice(max(0, at - 20), at + 20)
-    raise MismatchError(
-        f"trainer and server disagree on the {what} of a {category} prompt at {at}: "
-        f"trainer {ours[around]!r}, server {served[around]!r}",
-        "nothing was trained; report the model and the llama.cpp build, or try another build",
-    )
 
 
 def compare(base: Evaluation, adapter: Evaluation) -> dict[str, Any]:

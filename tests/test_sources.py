@@ -24,7 +24,7 @@ from auto_lora.catalog.show import as_json
 from auto_lora.encode import hermes_template
 from auto_lora.llama_server import LlamaCppClient
 from auto_lora.preflight import DependencyChecker
-from auto_lora.workflow import grammar_gate
+from auto_lora.proof import grammar_gate
 
 needs_mcp = pytest.mark.skipif(importlib.util.find_spec("mcp") is None, reason="the package mcp is missing")
 

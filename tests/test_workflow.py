@@ -16,11 +16,10 @@ import pytest
 from gguf import GGUFReader
 
 from auto_lora import AutoLoRACreator, ToolDefinition, TrainingConfig
-from auto_lora._errors import MismatchError, ToolsError, UsageError
+from auto_lora._errors import ToolsError, UsageError
 from auto_lora._progress import Quiet
-from auto_lora.encode import ChatTemplate
 from auto_lora.llama_server import LlamaCppClient
-from auto_lora.workflow import evaluate_adapter, export_directory, tokens_gate
+from auto_lora.workflow import evaluate_adapter, export_directory
 from tests.tiny_models import random_model, save_gguf
 
 pytestmark = pytest.mark.slow
@@ -74,6 +73,9 @@ def test_the_output_users_expect(finished):
     assert json.loads((final / "metrics.json").read_text()) == json.loads(json.dumps(metrics))
     assert metrics["writer_distance"] is None, "nobody wrote prompts for these tools"
     assert metrics["base"]["cases"] == metrics["adapter"]["cases"] == 6
+    first = metrics["iterations"][0]
+    assert first["gate"]["probes"] > 3 and first["gate"]["adapter"]["mean"] < 0.01
+    assert first["hygiene"]["cases"] == 5 and first["hygiene"]["verdicts"] == 0
     assert not metrics["success"] and "not better than its base" in (final / "README.md").read_text()
     assert not list(output.rglob(".*")), "temporary files were left"
 
@@ -116,25 +118,6 @@ async def test_evaluate_and_export_a_folder(finished):
     again = await evaluate_adapter(TrainingConfig(max_new_tokens=24), final)
     assert again["adapter"]["overall"] == metrics["adapter"]["overall"]
     (final / "evaluation.json").unlink()
-
-
-async def test_a_changed_template_stops_before_training(finished, demo_tools, tmp_path):
-    """The server gets the template with one newline more: nothing may be trained on that."""
-    from auto_lora._base_model import load_tokenizer
-    from auto_lora._conversation import read_conversations
-
-    config = finished[0]
-    template = ChatTemplate(load_tokenizer(config))
-    changed = tmp_path / "changed.jinja"
-    changed.write_text(
-        template.text.replace("<|im_start|>assistant\\n", "<|im_start|>assistant\\n\\n"), encoding="utf-8"
-    )
-    conversations = read_conversations(Path(config.output_dir) / "data" / "test.jsonl")
-    async with LlamaCppClient(
-        config.llama_cpp_model_path, chat_template_file=changed, context=2048
-    ) as client:
-        with pytest.raises(MismatchError, match="disagree on the text"):
-            await tokens_gate(client, template, conversations)
 
 
 def test_tools_are_checked_when_added(demo_tools):

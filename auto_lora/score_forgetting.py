@@ -13,6 +13,7 @@ list does cover one of them, a call is no fault.
 from __future__ import annotations
 
 import asyncio
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -85,11 +86,12 @@ def degeneration(answer: PlainAnswer, base: PlainAnswer | None = None) -> str:
     It repeats when a run of four words comes four times, or most of its runs of four are repeats (in text
     without spaces: of four characters). It runs on when it reached the token limit that the base's did not.
     """
-    words = answer.text.split()
-    if not words:
+    text = answer.text.strip().casefold()
+    if not text:
         return "empty"
-    if len(words) < len(answer.text) / 20:
-        words = list(answer.text)
+    words = re.findall(r"\w[\w']*", text)
+    if len(words) < len(text) / 20:
+        words = list(text)
     runs = Counter(zip(words, words[1:], words[2:], words[3:], strict=False))
     total = sum(runs.values())
     if total >= 8 and (max(runs.values()) >= 4 or len(runs) < total / 2):

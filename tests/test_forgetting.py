@@ -117,6 +117,7 @@ LOOP = "the cat sat on " * 6
         (LOOP, True, True, "repeats"),
         ("I can see that it is so, and that. " + LOOP, False, False, "repeats"),
         ("!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!!", False, False, "repeats"),
+        ("In twilight, a leaf's a leaf,\nA leaf's a leaf: a leaf's a leaf, a leaf's a leaf", True, True, "repeats"),
         ("no no no no", False, False, ""),
         ("One of the best ways to rest is one of the oldest: to sleep, and one of the rarest.", False, False, ""),
         ("A long story that never comes to its", True, False, "runs on"),

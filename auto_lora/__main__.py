@@ -25,6 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="auto-lora",
         description="A list of tools in, a LoRA adapter that calls them out, proven on the served GGUF.",
+        epilog="auto-lora tools SOURCE shows what was understood of tools, and what llama.cpp makes of them.",
         allow_abbrev=False,
     )
     actions = parser.add_argument_group("what to do (one of)").add_mutually_exclusive_group()
@@ -75,6 +76,23 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def build_tools_parser() -> argparse.ArgumentParser:
+    """The flags of `auto-lora tools`."""
+    parser = argparse.ArgumentParser(
+        prog="auto-lora tools",
+        description="Shows what was understood of a source of tools, and what llama.cpp cannot take of it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="JSON file, Python module, OpenAPI 3 document, MCP server's URL or 'mcp:stdio COMMAND ...'",
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--fix-tools", metavar="FILE", help="write tools that llama.cpp takes to FILE")
+    return parser
+
+
 def config_of(args: argparse.Namespace) -> TrainingConfig:
     """Settings from flags, then the YAML file, then the manifest's or the demo's, then the defaults."""
     given = {
@@ -99,14 +117,15 @@ def config_of(args: argparse.Namespace) -> TrainingConfig:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code: 0 done, 1 could not, 2 wrong usage."""
-    parser = build_parser()
     os.environ.setdefault("TQDM_DISABLE", "1")  # transformers' own bars would break up the log
+    given = list(sys.argv[1:] if argv is None else argv)
+    shows_tools = given[:1] == ["tools"]
     try:
-        args = parser.parse_args(argv)
+        args = build_tools_parser().parse_args(given[1:]) if shows_tools else build_parser().parse_args(given)
     except SystemExit as exit_:
         return int(exit_.code or 0)
     try:
-        return _run(args)
+        return _show_tools(args) if shows_tools else _run(args)
     except AutoLoRAError as error:
         print(f"auto-lora: {error.message}", file=sys.stderr)
         if error.hint:
@@ -184,6 +203,24 @@ def _tools(config: TrainingConfig) -> list[Any]:
     return load_tools(config.tools)
 
 
+def _show_tools(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from auto_lora._runs import write_json
+    from auto_lora.catalog import lint, load_tools, show
+
+    tools = load_tools(args.source)
+    facts = show.as_json(tools)
+    if args.json:
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        show.print_tools(Console(width=None if sys.stdout.isatty() else 160), tools)
+    if args.fix_tools:
+        path = write_json(args.fix_tools, [t.to_json() for t in lint.fixed(tools)])
+        print(f"auto-lora: {path} holds tools that llama.cpp takes", file=sys.stderr)
+    return 0 if facts["ok"] or args.fix_tools else 1
+
+
 def _check(config: TrainingConfig, as_json: bool) -> int:
     from rich.console import Console
 
@@ -198,11 +235,12 @@ def _check(config: TrainingConfig, as_json: bool) -> int:
 
 
 def _dry_run(config: TrainingConfig, as_json: bool) -> int:
-    from auto_lora.dialogues import SyntheticDataGenerator
+    from auto_lora.dialogues import Donated, SyntheticDataGenerator
     from auto_lora.preflight import dry_run
 
     tools = _tools(config)
-    plan = SyntheticDataGenerator(tools, config).plan(config.num_synthetic_examples)
+    donated = Donated.of(config, tools)
+    plan = SyntheticDataGenerator(tools, config, donated=donated).plan(config.num_synthetic_examples)
     facts = dry_run(config, tools) | {"examples_per_category": plan}
     if as_json:
         print(json.dumps(facts, indent=2))

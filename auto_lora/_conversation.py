@@ -7,13 +7,13 @@ other trainers and the OpenAI API take them, `meta` says how the line was made.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from auto_lora._errors import DataError
 from auto_lora._runs import read_jsonl, write_jsonl
-from auto_lora._toolcall import ToolCall, calls_of_message
+from auto_lora._toolcall import AcceptedCall, ToolCall, calls_of_message
 
 Message = dict[str, Any]
 
@@ -36,7 +36,8 @@ class Conversation:
         category: one of `auto_lora._settings.CATEGORIES`.
         messages: OpenAI messages; `tool_calls` arguments are JSON strings in schema order.
         tools: OpenAI `tools` entries.
-        meta: how it was made (`writer`, `shape`, ...); never shown to a model.
+        meta: how it was made (`writer`, `shape`, ...); never shown to a model. `accepted`: what is right as the
+            last answer, one `AcceptedCall.of` entry a call, where that is more than one form.
     """
 
     id: str
@@ -57,8 +58,11 @@ class Conversation:
                 yield Turn(self.messages[:i], message, calls_of_message(message))
 
     def scored_turns(self) -> list[Turn]:
-        """The turns that decide: each that calls; in a conversation without calls, the first."""
-        turns = list(self.turns())
+        """The turns that decide: after the last user message each that calls; where none does, the first."""
+        asked = max(i for i, m in enumerate(self.messages) if m["role"] == "user")
+        turns = [t for t in self.turns() if len(t.history) > asked]
+        if "accepted" in self.meta:
+            return [replace(turns[-1], expected=tuple(map(AcceptedCall.of, self.meta["accepted"])))]
         return [t for t in turns if t.expected] or turns[:1]
 
     def final_turn(self) -> Turn | None:

@@ -69,11 +69,14 @@ class TrainingConfig:
     # fmt: off
     model_name: str = setting("Qwen/Qwen3-4B-Instruct-2507", "base model: hub id or local folder", group="model")
     llama_cpp_model_path: str | None = setting(None, "base model: GGUF file, trained on de-quantised and served as it is", flag="model-path", group="model")
-    tools: str | None = setting(None, "JSON file with the tool definitions", group="model")
+    tools: str | None = setting(None, "tools: JSON, module.py or OpenAPI file, mcp:stdio COMMAND, MCP server's URL", group="model")
 
     num_synthetic_examples: int = setting(200, "training conversations written for iteration 1", kind=int, low=1, high=10_000_000, flag="examples", group="data")
     num_validation_examples: int = setting(40, "validation conversations: early stopping, error analysis, choice of the best", kind=int, low=5, high=100_000, group="data")
     num_test_examples: int = setting(100, "frozen test conversations: they decide nothing", kind=int, low=5, high=100_000, group="data")
+    test_file: str | None = setting(None, "JSONL of your own cases: they are the test, and nothing like them is trained on", group="data")
+    seed_prompts: str | None = setting(None, "text or JSONL of your own prompts: the writer follows how they are typed; those with calls are trained on", group="data")
+    mix: str | None = setting(None, "DATASET[:share] to train on beside: JSONL of messages and tools, or a hub id; share 0.2", group="data")
     category_shares: dict[str, float] = setting({"single": 0.38, "parallel": 0.12, "chain": 0.08, "optional": 0.22, "no_call": 0.14, "missing_argument": 0.06}, "share of each category, summing to 1", kind=dict, group="data")
     distractor_share: float = setting(0.0, "share of the training groups whose tool list also holds 2 to 6 foreign tools, shuffled", kind=float, low=0.0, high=1.0, group="data")
     masked_share: float = setting(0.0, "share of the training groups with meaningless tool and parameter names", kind=float, low=0.0, high=1.0, group="data")
@@ -86,6 +89,7 @@ class TrainingConfig:
 
     lora_r: int = setting(16, "LoRA rank", kind=int, low=4, high=64, group="lora")
     lora_alpha: int = setting(32, "LoRA alpha; the adapter is scaled by alpha / rank", kind=int, low=1, high=512, group="lora")
+    init_adapter: str | None = setting(None, "PEFT adapter folder whose weights every iteration starts from; same rank, alpha and target modules", group="lora")
     lora_dropout: float = setting(0.1, "dropout before LoRA A", kind=float, low=0.0, high=0.9, group="lora")
     target_modules: list[str] = setting(list(PROJECTIONS), "projections that get an adapter", kind=list, group="lora")
 
@@ -111,7 +115,7 @@ class TrainingConfig:
 
     llama_cpp_url: str | None = setting(None, "use this running llama.cpp server for the writing model instead of starting one", group="serving")
     port: int = setting(0, "port of the server on 127.0.0.1; 0: a free one", kind=int, low=0, high=65535, group="serving")
-    parallel_requests: int = setting(4, "requests in flight while scoring", kind=int, low=1, high=64, group="serving")
+    parallel_requests: int = setting(4, "requests in flight while a language model writes, and while scoring", kind=int, low=1, high=64, group="serving")
     request_timeout: float = setting(300.0, "seconds before a request is given up", kind=float, low=1.0, high=86400.0, group="serving")
     max_new_tokens: int = setting(256, "tokens an answer may have while scoring", kind=int, low=16, high=8192, group="serving")
     judge_url: str | None = setting(None, "OpenAI-compatible URL of the model that judges final answers; 'base': the base model itself", group="serving")
@@ -131,6 +135,8 @@ class TrainingConfig:
             setattr(self, f.name, _checked(f, getattr(self, f.name)))
         _check_shares(self.category_shares)
         _check_targets(self.target_modules)
+        if self.mix is not None:
+            split_mix(self.mix)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str = "settings") -> TrainingConfig:
@@ -266,6 +272,25 @@ def _checked(f: dataclasses.Field[Any], value: Any) -> Any:
     return value
 
 
+def split_mix(text: str | None) -> tuple[str, float]:
+    """A data set's name and its share of the training data; 0.2 where none is given.
+
+    Raises:
+        ConfigError: the share is not above 0 and at most 0.9.
+    """
+    name, colon, share = (text or "").rpartition(":")
+    try:
+        found = float(share) if colon else 0.2
+    except ValueError:  # a colon of the path
+        name, found = text or "", 0.2
+    name = name if colon else text or ""
+    if not 0 < found <= 0.9 or not name:
+        raise ConfigError(
+            f"mix is {text!r}", "give DATASET or DATASET:share, the share above 0 and at most 0.9"
+        )
+    return name, found
+
+
 def _check_shares(shares: dict[str, float]) -> None:
     for name, share in shares.items():
         if name not in CATEGORIES:
@@ -292,5 +317,5 @@ def _check_targets(modules: list[str]) -> None:
 
 __all__ = [
     "CATEGORIES", "NOT_IN_GGUF", "PROJECTIONS", "TrainingConfig",
-    "flag_of", "flags", "options_table", "parse_text", "range_of",
+    "flag_of", "flags", "options_table", "parse_text", "range_of", "split_mix",
 ]  # fmt: skip

@@ -37,6 +37,39 @@ class ToolCall:
     def to_json(self) -> dict[str, Any]:
         return {"name": self.name, "arguments": dict(self.arguments)}
 
+    def nearest(self, actual: ToolCall) -> ToolCall:
+        """The right form of this call that is nearest to an answer: this one."""
+        return self
+
+
+@dataclass(frozen=True)
+class AcceptedCall(ToolCall):
+    """An expected call with more than one right form; `arguments` are the first of them.
+
+    Args:
+        accepted: argument to its right values.
+        optional: arguments that may be left out; one without accepted values may be anything.
+    """
+
+    accepted: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    optional: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, rule: Mapping[str, Any]) -> AcceptedCall:
+        """From `{"name", "arguments": {parameter: [accepted values]}, "optional": [parameters]}`."""
+        accepted, optional = rule["arguments"], frozenset(rule.get("optional", ()))
+        return cls(rule["name"], {k: v[0] for k, v in accepted.items()}, accepted, optional)
+
+    def nearest(self, actual: ToolCall) -> ToolCall:
+        given = actual.arguments
+        kept = {
+            key: next((v for v in values if key in given and same_value(v, given[key])), values[0])
+            for key, values in self.accepted.items()
+            if key in given or key not in self.optional
+        }
+        free = {k: given[k] for k in given if k in self.optional and k not in self.accepted}
+        return ToolCall(self.name, kept | free)
+
 
 @dataclass(frozen=True)
 class ParsedReply:
@@ -161,6 +194,12 @@ def match_calls(
     return _pairs(expected, actual, best(0, 0)[1])
 
 
+def settle(expected: Sequence[ToolCall], actual: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
+    """The expected calls, each in its right form that is nearest to the answer it is matched with."""
+    pairs = match_calls(expected, actual)
+    return tuple(e.nearest(a or ToolCall(e.name, e.arguments)) for e, a in pairs if e is not None)
+
+
 def _match_greedily(
     expected: Sequence[ToolCall], actual: Sequence[ToolCall]
 ) -> list[tuple[ToolCall | None, ToolCall | None]]:
@@ -190,6 +229,7 @@ def _likeness(expected: ToolCall, actual: ToolCall) -> float:
     """0 for another tool, 2 for the same call, between for equal arguments in part."""
     if expected.name != actual.name:
         return 0.0
+    expected = expected.nearest(actual)
     keys = expected.arguments.keys() | actual.arguments.keys()
     missing = object()
     equal = sum(

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from auto_lora._base_model import Base
-from auto_lora._checkpoint import load_checkpoint, random_state, save_checkpoint
+from auto_lora._checkpoint import load_adapter, load_checkpoint, random_state, save_checkpoint
 from auto_lora._errors import ModelError, TrainingError
 from auto_lora._fused_lora import fuse_lora
 from auto_lora._memory import Shape, fitting, free_bytes, is_out_of_memory, step_bytes
@@ -210,6 +210,9 @@ class LoRATrainer:
                 f"no adapter fits this {model.config.model_type} model: {' '.join(str(error).split())[:200]}",
                 "choose its linear layers with --target-modules",
             ) from None
+        if config.init_adapter:
+            named = {n: p for n, p in peft_model.named_parameters() if p.requires_grad}
+            load_adapter(config.init_adapter, named, config)
         torch.manual_seed(config.seed + self.processes.rank)  # each process drops out other values
         fuse_lora(peft_model)
         peft_model.peft_config["default"].base_model_name_or_path = self.base.source

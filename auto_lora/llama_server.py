@@ -287,10 +287,12 @@ class LlamaCppClient:
         body = {"content": text, "add_special": add_special, "parse_special": True}
         return list(self._value(await self._post("/tokenize", body), "/tokenize")["tokens"])
 
-    async def next_token_logprobs(self, tokens: Sequence[int], n: int = 20) -> dict[int, float]:
+    async def next_token_logprobs(
+        self, tokens: Sequence[int], n: int = 20, *, cache_prompt: bool = False
+    ) -> dict[int, float]:
         """Natural log-probabilities of the `n` likeliest next tokens, before any sampling."""
         value = await self.complete(
-            tokens, n_predict=1, n_probs=n, post_sampling_probs=False, cache_prompt=False
+            tokens, n_predict=1, n_probs=n, post_sampling_probs=False, cache_prompt=cache_prompt
         )
         top = value["completion_probabilities"][0]["top_logprobs"]
         return {int(entry["id"]): float(entry["logprob"]) for entry in top}

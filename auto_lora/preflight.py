@@ -25,6 +25,8 @@ from auto_lora._gguf import GGUFHeader, check_supported, read_header
 from auto_lora._memory import Shape, fitting, free_bytes, step_bytes
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, load_tools
+from auto_lora.catalog.lint import lint, refuse_errors
+from auto_lora.catalog.show import summary
 from auto_lora.gguf_export import find_converter
 from auto_lora.llama_server import LlamaCppClient, check_port, find_server
 
@@ -181,14 +183,12 @@ class DependencyChecker:
 
     def _tools(self) -> Row:
         if self.tools:
-            return Row(
-                "tools", "ok", f"{len(self.tools)} tools: {', '.join(t.name for t in self.tools)[:80]}"
-            )
+            return _tools_row(self.tools)
         if not self.config.tools:
             return Row("tools", "missing", "no tools file given", "give one with --tools FILE, or try --demo")
         try:
             self.tools = load_tools(self.config.tools)
-        except ToolsError as error:
+        except (ToolsError, MissingPartError) as error:
             return Row("tools", "missing", error.message, error.hint)
         return self._tools()
 
@@ -225,6 +225,18 @@ class DependencyChecker:
         )
 
 
+def _tools_row(tools: Sequence[ToolDefinition]) -> Row:
+    detail = f"{len(tools)} tools: {', '.join(t.name for t in tools)[:80]}"
+    findings = [f for f in lint(tools) if f.level != "note"]
+    if not findings:
+        return Row("tools", "ok", detail)
+    worst = min(findings, key=lambda f: f.level)  # an error before a warning
+    status = "missing" if worst.level == "error" else "warning"
+    return Row(
+        "tools", status, f"{detail}; {summary(findings)} {worst}", "auto-lora tools SOURCE names them all"
+    )
+
+
 def _package(name: str) -> Row:
     try:
         return Row(name, "ok", version(name))
@@ -247,6 +259,11 @@ def check_inputs(config: TrainingConfig, tools: Sequence[ToolDefinition]) -> Mod
     source = check_model(config)
     if not tools:
         raise ToolsError("there are no tools", "give them with --tools FILE, or try --demo")
+    refuse_errors(tools)
+    if config.init_adapter:
+        from auto_lora._checkpoint import check_adapter
+
+        check_adapter(config.init_adapter, config)
     find_server()
     if config.port:
         check_port(config.port)
@@ -394,6 +411,9 @@ def demo_settings() -> dict[str, Any]:
         "batch_size": 8,
         "gradient_accumulation_steps": 1,
         "max_new_tokens": 128,
+        "num_final_answers": 12,
+        "num_forgetting_prompts": 15,
+        "num_scale_cases": 10,
     }
 
 

@@ -18,7 +18,7 @@ from auto_lora._conversation import Conversation, Turn
 from auto_lora._intervals import proportion
 from auto_lora._progress import Quiet, Reporter, Task
 from auto_lora._settings import CATEGORIES
-from auto_lora._toolcall import ToolCall, match_calls, same_value
+from auto_lora._toolcall import ToolCall, match_calls, same_value, settle
 from auto_lora.llama_server import LlamaCppClient
 
 # What is counted of each case, in the order of the report.
@@ -136,10 +136,27 @@ def mcnemar(first: Evaluation, second: Evaluation) -> dict[str, float | int]:
     return {"gained": gained, "lost": lost, "p": min(1.0, 2 * tail)}
 
 
+def differing(first: Evaluation, second: Evaluation) -> dict[str, Any]:
+    """How often two evaluations of the same cases, in the same order, do not say the same.
+
+    `verdicts` counts cases that differ in any measure, `answers` those that differ in any character.
+    """
+    pairs = list(zip(first.cases, second.cases, strict=True))
+    verdicts = [(a, b) for a, b in pairs if any(a.has(m) != b.has(m) for m in MEASURES)]
+    answers = sum([t.raw for t in a.turns] != [t.raw for t in b.turns] for a, b in pairs)
+    return {
+        "cases": len(pairs),
+        "verdicts": len(verdicts),
+        "answers": answers,
+        "ids": [a.conversation.id for a, _ in verdicts],
+    }
+
+
 def score_turn(
     expected: Sequence[ToolCall], predicted: Sequence[ToolCall], raw: str, error: str
 ) -> TurnResult:
     """Compares one answer's calls with the expected ones, one to one in any order."""
+    expected = settle(expected, predicted)
     same_tools = Counter(c.name for c in expected) == Counter(c.name for c in predicted)
     pairs = match_calls(expected, predicted) if same_tools else []
     names = same_tools and all(a and b and a.arguments.keys() == b.arguments.keys() for a, b in pairs)
@@ -172,6 +189,7 @@ class ToolCallEvaluator:
         reporter: where progress goes.
         metrics: name to a function of a CaseResult that says whether the case has it; each is
             counted with its interval under `metrics` in the summary, and decides nothing.
+        cache_prompt: whether a request may go on from what its slot holds of the one before.
     """
 
     def __init__(
@@ -182,12 +200,14 @@ class ToolCallEvaluator:
         max_tokens: int = 256,
         reporter: Reporter | None = None,
         metrics: Mapping[str, Metric] | None = None,
+        cache_prompt: bool = True,
     ) -> None:
         self.conversations = list(conversations)
         self.parallel = parallel
         self.max_tokens = max_tokens
         self.reporter = reporter or Quiet()
         self.metrics = dict(metrics or {})
+        self.cache_prompt = cache_prompt
 
     async def evaluate(self, client: LlamaCppClient, name: str) -> Evaluation:
         """Scores the model behind `client`.
@@ -202,6 +222,25 @@ class ToolCallEvaluator:
             first = [await self._case(client, c, slots, task) for c in self.conversations[:1]]
             rest = await gather([self._case(client, c, slots, task) for c in self.conversations[1:]])
         return Evaluation(name, first + rest, clock() - started, self.metrics)
+
+    async def check_cache(
+        self, client: LlamaCppClient, scored: Evaluation, sample: int = 10
+    ) -> dict[str, Any]:
+        """Asks a sample of what was scored again, without the prompt cache; returns what `differing` counts.
+
+        On several slots llama.cpp's sums depend on what else is in the batch (its issue 7052), so a near tie
+        may fall the other way; a prompt cache that holds another conversation would show as many.
+        """
+        chosen = scored.cases[:: max(1, len(scored.cases) // sample)][:sample]
+        again = ToolCallEvaluator(
+            [c.conversation for c in chosen],
+            parallel=self.parallel,
+            max_tokens=self.max_tokens,
+            reporter=self.reporter,
+            cache_prompt=False,
+        )
+        uncached = await again.evaluate(client, "a sample without cache")
+        return differing(Evaluation(scored.name, chosen), uncached)
 
     async def final_answers(self, client: LlamaCppClient, name: str) -> dict[str, str]:
         """The closing answer to every conversation that has one, by conversation id."""
@@ -231,7 +270,9 @@ class ToolCallEvaluator:
         return CaseResult(conversation, tuple(results))
 
     async def _turn(self, client: LlamaCppClient, conversation: Conversation, turn: Turn) -> TurnResult:
-        reply = await client.chat(turn.history, conversation.tools, max_tokens=self.max_tokens)
+        reply = await client.chat(
+            turn.history, conversation.tools, max_tokens=self.max_tokens, cache_prompt=self.cache_prompt
+        )
         error = reply.error
         if not error and reply.finish_reason == "length" and (turn.expected or reply.calls):
             error = "truncated"

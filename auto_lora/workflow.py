@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,13 +13,22 @@ from typing import Any
 from auto_lora import __version__, preflight
 from auto_lora._base_model import Base, load_base, load_tokenizer
 from auto_lora._conversation import Conversation, read_conversations, write_conversations
-from auto_lora._errors import ExportError, MismatchError, ToolsError, TrainingError, UsageError
-from auto_lora._processes import Processes, wants_sharding
+from auto_lora._errors import (
+    AutoLoRAError,
+    ExportError,
+    MismatchError,
+    ToolsError,
+    TrainingError,
+    UsageError,
+)
+from auto_lora._processes import Processes
 from auto_lora._progress import Reporter
 from auto_lora._runs import read_json, write_bytes, write_json, write_jsonl, write_text
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, check_names, load_tools, parse_tools
-from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator, ValueSampler, Writer, vary
+from auto_lora.dialogues import Donated, LLMWriter, SyntheticDataGenerator, ValueSampler, Writer, vary
+from auto_lora.dialogues.donated import own_cases
+from auto_lora.dialogues.reader import Reader
 from auto_lora.encode import ChatTemplate, ToolCallingDataset, encode_conversation
 from auto_lora.finetune import LoRATrainer, release_memory
 from auto_lora.gguf_export import convert_base, export_adapter
@@ -40,6 +50,20 @@ from auto_lora.manifest import (
     read_manifest,
     same_run,
     sha256,
+)
+from auto_lora.proof import (
+    NEAR,
+    NEAR_4BIT,
+    Logprobs,
+    Probe,
+    Sides,
+    adapter_gate,
+    base_gate,
+    grammar_gate,
+    probes_of,
+    served_logprobs,
+    tokens_gate,
+    trainer_logprobs,
 )
 from auto_lora.report import write_report
 from auto_lora.score import Evaluation, Metric, ToolCallEvaluator, mcnemar
@@ -146,7 +170,7 @@ class AutoLoRACreator:
         plan: RoundPlan | None = None
         for number in range(1, self.config.num_iterations + 1):
             done = await run.iteration(number, plan)
-            if best is None or (done.keeps, done.exact) > (best.keeps, best.exact):
+            if best is None or done.rank > best.rank:
                 best = done
             elif number > 1:
                 self.reporter.say(
@@ -180,6 +204,7 @@ class Round:
     """A finished iteration: its number, its exact share on validation, and what follows from it.
 
     `keeps`: its adapter stays below `max_forgetting_kl`; `drift`: KL per token by adapter scale, None: not measured.
+    `rank`: the larger is the better; one that keeps the floor is better than any that does not.
     """
 
     number: int
@@ -187,6 +212,10 @@ class Round:
     keeps: bool
     drift: dict[str, float] | None
     plan: RoundPlan
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        return self.keeps, self.exact
 
 
 class Run:
@@ -210,6 +239,7 @@ class Run:
         self.extensions, self.processes = extensions, processes
         self.output = Path(config.output_dir)
         source = preflight.check_inputs(config, self.tools)
+        donated = Donated.of(config, self.tools)
         preflight.check_output(self.output, resume=resume, overwrite=overwrite)
         if overwrite:
             preflight.clear_run(self.output)
@@ -218,13 +248,15 @@ class Run:
         self.template = ChatTemplate(load_tokenizer(config))
         self.template_file = write_text(self.output / "chat_template.jinja", self.template.text)
         self.generator = SyntheticDataGenerator(
-            self.tools, config, writer=extensions.writer, samplers=extensions.samplers
+            self.tools, config, writer=extensions.writer, samplers=extensions.samplers, donated=donated
         )
         self.context = config.max_seq_length
         self.validation: list[Conversation] = []
         self.test: list[Conversation] = []
         self._told: Counter[str] = Counter()  # rejected drafts that an iteration's figures already hold
         self.plain: list[PlainAnswer] = []
+        self.probes: list[Probe] = []
+        self.served_base: list[Logprobs] = []
 
     # The steps, in order.
 
@@ -235,10 +267,13 @@ class Run:
         self.context = self._context()
 
     async def score_base(self) -> tuple[Evaluation, dict[str, str]]:
-        """Checks that trainer and server agree on tokens, then asks the base the frozen test."""
+        """Checks that trainer and server agree on tokens, notes the served base's weights, asks it the frozen test."""
         async with self._server("base") as client:
+            await grammar_gate(client, self.tools)
             await tokens_gate(client, self.template, [*self.validation, *self.test])
             self.reporter.say("Prompt tokens of trainer and server are equal on every category.")
+            self.probes = probes_of(self.validation, self.template)
+            self.served_base = await served_logprobs(client, self.probes)
             evaluation = await self._evaluator(self.test).evaluate(client, "base")
             answers = await self._final_answers(client, "base")
             self.plain = await answer_plainly(
@@ -260,10 +295,13 @@ class Run:
         self.reporter.say(f"\nIteration {number}")
         async with self._writing(plan):
             train = self._training_data(number, plan)
-        training, drift = self._train(train, folder)
+        training, trained, drift = self._train(train, folder)
         export_adapter(folder, self.gguf, folder / "adapter.gguf")
+        gate = await self._prove(number, folder / "adapter.gguf", trained)
         async with self._server(f"iteration_{number}", folder / "adapter.gguf") as client:
-            scored = await self._evaluator(self.validation).evaluate(client, f"iteration {number}")
+            evaluator = self._evaluator(self.validation)
+            scored = await evaluator.evaluate(client, f"iteration {number}")
+            hygiene = await evaluator.check_cache(client, scored)
         analysis = analyse(scored, self.tools)
         write_json(folder / "error_analysis.json", analysis)
         follows = plan_next_round(scored, analysis, self.config)
@@ -273,8 +311,12 @@ class Run:
             "iteration": number,
             "training_examples": len(train),
             "rejected_examples": dict(rejected),
+            "writers": writers_of(train),
+            "writer_verdict": self.generator.verdict,
             "training": training,
+            "gate": gate,
             "validation": scored.summary(),
+            "hygiene": hygiene,
             "drift": drift,
             "next_round": follows.to_json(),
         }
@@ -304,7 +346,7 @@ class Run:
             "answers": self._check_answers(base[1], answers),
             "quality": await self._judge(base[1], answers),
             "forgetting": forgetting,
-            "test_writer": self.generator.describe_writer(),
+            "test_writer": self.generator.donated.test_writer or self.generator.describe_writer(self.test),
             "writer_distance": self._writer_distance(folder),
             "settings": self.config.to_dict(),
             "serve_command": serve_command(self.gguf, final, self.context),
@@ -358,35 +400,18 @@ class Run:
         ):
             path = self.output / "data" / f"{split}.jsonl"
             if not path.is_file():
-                write_conversations(path, self.generator.generate(count, split))
+                write_conversations(path, self.generator.held_out(count, split))
             splits.append(read_conversations(path))
         return splits[0], splits[1]
 
     @asynccontextmanager
     async def _writing(self, plan: RoundPlan | None = None) -> AsyncIterator[None]:
-        """The language model as writer, where one is wanted and found fit, for as long as this lasts."""
-        config = self.config
-        if config.writer == "builtin":
-            yield
-            return
-        async with AsyncExitStack() as stack:
-            url = config.writer_url or config.llama_cpp_url
-            if url is None:
-                client = self._server("writer")
-                await stack.enter_async_context(client)
-                url = client.url
-            writer = LLMWriter(
-                url,
-                config.writer_model,
-                temperature=plan.temperature if plan else config.temperature,
-                top_p=config.top_p,
-                seed=config.seed,
-                timeout=min(config.request_timeout, 60.0),
-            )
-            stack.callback(writer.close)
-            self.generator.adopt(writer)
-            yield
-            self.generator.writer = None
+        """The language model as writer, where one is wanted and not yet found unfit, for as long as this lasts."""
+        temperature = plan.temperature if plan else self.config.temperature
+        try:
+            async with language_model(self.config, self.generator, self._server, temperature):
+                yield
+        finally:
             self._tell_notes()
 
     def _tell_notes(self) -> None:
@@ -402,17 +427,16 @@ class Run:
         if number > 1:
             before = read_conversations(self.output / f"iteration_{number - 1}" / "train.jsonl")
         if plan is None:
-            new = self.generator.generate(self.config.num_synthetic_examples, "train")
+            new = self.generator.training(self.config.num_synthetic_examples)
         else:
             for reason in plan.reasons:
                 self.reporter.say(f"  {reason}")
-            new = self.generator.generate(
+            new = self.generator.training(
                 plan.new_examples,
-                "train",
+                before,
                 shares=plan.shares,
                 focus=plan.focus,
                 seed=self.config.seed + number,
-                avoid=before,
             )
         self._tell_notes()
         new = vary(new, self.tools, self.config, self.config.seed + number)
@@ -421,28 +445,35 @@ class Run:
 
     def _train(
         self, conversations: list[Conversation], folder: Path
-    ) -> tuple[dict[str, Any], dict[str, float] | None]:
-        """Trains and measures the drift unless both are there; returns `training.json` and `drift.json`."""
+    ) -> tuple[dict[str, Any], Sides, dict[str, float] | None]:
+        """Trains and measures the drift unless both are there.
+
+        Returns `training.json`, what the trainer expects after each probe, and `drift.json`.
+        """
         done, drift = folder / "training.json", folder / "drift.json"
-        if not done.is_file() or not drift.is_file():
-            base = load_base(self.config, self.template.tokenizer)
-            split = self.processes.size > 1 and (self.config.shard_base or wants_sharding())
-            if not done.is_file():
-                self._train_on(base, conversations, folder)
-            # A base split over processes runs in all of them together, so one alone cannot ask it.
-            measured = self.plain and not split
-            write_json(
-                drift, adapter_drift(base.model, folder, self.template, self.plain) if measured else None
-            )
-            del base
-            release_memory()
+        base = load_base(self.config, self.template.tokenizer)
+        before = trainer_logprobs(base.model, self.probes)
+        near = NEAR_4BIT if self.config.load_in_4bit else NEAR
+        base_gate(self.probes, before, self.served_base, self.template, near)
+        if not done.is_file():
+            self._train_on(base, conversations, folder)
+            if self.processes.size > 1:  # its layers may be split by now, and the others are not in this
+                del base
+                release_memory()
+                base = load_base(self.config, self.template.tokenizer)
+        trained = Sides(before, trainer_logprobs(base.model, self.probes, folder))
+        if not drift.is_file():
+            measured = adapter_drift(base.model, folder, self.template, self.plain) if self.plain else None
+            write_json(drift, measured)
+        del base
+        release_memory()
         result = read_json(done)
         last = result["history"][result["best_epoch"] - 1]
         self.reporter.say(
             f"  trained in {result['seconds']:.0f} s at {result['examples_per_second']:.2f} examples/s; "
             f"validation loss {last['validation_loss']:.3f} (epoch {result['best_epoch']})"
         )
-        return result, read_json(drift)
+        return result, trained, read_json(drift)
 
     def _train_on(self, base: Base, conversations: list[Conversation], folder: Path) -> None:
         train, validation = self._dataset(conversations), self._dataset(self.validation)
@@ -462,6 +493,21 @@ class Run:
         trainer = LoRATrainer(self.config, base, self.reporter, self.processes)
         trainer.train(train, validation, folder, resume=True)
 
+    async def _prove(self, number: int, adapter: Path, trained: Sides) -> dict[str, Any]:
+        """Holds the served adapter against the trained one, in servers of their own: no slot of theirs scores."""
+        served = []
+        for scale in (1.0, 0.0):
+            async with self._server(f"gate_{number}", adapter, scale) as client:
+                served.append(await served_logprobs(client, self.probes))
+        gate = adapter_gate(
+            self.probes, trained, Sides(self.served_base, served[0]), served[1], self.template
+        )
+        self.reporter.say(
+            f"  served as trained: log-probabilities differ by {gate['adapter']['mean']:.3f} on average, the same token "
+            f"is first in {gate['adapter']['equal_first']['count']} of {gate['probes']}"
+        )
+        return gate
+
     def _dataset(self, conversations: list[Conversation]) -> ToolCallingDataset:
         dataset = ToolCallingDataset(conversations, self.template, self.config.max_seq_length)
         for reason, count in dataset.dropped.items():
@@ -474,10 +520,11 @@ class Run:
         needed = max(len(e) for e in encoded) + self.config.max_new_tokens
         return 256 * (needed // 256 + 1)
 
-    def _server(self, name: str, adapter: Path | None = None) -> LlamaCppClient:
+    def _server(self, name: str, adapter: Path | None = None, scale: float = 1.0) -> LlamaCppClient:
         return LlamaCppClient(
             self.gguf,
             adapter_path=adapter,
+            adapter_scale=scale,
             chat_template_file=self.template_file,
             context=self.context,
             parallel=self.config.parallel_requests,
@@ -523,8 +570,11 @@ class Run:
 
     def _writer_distance(self, folder: Path) -> dict[str, float | int] | None:
         """How well an iteration's training prompts are told from people's; None without any of people."""
-        written = [c.prompt for c in read_conversations(folder / "train.jsonl")]
-        return writer_distance(written, shipped_prompts(self.tools))
+        train = read_conversations(folder / "train.jsonl")
+        written = [c.prompt for c in train if "shape" in c.meta]
+        donated = self.generator.donated
+        own = [c.prompt for c in [*donated.test, *donated.seeds]]
+        return writer_distance(written, own or shipped_prompts(self.tools))
 
     async def _judge(self, base: dict[str, str], adapter: dict[str, str]) -> dict[str, Any] | None:
         """Pairwise verdicts on the test's final answers; None without a judge."""
@@ -571,43 +621,6 @@ def follow(config: TrainingConfig, processes: Processes) -> tuple[Path, dict[str
     return Path(job["final"]), job["metrics"]
 
 
-async def tokens_gate(
-    client: LlamaCppClient, template: ChatTemplate, conversations: Sequence[Conversation]
-) -> int:
-    """Compares the trainer's prompts with the server's, text and tokens, on each category.
-
-    Returns the number of prompts compared.
-
-    Raises:
-        MismatchError: with the first difference of the two side by side.
-    """
-    first = {c.category: c for c in reversed(conversations)}
-    compared = 0
-    for conversation in first.values():
-        for turn in conversation.turns():
-            text = template.render(turn.history, conversation.tools, prompt=True)
-            served = await client.render(turn.history, conversation.tools)
-            _same("text", text, served, conversation.category)
-            tokens = await client.tokenize(served)
-            _same("tokens", template.encode(text), tokens, conversation.category)
-            compared += 1
-    return compared
-
-
-def _same(what: str, ours: Sequence[Any], served: Sequence[Any], category: str) -> None:
-    if ours == served:
-        return
-    at = next(
-        (i for i, (a, b) in enumerate(zip(ours, served, strict=False)) if a != b), min(len(ours), len(served))
-    )
-    around = slice(max(0, at - 20), at + 20)
-    raise MismatchError(
-        f"trainer and server disagree on the {what} of a {category} prompt at {at}: "
-        f"trainer {ours[around]!r}, server {served[around]!r}",
-        "nothing was trained; report the model and the llama.cpp build, or try another build",
-    )
-
-
 def compare(base: Evaluation, adapter: Evaluation) -> dict[str, Any]:
     """Both models' figures on the same cases, the test between them, and one sample."""
     before, after, test = base.summary(), adapter.summary(), mcnemar(base, adapter)
@@ -629,6 +642,49 @@ def compare(base: Evaluation, adapter: Evaluation) -> dict[str, Any]:
     }
 
 
+def writers_of(conversations: Sequence[Conversation]) -> dict[str, int]:
+    """How many of the conversations each writer worded."""
+    return dict(Counter(str(c.meta.get("writer", "unknown")) for c in conversations).most_common())
+
+
+@asynccontextmanager
+async def language_model(
+    config: TrainingConfig,
+    generator: SyntheticDataGenerator,
+    serve: Callable[[str], LlamaCppClient],
+    temperature: float,
+) -> AsyncIterator[None]:
+    """Has the generator use the language model that `config` names, if it is found fit; never ends a run.
+
+    Args:
+        serve: makes a server for the local model, which is started only where no URL is given.
+    """
+    if config.writer == "builtin" or generator.unfit:
+        yield
+        return
+    async with AsyncExitStack() as stack:
+        stack.callback(setattr, generator, "writer", generator.writer)
+        url = config.writer_url or config.llama_cpp_url
+        try:
+            url = url or (await stack.enter_async_context(serve("writer"))).url
+        except AutoLoRAError as error:
+            generator.notes.append(f"no language model to write: {error}; the built-in writer writes")
+        if url:
+            writer = LLMWriter(
+                url,
+                config.writer_model,
+                temperature=temperature,
+                top_p=config.top_p,
+                seed=config.seed,
+                timeout=min(config.request_timeout, 60.0),
+                parallel=config.parallel_requests,
+            )
+            stack.callback(writer.close)
+            if not generator.adopt(writer):
+                await stack.aclose()  # its server is no longer needed
+        yield
+
+
 def _read_round(path: Path, config: TrainingConfig) -> Round:
     metrics = read_json(path)
     exact = metrics["validation"]["overall"]["exact"]
@@ -641,25 +697,46 @@ def _read_round(path: Path, config: TrainingConfig) -> Round:
 def generate_data(
     config: TrainingConfig, tools: Sequence[ToolDefinition], *, overwrite: bool = False
 ) -> Path:
-    """Writes `data/{train,validation,test}.jsonl` only; returns the folder."""
+    """Writes `data/{train,validation,test}.jsonl` only; returns the folder.
+
+    Raises:
+        UsageError: a language model is to write and there is neither a URL nor a GGUF to serve.
+    """
     output = Path(config.output_dir)
     preflight.check_output(output, resume=False, overwrite=overwrite)
-    generator = SyntheticDataGenerator(tools, config)
+    local = config.writer != "builtin" and not (config.writer_url or config.llama_cpp_url)
+    if local and not config.llama_cpp_model_path:
+        raise UsageError("no language model to write with", "give --writer-url or --model-path")
+    generator = SyntheticDataGenerator(tools, config, donated=Donated.of(config, tools))
+    asyncio.run(_generate(config, generator, output / "data"))
+    return output / "data"
+
+
+async def _generate(config: TrainingConfig, generator: SyntheticDataGenerator, folder: Path) -> None:
+    def serve(name: str) -> LlamaCppClient:
+        log = folder.parent / "logs" / f"server_{name}.log"
+        return LlamaCppClient(
+            config.llama_cpp_model_path, parallel=config.parallel_requests, port=config.port, log_path=log
+        )
+
+    reporter = Reporter()
     counts = {
         "train": config.num_synthetic_examples,
         "validation": config.num_validation_examples,
         "test": config.num_test_examples,
     }
-    reporter = Reporter()
-    for split, count in counts.items():
-        made = generator.generate(count, split)
-        if split == "train":
-            made = vary(made, tools, config, config.seed)
-        path = write_conversations(output / "data" / f"{split}.jsonl", made)
-        reporter.say(f"{path}: {count} conversations")
+    async with language_model(config, generator, serve, config.temperature):
+        for split, count in counts.items():
+            made = generator.training(count) if split == "train" else generator.held_out(count, split)
+            if split == "train":
+                made = vary(made, generator.tools, config, config.seed)
+            path = write_conversations(folder / f"{split}.jsonl", made)
+            who = ", ".join(f"{n} by {writer}" for writer, n in writers_of(made).items())
+            reporter.say(f"{path}: {len(made)} conversations ({who})")
+    for note in generator.notes:
+        reporter.say(f"  {note}")
     for reason, count in generator.rejects.items():
         reporter.say(f"  rejected {count}: {reason}")
-    return output / "data"
 
 
 async def evaluate_adapter(config: TrainingConfig, directory: str | Path) -> dict[str, Any]:
@@ -669,11 +746,16 @@ async def evaluate_adapter(config: TrainingConfig, directory: str | Path) -> dic
     """
     folder = AdapterFolder(config, Path(directory))
     frozen = folder.path.parent / "data" / "test.jsonl"
-    if frozen.is_file():
+    given = config.tools or folder.path / "tools.json"
+    if config.test_file:
+        test = Reader(load_tools(given), config.system_prompt).cases(config.test_file)
+        writer = own_cases(config.test_file)
+    elif frozen.is_file():
         test, writer = read_conversations(frozen), f"the frozen test {frozen}"
     else:
-        generator = SyntheticDataGenerator(load_tools(config.tools or folder.path / "tools.json"), config)
-        test, writer = generator.generate(config.num_test_examples, "test"), generator.describe_writer()
+        generator = SyntheticDataGenerator(load_tools(given), config)
+        test = generator.generate(config.num_test_examples, "test")
+        writer = generator.describe_writer(test)
     reporter = Reporter()
     scored = []
     for name, adapter in (("base", None), ("base + adapter", folder.adapter)):

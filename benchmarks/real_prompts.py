@@ -8,6 +8,7 @@ trainer, real prompts of the first half of the cases. Both, and the base, are sc
     python benchmarks/real_prompts.py --data DIR --belts snips --engines ours --seeds 1,2,3 --set num_synthetic_examples=1000
 
 DIR holds a folder a belt with `tools.json` and `cases.jsonl`: a line a case, `messages` and `expected` calls with accepted values.
+`examples/belts` is one; `bfcl_belts.py` makes another.
 The last line printed is one JSON object.
 """
 
@@ -37,7 +38,7 @@ from auto_lora import (
 from auto_lora._base_model import load_base
 from auto_lora._progress import Reporter
 from auto_lora._settings import flags, parse_text
-from auto_lora._toolcall import ToolCall, match_calls
+from auto_lora._toolcall import ToolCall, match_calls, normal_text, same_value
 from auto_lora.encode import ChatTemplate
 from auto_lora.gguf_export import export_adapter
 from auto_lora.preflight import embedded_model
@@ -143,10 +144,11 @@ def show(row: dict[str, Any]) -> None:
 
 
 def conversation(row: dict[str, Any], entries: tuple[Any, ...], tools: dict[str, Any]) -> Conversation:
-    """A real case as a training conversation: the first accepted value of each argument."""
+    """A real case as a training conversation: the first accepted value of each argument that may not be left out."""
     calls = []
     for i, call in enumerate(row["expected"]):
-        values = tools[call["name"]].order_arguments({k: v[0] for k, v in call["arguments"].items()})
+        given = {k: v[0] for k, v in call["arguments"].items() if k not in call["optional"]}
+        values = tools[call["name"]].order_arguments(given)
         calls.append(ToolCall(call["name"], values).to_message(f"call{i:05d}"))
     answer: dict[str, Any] = {"role": "assistant", "content": "" if calls else REFUSAL}
     if calls:
@@ -183,12 +185,50 @@ async def served(
             return [first, *await gather([one(c) for c in cases[1:]])]
 
 
-def plain(value: Any) -> str:
-    return re.sub(r"[^a-z0-9]", "", str(value).lower())
+def plain(text: str) -> str:
+    """Letters and digits, without case; of a text without any (an operator, another script) the text itself."""
+    return re.sub(r"[^a-z0-9]", "", text.lower()) or normal_text(text)
+
+
+def agrees(accepted: Any, got: Any) -> bool:
+    """Strings on letters and digits, numbers by value, true only with true, lists in order, objects by key."""
+    if isinstance(accepted, str) and isinstance(got, str):
+        return plain(accepted) == plain(got)
+    if isinstance(accepted, list) and isinstance(got, list):
+        return len(accepted) == len(got) and all(map(agrees, accepted, got))
+    if isinstance(accepted, dict) and isinstance(got, dict):
+        return accepted.keys() == got.keys() and all(agrees(v, got[k]) for k, v in accepted.items())
+    return same_value(accepted, got)
+
+
+def nothing_added(rule: dict[str, Any], call: ToolCall) -> bool:
+    return all(k in rule["arguments"] or k in rule.get("optional", []) for k in call.arguments)
+
+
+def fits(rule: dict[str, Any], call: ToolCall) -> bool:
+    """Whether a call is the expected one: each value an accepted one, nothing missing and nothing added."""
+    return (
+        rule["name"] == call.name
+        and nothing_added(rule, call)
+        and all(
+            any(agrees(v, call.arguments[k]) for v in values)
+            if k in call.arguments
+            else k in rule.get("optional", [])
+            for k, values in rule["arguments"].items()
+        )
+    )
+
+
+def one_to_one(rules: list[dict[str, Any]], calls: list[ToolCall]) -> bool:
+    if not rules or not calls:
+        return not rules and not calls
+    return any(
+        fits(rules[0], c) and one_to_one(rules[1:], calls[:i] + calls[i + 1 :]) for i, c in enumerate(calls)
+    )
 
 
 def verdict(expected: list[dict[str, Any]], calls: Any, raw: str) -> dict[str, Any]:
-    """By the rule of the sets: the same calls one to one, strings on letters and digits only, others absent."""
+    """By the rule of the sets: the same calls one to one, an accepted value for each argument, others absent."""
     if not expected:
         return {
             "tool": None,
@@ -200,21 +240,11 @@ def verdict(expected: list[dict[str, Any]], calls: Any, raw: str) -> dict[str, A
         }
     wanted = [ToolCall(e["name"], {k: v[0] for k, v in e["arguments"].items()}) for e in expected]
     tool = Counter(c.name for c in wanted) == Counter(c.name for c in calls)
-    accepted = {id(w): e for w, e in zip(wanted, expected, strict=True)}
-    exact, left_out = tool, tool
-    for want, got in match_calls(wanted, calls) if tool else ():
-        rule = accepted[id(want)]
-        allowed = {k: {plain(x) for x in v} for k, v in rule["arguments"].items()}
-        left_out = left_out and all(k in allowed or k in rule.get("optional", []) for k in got.arguments)
-        for key, values in allowed.items():
-            exact = exact and (
-                plain(got.arguments[key]) in values
-                if key in got.arguments
-                else key in rule.get("optional", [])
-            )
+    rules = {id(w): e for w, e in zip(wanted, expected, strict=True)}
+    left_out = tool and all(nothing_added(rules[id(want)], got) for want, got in match_calls(wanted, calls))
     return {
         "tool": tool,
-        "exact": exact and left_out,
+        "exact": one_to_one(expected, list(calls)),
         "left_out": left_out if tool else None,
         "must_call": bool(calls),
         "no_call": None,
@@ -223,6 +253,12 @@ def verdict(expected: list[dict[str, Any]], calls: Any, raw: str) -> dict[str, A
 
 
 # Quick: the same questions, answered by arg-max under teacher forcing.
+
+
+def last_run(positions: list[int]) -> list[int]:
+    """The tokens of the last assistant turn; the turns before it are context."""
+    gaps = [i for i in range(1, len(positions)) if positions[i] != positions[i - 1] + 1]
+    return positions[gaps[-1] if gaps else 0 :]
 
 
 def forced(
@@ -252,7 +288,7 @@ def forced(
                     ids[row, : len(e) - skip] = torch.tensor(e.ids[skip:])
                 best = model.get_output_embeddings()(_hidden(model, ids, skip, shared)).argmax(-1)
                 for row, e in enumerate(part):
-                    at = [n for n, t in enumerate(e.target) if t]
+                    at = last_run([n for n, t in enumerate(e.target) if t])
                     right = [int(best[row, n - skip - 1]) == e.ids[n] for n in at]
                     said = template.tokenizer.decode([int(best[row, n - skip - 1]) for n in at])
                     first = int(best[row, at[0] - skip - 1])

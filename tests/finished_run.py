@@ -89,7 +89,7 @@ def write_run(
     )
     figures = compare(base, adapter) | {
         "version": "1", "base_model": "base.gguf", "best_iteration": 2, "iterations": iterations, "quality": None,
-        "test_writer": generator.describe_writer(), "settings": config.to_dict(), "serve_command": serve_command(base_model, final, 4096),
+        "test_writer": generator.describe_writer(made["test"]), "settings": config.to_dict(), "serve_command": serve_command(base_model, final, 4096),
     }  # fmt: skip
     write_jsonl(final / "cases.jsonl", case_rows(base, adapter, tools))
     write_json(final / "metrics.json", figures)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -17,9 +17,8 @@ from auto_lora._conversation import read_conversations, write_conversations
 from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import normal_text
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues import Focus, LLMWriter, SyntheticDataGenerator, find_links
+from auto_lora.dialogues import Focus, SyntheticDataGenerator, find_links
 from auto_lora.dialogues.frames import fill, parse
-from auto_lora.dialogues.llm_writer import hints_at_more
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
     SPLITS,
@@ -36,7 +35,6 @@ from auto_lora.dialogues.phrasebook import (
 )  # fmt: skip
 from auto_lora.dialogues.pools import Pools
 from auto_lora.dialogues.values import Sampler, time_surfaces
-from auto_lora.dialogues.writer import PlannedCall
 
 
 def make(tools, count=120, split="train", **options):
@@ -118,6 +116,27 @@ def test_same_seed_same_bytes_other_seed_other(demo_tools, tmp_path):
     assert [c.to_json() for c in read_conversations(paths[0])] == [
         c.to_json() for c in make(demo_tools, 60, seed=1)
     ]
+
+
+def test_same_bytes_in_every_process():
+    """Python hashes strings anew in each process: nothing random may follow the order of a set."""
+    code = (
+        "import hashlib, auto_lora; from pathlib import Path; from auto_lora.dialogues import SyntheticDataGenerator as G;"
+        "tools = auto_lora.load_tools(Path(auto_lora.__file__).parent / 'demo' / 'tools.json');"
+        "made = G(tools, auto_lora.TrainingConfig()).generate(250, 'train');"
+        "print(hashlib.sha256(repr([c.to_json() for c in made]).encode()).hexdigest())"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in "12"
+    }
+    assert len(told) == 1
 
 
 def test_rejects_are_counted_and_avoided_prompts_do_not_return(demo_tools):
@@ -293,87 +312,3 @@ def test_a_line_is_a_frame_or_says_what_is_wrong(text):
         parse(text)
     except ValueError as error:
         assert repr(text) in str(error)
-
-
-class Scripted(BaseHTTPRequestHandler):
-    """An OpenAI-compatible endpoint whose answers the test chooses: the outer boundary, faked."""
-
-    answer = staticmethod(lambda prompt: "")
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        text = type(self).answer(body["messages"][0]["content"])
-        payload = json.dumps({"choices": [{"message": {"content": text}}]}).encode()
-        try:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(payload)
-        except BrokenPipeError:  # the client gave up on a slow answer
-            pass
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def endpoint():
-    handler = type("Handler", (Scripted,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield handler, f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    server.server_close()
-
-
-def good_text(prompt: str) -> str:
-    values = [
-        line.split(": ", 1)[1] for line in prompt.splitlines() if line.startswith("- ") and ": " in line
-    ]
-    return f"Hey, I would love some help {random.random():.0f} with ".replace(" 0 ", " ").replace(
-        " 1 ", " "
-    ) + " and ".join(values)
-
-
-def test_a_good_model_writes_and_is_named(endpoint, demo_tools):
-    handler, url = endpoint
-    handler.answer = staticmethod(good_text)
-    generator = SyntheticDataGenerator(demo_tools, TrainingConfig())
-    writer = LLMWriter(url, "good", timeout=5)
-    assert generator.adopt(writer)
-    made = generator.generate(40, "train", shares={"single": 1.0})
-    assert (
-        sum(c.meta["writer"] == writer.name for c in made) > 15 and "good at" in generator.describe_writer()
-    )
-    writer.close()
-
-
-@pytest.mark.parametrize("answer", ["", "Turn everything off at 99 o'clock", "no idea"])
-def test_a_bad_model_is_found_unfit_and_the_run_goes_on(endpoint, demo_tools, answer):
-    handler, url = endpoint
-    handler.answer = staticmethod(lambda prompt: answer)
-    generator = SyntheticDataGenerator(demo_tools, TrainingConfig())
-    writer = LLMWriter(url, timeout=5)
-    assert not generator.adopt(writer) and "unfit" in generator.notes[0]
-    assert {c.meta["writer"] for c in generator.generate(20, "train")} == {"builtin"}
-    writer.close()
-
-
-def test_a_slow_or_absent_model_does_not_stop_the_run(endpoint, demo_tools):
-    handler, url = endpoint
-    handler.answer = staticmethod(lambda prompt: time.sleep(0.5) or good_text(prompt))
-    for writer in (LLMWriter(url, timeout=0.1), LLMWriter("http://127.0.0.1:9", timeout=1)):
-        generator = SyntheticDataGenerator(demo_tools, TrainingConfig(), writer=writer)
-        assert len(generator.generate(10, "train", shares={"single": 1.0})) == 10
-        writer.close()
-
-
-def test_a_text_that_gives_more_than_planned_is_leaking(demo_tools):
-    light = next(t for t in demo_tools if t.name == "set_light")
-    sampler = Sampler(1, "train")
-    values = {n: sampler.sample(n, light.properties[n]) for n in ("room", "state")}
-    words = f"{values['state'].surface} with the lights in the {values['room'].surface}"
-    call = [PlannedCall(light, values)]
-    assert not hints_at_more(words, call)
-    assert hints_at_more(words + " at 40 percent", call) and hints_at_more(
-        words + " with full brightness", call
-    )

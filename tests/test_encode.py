@@ -123,7 +123,7 @@ def test_two_tool_lists_are_two_groups(conversations, tokenizer, demo_tools):
 async def test_tokens_equal_the_servers(native, smollm, tokenizer, conversations, demo_tools, tmp_path):
     """Every category and nasty text, against /apply-template and /tokenize of a real server."""
     from auto_lora.llama_server import LlamaCppClient
-    from auto_lora.workflow import tokens_gate
+    from auto_lora.proof import tokens_gate
 
     if native and not os.environ.get("NATIVE_LLAMA_CPP"):
         pytest.skip("NATIVE_LLAMA_CPP names no llama.cpp build")

@@ -16,18 +16,18 @@ import pytest
 from gguf import GGUFReader
 
 from auto_lora import AutoLoRACreator, ToolDefinition, TrainingConfig
-from auto_lora._errors import MismatchError, ToolsError, UsageError
+from auto_lora._errors import ToolsError, UsageError
 from auto_lora._progress import Quiet
-from auto_lora.encode import ChatTemplate
 from auto_lora.llama_server import LlamaCppClient
-from auto_lora.workflow import evaluate_adapter, export_directory, tokens_gate
+from auto_lora.workflow import evaluate_adapter, export_directory
 from tests.tiny_models import random_model, save_gguf
 
 pytestmark = pytest.mark.slow
 
 SMALL = {
     "num_synthetic_examples": 12, "num_validation_examples": 5, "num_test_examples": 6, "num_epochs": 1, "num_iterations": 2,
-    "max_new_tokens": 24, "target_accuracy": 1.0, "lora_dropout": 0.05,
+    "max_new_tokens": 24, "target_accuracy": 1.0, "lora_dropout": 0.05, "num_final_answers": 3, "num_forgetting_prompts": 4,
+    "forgetting_tokens": 8, "num_scale_cases": 2,
 }  # fmt: skip
 
 
@@ -73,6 +73,9 @@ def test_the_output_users_expect(finished):
     assert json.loads((final / "metrics.json").read_text()) == json.loads(json.dumps(metrics))
     assert metrics["writer_distance"] is None, "nobody wrote prompts for these tools"
     assert metrics["base"]["cases"] == metrics["adapter"]["cases"] == 6
+    first = metrics["iterations"][0]
+    assert first["gate"]["probes"] > 3 and first["gate"]["adapter"]["mean"] < 0.01
+    assert first["hygiene"]["cases"] == 5 and first["hygiene"]["verdicts"] == 0
     assert not metrics["success"] and "not better than its base" in (final / "README.md").read_text()
     assert not list(output.rglob(".*")), "temporary files were left"
 
@@ -117,25 +120,6 @@ async def test_evaluate_and_export_a_folder(finished):
     (final / "evaluation.json").unlink()
 
 
-async def test_a_changed_template_stops_before_training(finished, demo_tools, tmp_path):
-    """The server gets the template with one newline more: nothing may be trained on that."""
-    from auto_lora._base_model import load_tokenizer
-    from auto_lora._conversation import read_conversations
-
-    config = finished[0]
-    template = ChatTemplate(load_tokenizer(config))
-    changed = tmp_path / "changed.jinja"
-    changed.write_text(
-        template.text.replace("<|im_start|>assistant\\n", "<|im_start|>assistant\\n\\n"), encoding="utf-8"
-    )
-    conversations = read_conversations(Path(config.output_dir) / "data" / "test.jsonl")
-    async with LlamaCppClient(
-        config.llama_cpp_model_path, chat_template_file=changed, context=2048
-    ) as client:
-        with pytest.raises(MismatchError, match="disagree on the text"):
-            await tokens_gate(client, template, conversations)
-
-
 def test_tools_are_checked_when_added(demo_tools):
     creator = AutoLoRACreator(TrainingConfig(), demo_tools)
     with pytest.raises(ToolsError, match="both named"):
@@ -157,8 +141,13 @@ async def test_the_readme_example_runs_in_a_running_event_loop(tiny_gguf, tmp_pa
     )
     best_adapter, metrics = await creator.create_adapter(num_iterations=1)
     assert best_adapter.name == "final_adapter" and len(metrics["iterations"]) == 1
-    quality = metrics["quality"]
-    assert quality["judged"] == sum(quality[k] for k in ("wins", "ties", "losses", "unreadable")) > 0
+    quality, forgetting = metrics["quality"], metrics["forgetting"]
+    assert not quality["fit"] and quality["sanity"]["of"] == 24 and "wins" not in quality
+    assert metrics["answers"]["base"]["asked"] == metrics["answers"]["adapter"]["asked"] > 0
+    drift = metrics["iterations"][0]["drift"]
+    assert forgetting["kl_per_token"] == drift["1.0"] > 0 and forgetting["called"]["of"] == 4
+    assert [row["scale"] for row in forgetting["scales"]] == [0.25, 0.5, 0.75, 1.0, 1.25]
+    assert all(row["kl_per_token"] == drift[str(row["scale"])] for row in forgetting["scales"])
 
 
 def test_a_killed_run_leaves_nothing_behind_and_resumes(tiny_gguf, tmp_path):

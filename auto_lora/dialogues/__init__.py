@@ -11,16 +11,20 @@ writer.py     the built-in writer
 llm_writer.py a language model as writer, its texts verified
 respond.py    simulated tool responses and final answers
 verify.py     what a conversation must pass
+style.py      how the user's own prompts are typed
+reader.py     lines that a user wrote, as conversations
+donated.py    what the user has: cases, prompts, public data
 generator.py  plan, word, respond, verify
 variants.py   distractors, meaningless names
 """
 
+from auto_lora.dialogues.donated import Donated
 from auto_lora.dialogues.generator import Focus, SyntheticDataGenerator, ValueSampler, Writer, find_links
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.variants import vary
 from auto_lora.dialogues.writer import PlannedCall, Written
 
 __all__ = [
-    "Focus", "LLMWriter", "PlannedCall", "SyntheticDataGenerator", "ValueSampler", "Writer", "Written", "find_links",
-    "vary",
+    "Donated", "Focus", "LLMWriter", "PlannedCall", "SyntheticDataGenerator", "ValueSampler", "Writer", "Written",
+    "find_links", "vary",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import string
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -15,6 +15,8 @@ from auto_lora._runs import dumps
 from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.donated import NEAR_TEST, Donated
+from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.phrasebook import role_of, split_of, words_of
 from auto_lora.dialogues.respond import final_answer, tool_response
 from auto_lora.dialogues.values import Sampler, Value
@@ -28,11 +30,11 @@ _TRIES = 60  # attempts at one conversation before its category is given up for 
 
 
 class Writer(Protocol):
-    """Words planned calls; None means: it could not, the built-in writer takes over."""
+    """Words planned calls; None, or a reason in words: it could not, the built-in writer takes over."""
 
     name: str
 
-    def write(self, calls: Sequence[PlannedCall], *, chain: bool = False) -> Written | None: ...
+    def write(self, calls: Sequence[PlannedCall], *, chain: bool = False) -> Written | str | None: ...
 
 
 # A value for a parameter, and how a person would write it: ("EGLL", "Heathrow").
@@ -60,6 +62,7 @@ class SyntheticDataGenerator:
         config: shares, system prompt, seed.
         writer: words the prompts; default: the built-in writer, which also takes over where this fails.
         samplers: values of one's own domain, by "parameter" or "tool.parameter" (which goes first).
+        donated: what the user has beside the tools; nothing near their test cases is written.
     """
 
     def __init__(
@@ -69,14 +72,17 @@ class SyntheticDataGenerator:
         *,
         writer: Writer | None = None,
         samplers: Mapping[str, ValueSampler] | None = None,
+        donated: Donated | None = None,
     ) -> None:
         self.tools = list(tools)
+        self.donated = donated or Donated()
         self.config = config
         self.writer = writer
         self.samplers = dict(samplers or {})
-        self.notes: list[str] = []
-        self._rejects: Counter[str] = Counter()
-        self._written: Counter[str] = Counter()
+        self.notes = list(self.donated.notes)
+        self.verdict = ""  # of the last probe of a writer
+        self.unfit = False
+        self._rejects = Counter(self.donated.dropped)
         self._by_name = {t.name: t for t in self.tools}
         self._entries = tuple(t.to_openai() for t in self.tools)
         self._links = find_links(self.tools)
@@ -86,22 +92,33 @@ class SyntheticDataGenerator:
         """What was dropped so far, by reason."""
         return dict(self._rejects)
 
-    def adopt(self, writer: Writer, *, probes: int = 6, at_least: float = 0.5) -> bool:
-        """Uses `writer` if most of its texts for a few plans verify; `notes` says what came of it."""
+    def adopt(self, writer: Writer, *, probes: int = 8, at_least: float = 0.5) -> bool:
+        """Uses `writer` if most of its texts for a few plans verify; `verdict` and `notes` say what came of it."""
         maker = _Maker(self, "train", self.config.seed, Focus())
         plans = [maker._planned(maker._tool(), optional=0.3) for _ in range(probes)]
-        kept = sum((w := writer.write(plan)) is not None and not fault_of(w.text, plan) for plan in plans)
+        words = [_begin(writer, plan) for plan in plans]
+        faults: Counter[str] = Counter()
+        for get, plan in zip(words, plans, strict=True):
+            faults[_judge(get(), plan)[1]] += 1
+            if sum(faults.values()) - faults[""] > (1 - at_least) * probes:
+                break  # the rest cannot change the verdict
+        kept = faults.pop("", 0)
         fit = kept >= at_least * probes
-        verdict = "used as writer" if fit else "found unfit, so the built-in writer writes"
-        self.notes.append(f"{writer.name}: {kept} of {probes} probe texts verified; {verdict}")
+        why = f" ({', '.join(f'{n} {reason}' for reason, n in faults.most_common())})" if faults else ""
+        then = "used as writer" if fit else "found unfit, so the built-in writer writes"
+        self.verdict = (
+            f"{writer.name}: {kept} of {kept + sum(faults.values())} probe texts verified{why}; {then}"
+        )
+        self.notes.append(self.verdict)
+        self.unfit = not fit
         self.writer = writer if fit else None
         return fit
 
-    def describe_writer(self) -> str:
-        """Who wrote the prompts, for the headline: never mistaken for people."""
-        names = {"builtin": "the built-in writer"}
-        who = ", ".join(names.get(n, n) for n in sorted(self._written)) or "the built-in writer"
-        return f"{who} (phrases and values that training never saw)"
+    def describe_writer(self, conversations: Iterable[Conversation]) -> str:
+        """Who wrote these prompts, for the headline: never mistaken for people."""
+        found = sorted({str(c.meta.get("writer", "builtin")) for c in conversations})
+        who = ", ".join("the built-in writer" if n == "builtin" else n for n in found)
+        return f"{who or 'the built-in writer'} (phrases and values that training never saw)"
 
     def plan(self, count: int, shares: Mapping[str, float] | None = None) -> dict[str, int]:
         """Conversations per category; what the tools cannot do goes to the others in proportion."""
@@ -141,6 +158,29 @@ class SyntheticDataGenerator:
             self.notes.append(f"only {len(made)} different {split} conversations of {count} could be written")
         return made
 
+    def training(
+        self,
+        count: int,
+        before: Sequence[Conversation] = (),
+        *,
+        shares: Mapping[str, float] | None = None,
+        focus: Focus | None = None,
+        seed: int | None = None,
+    ) -> list[Conversation]:
+        """A round's new training data: `count` written conversations, and what the user gave beside them.
+
+        Args:
+            before: the rounds before; what is in them does not come again.
+            shares, focus, seed: see `stream`.
+        """
+        new = self.generate(count, "train", shares=shares, focus=focus, seed=seed, avoid=before)
+        return [*new, *self.donated.beside(before, new)]
+
+    def held_out(self, count: int, split: str) -> list[Conversation]:
+        """The validation split, or the test: the user's own cases where they gave some."""
+        own = self.donated.test if split == "test" else ()
+        return list(own) or self.generate(count, split)
+
     def stream(
         self,
         count: int,
@@ -162,32 +202,50 @@ class SyntheticDataGenerator:
             avoid: conversations whose prompts must not come again.
         """
         maker = _Maker(self, split, self.config.seed if seed is None else seed, focus or Focus())
-        seen = Duplicates([c.prompt for c in avoid])
-        left = self.plan(count, shares)
+        ahead = self.writer.parallel if isinstance(self.writer, LLMWriter) else 1
+        known = [c.prompt for c in [*avoid, *self.donated.seeds]]
+        seen = Duplicates(known, near=isinstance(self.writer, LLMWriter))
+        left, begun = self.plan(count, shares), deque[_Begun]()
         number = failures = 0
-        while left and failures < 200:
-            category = maker.random.choices(list(left), list(left.values()))[0]
-            conversation = self._one(maker, category, f"{split}-{maker.seed}-{number:06d}", seen)
+        while (left or begun) and failures < 200:
+            if left and len(begun) < ahead:
+                category = maker.random.choices(list(left), list(left.values()))[0]
+                begun.append(_Begun(category, *maker.make(category, "")))
+                left[category] -= 1
+                left = {c: n for c, n in left.items() if n}
+                continue
+            first = begun.popleft()
+            conversation = self._one(maker, first, f"{split}-{maker.seed}-{number:06d}", seen)
             if conversation is None:
                 failures += 1
+                left[first.category] = left.get(first.category, 0) + 1
                 continue
             failures = 0
             number += 1
-            left[category] -= 1
-            left = {c: n for c, n in left.items() if n}
             yield conversation
 
-    def _one(self, maker: _Maker, category: str, name: str, seen: Duplicates) -> Conversation | None:
+    def _one(self, maker: _Maker, begun: _Begun, name: str, seen: Duplicates) -> Conversation | None:
+        """The begun conversation, or another of its category where that fails."""
         for _ in range(_TRIES):
-            conversation, fault = maker.make(category, name)
+            conversation, fault = begun.made, begun.fault
+            if isinstance(conversation, _Draft):
+                conversation, fault = maker.finish(conversation)
             if conversation is not None:
+                name_of = getattr(self.writer, "name", "")
+                free = isinstance(self.writer, LLMWriter) and conversation.meta["writer"] == name_of
                 fault = check_conversation(conversation, self._by_name)
-                if not fault and not seen.is_new(conversation.prompt):
+                if not fault and not seen.is_new(conversation.prompt, near=free):
                     fault = "duplicate prompt"
+                    if free and isinstance(begun.made, _Draft):  # then in the built-in writer's words
+                        self._rejects[f"text by {name_of}: near copy of an earlier prompt"] += 1
+                        begun = replace(begun, made=replace(begun.made, words=None))
+                        continue
+                if not fault and self.donated.is_near_test(conversation):
+                    fault = NEAR_TEST
             if not fault and conversation is not None:
-                self._written[str(conversation.meta["writer"])] += 1
-                return conversation
+                return replace(conversation, id=name)
             self._rejects[fault] += 1
+            begun = _Begun(begun.category, *maker.make(begun.category, ""))
         return None
 
     def _possible(self, category: str) -> bool:
@@ -228,6 +286,46 @@ def find_links(tools: Sequence[ToolDefinition]) -> list[tuple[str, str, str, str
     return links
 
 
+@dataclass(frozen=True)
+class _Draft:
+    """A conversation without its words, for which a writer has been asked; `words` waits for them."""
+
+    category: str
+    name: str
+    calls: list[PlannedCall]
+    responses: Sequence[Any]
+    chain: bool
+    values: str
+    words: Callable[[], Written | str | None] | None
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What came of one attempt at a conversation: a draft, a whole one, or why there is none."""
+
+    category: str
+    made: Conversation | _Draft | None
+    fault: str
+
+
+def _begin(
+    writer: Writer, calls: Sequence[PlannedCall], chain: bool = False
+) -> Callable[[], Written | str | None]:
+    """Asks a writer; a language model's answer is on its way while the next conversation is planned."""
+    if isinstance(writer, LLMWriter):
+        return writer.start(calls, chain=chain)
+    written = writer.write(calls, chain=chain)
+    return lambda: written
+
+
+def _judge(written: Written | str | None, calls: Sequence[PlannedCall]) -> tuple[Written | None, str]:
+    """A writer's words if they fit, else why not."""
+    if not isinstance(written, Written):
+        return None, written or "no text"
+    fault = fault_of(written.text, calls)
+    return (None, fault) if fault else (written, "")
+
+
 class _Maker:
     """Makes single conversations of one split and seed."""
 
@@ -237,10 +335,11 @@ class _Maker:
         self.generator, self.split, self.seed, self.focus = generator, split, seed, focus
         self.random = random.Random(f"{seed}/{split}")
         self.sampler = Sampler(self.random.randrange(2**31), split)
-        self.builtin = BuiltinWriter(self.random, split)
+        self.style = generator.donated.style
+        self.builtin = BuiltinWriter(self.random, split, self.style)
         self.tools = generator.tools
 
-    def make(self, category: str, name: str) -> tuple[Conversation | None, str]:
+    def make(self, category: str, name: str) -> tuple[Conversation | _Draft | None, str]:
         """A conversation, or None with the reason why this attempt failed."""
         if category not in CATEGORIES:
             raise ValueError(f"unknown category {category!r}")
@@ -248,14 +347,14 @@ class _Maker:
 
     # Categories.
 
-    def _single(self, name: str) -> tuple[Conversation | None, str]:
+    def _single(self, name: str) -> tuple[Conversation | _Draft | None, str]:
         return self._calls("single", name, self._planned(self._tool(), optional=0.0))
 
-    def _optional(self, name: str) -> tuple[Conversation | None, str]:
+    def _optional(self, name: str) -> tuple[Conversation | _Draft | None, str]:
         able = [t for t in self.tools if set(t.properties) - set(t.required)]
         return self._calls("optional", name, self._planned(self._tool(able), optional=0.3, at_least=1))
 
-    def _parallel(self, name: str) -> tuple[Conversation | None, str]:
+    def _parallel(self, name: str) -> tuple[Conversation | _Draft | None, str]:
         count = 2 if self.random.random() < 0.8 else 3
         casual = self._casual()
         one = self._tool() if self.random.random() < 0.35 else None  # several of one kind are asked for often
@@ -267,16 +366,19 @@ class _Maker:
     def _planned(self, tool: ToolDefinition, *, optional: float, at_least: int = 0) -> list[PlannedCall]:
         return [self._plan_call(tool, optional=optional, at_least=at_least, casual=self._casual())]
 
-    def _casual(self) -> bool:
-        """Whether a prompt is typed without capitals."""
-        return self.random.random() < 0.4
+    def _casual(self, share: float = 0.4) -> bool:
+        """Whether a prompt is typed without capitals: by the user's style, else by `share`."""
+        share = self.style.lower if self.style else share
+        return share > 0 and self.random.random() < share
 
-    def _chain(self, name: str) -> tuple[Conversation | None, str]:
+    def _chain(self, name: str) -> tuple[Conversation | _Draft | None, str]:
         giver, result, taker, parameter = self.random.choice(self.generator._links)
         by_name = self.generator._by_name
-        first = self._plan_call(by_name[giver], optional=0.1)
+        casual = self._casual(0.0)
+        first = self._plan_call(by_name[giver], optional=0.1, casual=casual)
         response = tool_response(first.tool, first.arguments(), self.sampler)
-        second = self._plan_call(by_name[taker], optional=0.1, given={parameter: response[result]})
+        given = {parameter: response[result]}
+        second = self._plan_call(by_name[taker], optional=0.1, given=given, casual=casual)
         return self._calls("chain", name, [first, second], responses=[response], chain=True)
 
     def _no_call(self, name: str) -> tuple[Conversation | None, str]:
@@ -293,10 +395,10 @@ class _Maker:
 
     def _missing_argument(self, name: str) -> tuple[Conversation | None, str]:
         tool = self._tool([t for t in self.tools if t.required])
-        whole = self._plan_call(tool, optional=0.1)
+        whole = self._plan_call(tool, optional=0.1, casual=self._casual(0.0))
         left_out = self.random.choice(tool.required)
         values = {k: v for k, v in whole.values.items() if k != left_out}
-        partial = PlannedCall(tool, values)
+        partial = PlannedCall(tool, values, casual=whole.casual)
         written = self.builtin.write([partial])
         if written is None:
             return None, "no frame fits"
@@ -372,25 +474,42 @@ class _Maker:
         *,
         responses: Sequence[Any] = (),
         chain: bool = False,
-    ) -> tuple[Conversation | None, str]:
+    ) -> tuple[Conversation | _Draft | None, str]:
         combined = values_key(calls) if any(c.values for c in calls) else ""
         if combined and not self._in_split(calls):
             return None, "value combination of another split"
-        written, writer = self._write(calls, chain)
+        writer = self.generator.writer
+        turn = writer is not None and (self.generator.config.writer != "both" or self.random.random() < 0.5)
+        words = _begin(writer, calls, chain) if writer is not None and turn else None
+        return _Draft(category, name, calls, responses, chain, combined, words), ""
+
+    def finish(self, draft: _Draft) -> tuple[Conversation | None, str]:
+        """The draft with its words, the built-in writer's where the other's do not fit, and with what follows."""
+        calls, chain = draft.calls, draft.chain
+        written, writer = self._written(draft)
         if written is None:
             return None, "no frame fits"
         fault = fault_of(written.text, calls)
         if fault:
             return None, fault
-        given = list(responses) + [
-            tool_response(c.tool, c.arguments(), self.sampler) for c in calls[len(responses) :]
+        given = list(draft.responses) + [
+            tool_response(c.tool, c.arguments(), self.sampler) for c in calls[len(draft.responses) :]
         ]
         messages: list[Message] = [*self._system(), {"role": "user", "content": written.text}]
         for group in [[i] for i in range(len(calls))] if chain else [list(range(len(calls)))]:
             messages += self._exchange([calls[i] for i in group], [given[i] for i in group])
         answer = final_answer([(c.tool, r) for c, r in zip(calls, given, strict=True)])
         messages.append({"role": "assistant", "content": answer})
-        return self._conversation(category, name, messages, written, writer, combined), ""
+        return self._conversation(draft.category, draft.name, messages, written, writer, draft.values), ""
+
+    def _written(self, draft: _Draft) -> tuple[Written | None, str]:
+        writer = self.generator.writer
+        if writer is not None and draft.words is not None:
+            written, fault = _judge(draft.words(), draft.calls)
+            if written is not None:
+                return written, writer.name
+            self.generator._rejects[f"text by {writer.name}: {fault}"] += 1
+        return self.builtin.write(draft.calls, chain=draft.chain), "builtin"
 
     def _in_split(self, calls: Sequence[PlannedCall]) -> bool:
         """Whether the combination is this split's; tools with few combinations are let through."""
@@ -399,16 +518,6 @@ class _Maker:
             for c in calls
             if not c.hidden
         )
-
-    def _write(self, calls: Sequence[PlannedCall], chain: bool) -> tuple[Written | None, str]:
-        writer = self.generator.writer
-        turn = self.generator.config.writer != "both" or self.random.random() < 0.5
-        if writer is not None and turn:
-            written = writer.write(calls, chain=chain)
-            if written is not None and not fault_of(written.text, calls):
-                return written, writer.name
-            self.generator._rejects[f"text of {writer.name} failed verification"] += 1
-        return self.builtin.write(calls, chain=chain), "builtin"
 
     def _exchange(self, calls: Sequence[PlannedCall], responses: Sequence[Any]) -> list[Message]:
         ids = ["".join(self.random.choices(string.ascii_letters + string.digits, k=9)) for _ in calls]

@@ -31,6 +31,7 @@ from auto_lora.dialogues.phrasebook import (
     words_of,
 )
 from auto_lora.dialogues.pools import Pools
+from auto_lora.dialogues.style import Style
 from auto_lora.dialogues.values import Value
 
 _OWN_SLOTS = frozenset(("object", "verb", "main", "tail"))  # those of acts, which stand for no role
@@ -107,12 +108,14 @@ class BuiltinWriter:
     Args:
         rng: the source of all choices.
         split: whose frames may be used.
+        style: how people type; default: the phrasebook's own way.
     """
 
     name = "builtin"
 
-    def __init__(self, rng: random.Random, split: str) -> None:
+    def __init__(self, rng: random.Random, split: str, style: Style | None = None) -> None:
         self.random = rng
+        self.style = style
         self.split = split
         self.pools = Pools(rng)
         self._candidates: dict[str, list[tuple[Frame, float]]] = {}
@@ -214,6 +217,20 @@ class BuiltinWriter:
 
     def write(self, calls: Sequence[PlannedCall], *, chain: bool = False) -> Written | None:
         """A prompt that asks for `calls` in order; None when no frame of this split fits."""
+        wanted, best = 0, self._joined(calls, chain)
+        if self.style:  # of some wordings the one that is nearest to the length of one of the user's prompts
+            wanted = self.random.choice(self.style.lengths)
+            free = [replace(call, frame=None) for call in calls]
+            others = [self._joined(free, chain) for _ in range(5)]
+            found = [w for w in [best, *others] if w is not None]
+            best = min(found, key=lambda w: abs(len(w.text.split()) - wanted), default=None)
+        if best is None:
+            return None
+        text = self._around(best.text, question=_is_question(best.text), wanted=wanted)
+        return Written(text.lower() if calls[0].casual else text, best.shape)
+
+    def _joined(self, calls: Sequence[PlannedCall], chain: bool) -> Written | None:
+        """One clause a call, with joiners."""
         parts = [self._clause(call) for call in calls]
         if any(part is None for part in parts):
             return None
@@ -223,8 +240,7 @@ class BuiltinWriter:
         for following in texts[1:]:
             joiner = self.random.choice(phrases("around")["chain_joiners" if chain else "joiners"])
             text += joiner + (following[0].upper() + following[1:] if joiner.endswith(". ") else following)
-        text = self._around(text, question=_is_question(texts[0]))
-        return Written(text.lower() if calls[0].casual else text, shape)
+        return Written(text, shape)
 
     def _clause(self, call: PlannedCall) -> Written | None:
         for frame in self._frames_of(call):
@@ -272,7 +288,8 @@ class BuiltinWriter:
         if not shape.startswith("near_") and near(prompt, tools):
             return None
         prompt = self._around(prompt, question=_is_question(prompt), plain=True)
-        return Written(prompt.lower() if self.random.random() < 0.4 else prompt, shape), answer
+        lower = self.style.lower if self.style else 0.4
+        return Written(prompt.lower() if self.random.random() < lower else prompt, shape), answer
 
     def _near_misses(self, tools: Sequence[ToolDefinition]) -> list[Frame]:
         names = tuple(t.name for t in tools)
@@ -297,7 +314,9 @@ class BuiltinWriter:
         """The question for a required argument that was not given."""
         return str(phrases("no_call")["missing"]).format(name=" ".join(words_of(parameter)))
 
-    def _around(self, text: str, *, question: bool, plain: bool = False) -> str:
+    def _around(self, text: str, *, question: bool, plain: bool = False, wanted: int = 0) -> str:
+        if self.style:
+            return self.style.typed(text, self.random, question=question, spare=wanted - len(text.split()))
         book, chance = phrases("around"), self.random.random
         if not plain and chance() < 0.12:
             text = self.random.choice(book["reasons"]) + text

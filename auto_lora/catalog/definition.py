@@ -1,17 +1,14 @@
-"""Stage 1, tools in: a list of tool definitions, read from a file and checked.
+"""One tool, checked; and the JSON lists of tools that people have.
 
-Takes what people have: a JSON list (or `{"tools": [...]}`) of OpenAI entries
-(`{"type": "function", "function": {...}}`) or bare `{name, description, parameters, returns}`.
-Not here: importing tools from Python modules, OpenAPI or MCP.
+A JSON list (or `{"tools": [...]}`) of OpenAI entries (`{"type": "function", "function": {...}}`)
+or bare `{name, description, parameters, returns}`.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from auto_lora._errors import ToolsError
@@ -50,17 +47,15 @@ class ToolDefinition:
         llama.cpp's grammar accepts arguments only in this order
         (common/json-schema-to-grammar.cpp, `_build_object_rule`).
         """
-        given = self.parameters.get("properties", {})
-        return {k: given[k] for k in sorted(given, key=lambda k: k not in self.required)}
+        return required_first(self.parameters)
 
     @property
     def required(self) -> tuple[str, ...]:
         return tuple(self.parameters.get("required", ()))
 
     def order_arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The same arguments in schema order, required first; unknown ones last."""
-        known = [k for k in self.properties if k in arguments]
-        return {k: arguments[k] for k in [*known, *(k for k in arguments if k not in known)]}
+        """The same arguments in schema order, required first, objects within them too; unknown ones last."""
+        return _ordered(arguments, self.parameters)
 
     def to_openai(self) -> dict[str, Any]:
         """The entry for a request's `tools` list, as the model sees it."""
@@ -73,28 +68,9 @@ class ToolDefinition:
             },
         }
 
-
-def load_tools(path: str | Path) -> list[ToolDefinition]:
-    """Reads and checks a tools file.
-
-    Raises:
-        ToolsError: no such file, not JSON, no tools in it, an invalid tool (named by its
-            position), or two tools of one name.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "does not exist" if not path.exists() else f"cannot be read ({error})"
-        raise ToolsError(
-            f"tools file {path} {reason}",
-            "give a JSON file with --tools FILE; auto_lora/demo/tools.json shows the format",
-        ) from None
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise ToolsError(f"tools file {path} is not JSON: {error}", "mend it at that place") from None
-    return parse_tools(data, str(path))
+    def to_json(self) -> dict[str, Any]:
+        """The bare entry of a tools file, `returns` with it."""
+        return self.to_openai()["function"] | ({"returns": self.returns} if self.returns is not None else {})
 
 
 def parse_tools(data: Any, source: str = "tools") -> list[ToolDefinition]:
@@ -121,6 +97,21 @@ def check_names(tools: Sequence[ToolDefinition], source: str = "tools") -> None:
                 "give each tool a name of its own",
             )
         first[tool.name] = i
+
+
+def required_first(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """An object schema's properties, required ones first."""
+    given, required = schema.get("properties", {}), schema.get("required", ())
+    return {k: given[k] for k in sorted(given, key=lambda k: k not in required)}
+
+
+def _ordered(value: Any, schema: Any) -> Any:
+    if isinstance(value, Mapping) and isinstance(schema, Mapping):
+        known = {k: s for k, s in required_first(schema).items() if k in value}
+        return {k: _ordered(value[k], known.get(k)) for k in [*known, *(k for k in value if k not in known)]}
+    if isinstance(value, list) and isinstance(schema, Mapping):
+        return [_ordered(item, schema.get("items")) for item in value]
+    return value
 
 
 def _parse_tool(entry: Any, where: str) -> ToolDefinition:

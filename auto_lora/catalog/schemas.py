@@ -1,0 +1,132 @@
+"""Walking JSON Schema: which keywords hold schemas, and references put in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+# Keywords whose value is a schema, a list of schemas, a mapping of names to schemas (JSON Schema 2020-12, core 10).
+ONE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+MANY = ("allOf", "anyOf", "oneOf", "prefixItems")
+NAMED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+_DEEPEST = 6  # references within references; a deeper one becomes any value of its type
+
+
+class UnresolvedReference(ValueError):
+    """A `$ref` that points nowhere in its document."""
+
+
+def map_children(schema: Mapping[str, Any], change: Callable[[Any, str], Any]) -> dict[str, Any]:
+    """The schema with `change(subschema, path from here)` in the place of each direct subschema."""
+    out: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in NAMED and isinstance(value, Mapping):
+            out[key] = {name: change(sub, f"{key}.{name}") for name, sub in value.items()}
+        elif isinstance(value, list) and key in (*MANY, "items"):
+            out[key] = [change(sub, f"{key}.{i}") for i, sub in enumerate(value)]
+        elif key in ONE:
+            out[key] = change(value, key)
+        else:
+            out[key] = value
+    return out
+
+
+def look_up(reference: str, root: Any) -> Any:
+    """What a local reference (`#/a/b`, RFC 6901) points at in its document.
+
+    Raises:
+        UnresolvedReference: nothing is there, or it is not a local reference.
+    """
+    target = root
+    if reference != "#" and not reference.startswith("#/"):
+        raise UnresolvedReference(reference)
+    for part in reference[2:].split("/") if reference != "#" else ():
+        part = unquote(part).replace("~1", "/").replace("~0", "~")
+        if isinstance(target, Mapping) and part in target:
+            target = target[part]
+        elif isinstance(target, list) and part.isdigit() and int(part) < len(target):
+            target = target[int(part)]
+        else:
+            raise UnresolvedReference(reference)
+    return target
+
+
+def inline(schema: Any, root: Any, *, deepest: int = _DEEPEST, within: tuple[str, ...] = ()) -> Any:
+    """The schema with every local `$ref` replaced by its target; what stands beside it wins.
+
+    A reference to something it stands in, or more than `deepest` references deep, becomes any value of its type.
+
+    Raises:
+        UnresolvedReference: a reference points nowhere.
+    """
+    if not isinstance(schema, Mapping):
+        return schema
+    if isinstance(reference := schema.get("$ref"), str):
+        beside = {k: v for k, v in schema.items() if k not in ("$ref", "$defs", "definitions")}
+        target = look_up(reference, root)
+        if reference in within or len(within) >= deepest:
+            known = target if isinstance(target, Mapping) else {}
+            return {
+                "type": "object",
+                **{k: known[k] for k in ("type", "description") if k in known},
+                **beside,
+            }
+        target = inline(target, root, deepest=deepest, within=(*within, reference))
+        return {**target, **inline(beside, root, deepest=deepest, within=within)} if beside else target
+    kept = {k: v for k, v in schema.items() if k not in ("$defs", "definitions")}
+    return map_children(kept, lambda sub, _: inline(sub, root, deepest=deepest, within=within))
+
+
+def strip(schema: Any, unwanted: Callable[[str], bool]) -> Any:
+    """The schema without the keywords for which `unwanted` holds, at any depth; property names stay."""
+    if not isinstance(schema, Mapping):
+        return schema
+    kept = {k: v for k, v in schema.items() if not unwanted(k)}
+    return map_children(kept, lambda sub, _: strip(sub, unwanted))
+
+
+def merged(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """`allOf` in one piece: all properties, all requirements; of other keywords the first one said."""
+    out = {k: v for k, v in schema.items() if k != "allOf"}
+    for part in schema.get("allOf", ()):
+        if isinstance(part, Mapping):
+            part = merged(part)
+            both = {k: v for k, v in part.items() if k in ("properties", "required") and k in out}
+            out = {**part, **out}
+            if "properties" in both:
+                out["properties"] = {**both["properties"], **out["properties"]}
+            if "required" in both:
+                out["required"] = list(dict.fromkeys([*out["required"], *both["required"]]))
+    return out
+
+
+def without_null(schema: Any) -> Any:
+    """The schema with null dropped wherever a property may be left out instead, at any depth."""
+    if not isinstance(schema, Mapping):
+        return schema
+    required = schema.get("required", ())
+
+    def change(sub: Any, path: str) -> Any:
+        kind, _, name = path.partition(".")
+        optional = kind == "properties" and name not in required
+        return without_null(_not_null(sub) if optional else sub)
+
+    return map_children(schema, change)
+
+
+def _not_null(schema: Any) -> Any:
+    if not isinstance(schema, Mapping):
+        return schema
+    out = {k: v for k, v in schema.items() if not (k == "default" and v is None)}
+    for key in ("anyOf", "oneOf"):
+        if isinstance(out.get(key), list):
+            branches = [b for b in out[key] if not (isinstance(b, Mapping) and b.get("type") == "null")]
+            rest = {k: v for k, v in out.items() if k != key}
+            out = {**branches[0], **rest} if len(branches) == 1 else {**rest, key: branches}
+    if isinstance(out.get("type"), list):
+        kinds = [t for t in out["type"] if t != "null"]
+        out["type"] = kinds[0] if len(kinds) == 1 else kinds
+    if isinstance(out.get("enum"), list):
+        out["enum"] = [v for v in out["enum"] if v is not None]
+    return out

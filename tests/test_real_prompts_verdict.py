@@ -1,0 +1,100 @@
+"""How `benchmarks/real_prompts.py` judges a reply."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from auto_lora._toolcall import ToolCall
+
+FILE = Path(__file__).parents[1] / "benchmarks" / "real_prompts.py"
+spec = importlib.util.spec_from_file_location("real_prompts", FILE)
+bench = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(bench)
+
+
+def expect(name="f", optional=(), **arguments):
+    return {"name": name, "arguments": arguments, "optional": list(optional)}
+
+
+@pytest.mark.parametrize(
+    ("accepted", "got", "same"),
+    [
+        ("New York, NY", "new york ny", True),
+        ("Oslo", "Bergen", False),
+        ("+", "-", False),
+        ("東京", "大阪", False),
+        (20, 20.0, True),
+        (5, -5, False),
+        (1.5, 15, False),
+        (20, "20", False),
+        (1, True, False),
+        (True, True, True),
+        (False, 0, False),
+        (["Ann", "Bo"], ["ann", "bo"], True),
+        (["Ann", "Bo"], ["Bo", "Ann"], False),
+        ([1, 2], [1.0, 2.0], True),
+        ([12], [1, 2], False),
+        ([1, 2], [1], False),
+        ({"a": [1], "b": "X y"}, {"b": "xy", "a": [1.0]}, True),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+        (None, None, True),
+        (None, "none", False),
+    ],
+)
+def test_values(accepted, got, same):
+    assert bench.agrees(accepted, got) is same
+
+
+def test_an_argument_left_out_made_up_or_optional():
+    rule = [expect(city=["Oslo", "Oslo, Norway"], unit=["C"], optional=["unit"])]
+    seen = {
+        case: {k: v for k, v in bench.verdict(rule, [ToolCall("f", given)], "").items() if v is not None}
+        for case, given in {
+            "second value": {"city": "oslo norway"},
+            "optional given": {"city": "Oslo", "unit": "c"},
+            "optional wrong": {"city": "Oslo", "unit": "F"},
+            "missing": {"unit": "C"},
+            "made up": {"city": "Oslo", "day": "today"},
+        }.items()
+    }
+    assert {k: v["exact"] for k, v in seen.items()} == {
+        "second value": True, "optional given": True, "optional wrong": False, "missing": False, "made up": False,
+    }  # fmt: skip
+    assert {k for k, v in seen.items() if not v["left_out"]} == {"made up"}
+
+
+def test_parallel_calls_in_any_order_and_by_any_accepted_value():
+    rule = [expect(x=[[1, 2], [3]]), expect(x=[[3]]), expect("g")]
+    calls = [ToolCall("g", {}), ToolCall("f", {"x": [3]}), ToolCall("f", {"x": [1, 2]})]
+    assert bench.verdict(rule, calls, "")["exact"]
+    assert bench.verdict(rule, [calls[0], calls[1], calls[1]], "")["exact"]
+    assert not bench.verdict(rule, [calls[0], calls[2], calls[2]], "")["exact"]
+    assert bench.verdict(rule, calls[1:], "") == {
+        "tool": False, "exact": False, "left_out": None, "must_call": True, "no_call": None, "raw": "",
+    }  # fmt: skip
+
+
+def test_no_call_where_none_is_due_and_none_where_one_is():
+    assert bench.verdict([], [], "hello")["exact"] and bench.verdict([], [], "hello")["no_call"]
+    assert not bench.verdict([], [ToolCall("f", {})], "")["exact"]
+    assert not bench.verdict([expect()], [], "")["must_call"]
+
+
+def test_only_the_last_answer_counts_under_teacher_forcing():
+    assert bench.last_run([4, 5, 6]) == [4, 5, 6]
+    assert bench.last_run([4, 5, 9, 10, 14]) == [14]
+
+
+def test_an_oracle_learns_to_leave_out_what_may_be_left_out():
+    from auto_lora.catalog import ToolDefinition
+
+    tool = ToolDefinition("f", "Do.", {"city": {"type": "string"}, "unit": {"type": "string"}})
+    row = {
+        "id": "a", "messages": [{"role": "user", "content": "x"}],
+        "expected": [expect(city=["Oslo"], unit=["C"], optional=["unit"])],
+    }  # fmt: skip
+    made = bench.conversation(row, (tool.to_openai(),), {"f": tool})
+    assert made.messages[-1]["tool_calls"][0]["function"]["arguments"] == '{"city": "Oslo"}'

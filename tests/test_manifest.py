@@ -177,6 +177,7 @@ def test_a_run_is_made_again_from_its_manifest(smollm, tmp_path):
         [
             *program, "--train", "--demo", "--model-path", model, "--output", first, "--iterations", "1", "--examples", "12", "--num-epochs", "1",
             "--num-validation-examples", "5", "--num-test-examples", "5", "--max-new-tokens", "16", "--mixed-precision", "no", "--parallel-requests", "1",
+            "--num-forgetting-prompts", "0", "--num-final-answers", "0",
         ],
         capture_output=True, text=True,
     )  # fmt: skip

@@ -43,12 +43,13 @@ def tiny_gguf(tmp_path_factory, smollm) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, tiny_gguf, demo_tools):
-    """One finished run of the tiny model."""
+    """One finished run of the tiny model; the language model that was to write does not answer."""
     import asyncio
 
     config = TrainingConfig(
-        llama_cpp_model_path=str(tiny_gguf), output_dir=str(tmp_path_factory.mktemp("run")), **SMALL
-    )
+        llama_cpp_model_path=str(tiny_gguf), output_dir=str(tmp_path_factory.mktemp("run")),
+        writer="llm", writer_url="http://127.0.0.1:9", **SMALL,
+    )  # fmt: skip
     final, metrics = asyncio.run(AutoLoRACreator(config, demo_tools[:3], reporter=Quiet()).create_adapter())
     return config, final, metrics
 
@@ -78,6 +79,14 @@ def test_the_output_users_expect(finished):
     assert first["hygiene"]["cases"] == 5 and first["hygiene"]["verdicts"] == 0
     assert not metrics["success"] and "not better than its base" in (final / "README.md").read_text()
     assert not list(output.rglob(".*")), "temporary files were left"
+
+
+def test_the_run_goes_on_without_its_language_model_and_says_who_wrote(finished):
+    _, _, metrics = finished
+    assert metrics["iterations"][0]["writers"] == {"builtin": 12}
+    assert "no connection" in metrics["iterations"][0]["writer_verdict"]
+    assert "found unfit" in metrics["iterations"][0]["writer_verdict"]
+    assert metrics["test_writer"].startswith("the built-in writer")
 
 
 def test_the_second_round_holds_the_first_and_aims_at_its_errors(finished):

@@ -75,7 +75,7 @@ def test_the_output_users_expect(finished):
     assert metrics["writer_distance"] is None, "nobody wrote prompts for these tools"
     assert metrics["base"]["cases"] == metrics["adapter"]["cases"] == 6
     first = metrics["iterations"][0]
-    assert first["gate"]["probes"] > 3 and first["gate"]["adapter"]["mean"] < 0.01
+    assert first["gate"]["probes"] > 3 and first["gate"]["adapter"]["mean"] < 0.05
     assert first["hygiene"]["cases"] == 5 and first["hygiene"]["verdicts"] == 0
     assert not metrics["success"] and "not better than its base" in (final / "README.md").read_text()
     assert not list(output.rglob(".*")), "temporary files were left"

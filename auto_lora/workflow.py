@@ -269,11 +269,12 @@ class Run:
     async def score_base(self) -> tuple[Evaluation, dict[str, str]]:
         """Checks that trainer and server agree on tokens, notes the served base's weights, asks it the frozen test."""
         async with self._server("base") as client:
+            # First, in slots that have held nothing yet, as after export: a cached prefix changes the last digits.
+            self.probes = probes_of(self.validation, self.template)
+            self.served_base = await served_logprobs(client, self.probes)
             await grammar_gate(client, self.tools)
             await tokens_gate(client, self.template, [*self.validation, *self.test])
             self.reporter.say("Prompt tokens of trainer and server are equal on every category.")
-            self.probes = probes_of(self.validation, self.template)
-            self.served_base = await served_logprobs(client, self.probes)
             evaluation = await self._evaluator(self.test).evaluate(client, "base")
             answers = await self._final_answers(client, "base")
             self.plain = await answer_plainly(

@@ -171,9 +171,8 @@ class LoRATrainer:
         for group in groups:
             prefix, longest = len(group.prefix), max(len(e.own) for e in group.examples)
             alone = fitting(shape, prefix, longest, 1, free, checkpointing=wanted)
-            micro, twice = fitting(
-                shape, prefix, self.own, most, free, checkpointing=wanted or alone[1] or None
-            )
+            again = (alone[1] or None) if wanted is None else wanted
+            micro, twice = fitting(shape, prefix, self.own, most, free, checkpointing=again)
             needs.append((micro, twice, step_bytes(shape, prefix, self.own, micro, checkpointing=twice)))
         everyone = self.processes.gather((min(n[0] for n in needs), any(n[1] for n in needs)))
         self.micro = min(e[0] for e in everyone)

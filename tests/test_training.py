@@ -148,6 +148,17 @@ def test_less_memory_means_smaller_groups_then_checkpointing():
     assert step_bytes(shape, 600, 110, 8, checkpointing=True) < step_bytes(shape, 600, 110, 8) / 2
 
 
+@pytest.mark.parametrize(("wanted", "chosen"), [(None, True), (False, False), (True, True)])
+def test_checkpointing_is_chosen_only_where_the_setting_is_open(monkeypatch, wanted, chosen):
+    monkeypatch.setattr(
+        "auto_lora.finetune.free_bytes", lambda device: 2**20
+    )  # a machine that is nearly full
+    data = Data(16, 40, 1)
+    trainer = LoRATrainer(TrainingConfig(gradient_checkpointing=wanted), tiny_base())
+    trainer._fit_into_memory(data.groups)
+    assert (trainer.micro, trainer.checkpointing) == (1, chosen)
+
+
 def test_the_machine_has_memory():
     import psutil
 

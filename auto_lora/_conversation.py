@@ -70,6 +70,14 @@ class Conversation:
         *_, last = self.turns()
         return last if not last.expected and any(m["role"] == "tool" for m in last.history) else None
 
+    def without_closing(self) -> Conversation:
+        """The same up to its last call; itself where no closing answer follows one."""
+        final = self.final_turn()
+        if final is None:
+            return self
+        end = max(i for i, m in enumerate(final.history) if m.get("tool_calls")) + 1
+        return replace(self, messages=final.history[:end])
+
     def to_json(self) -> dict[str, Any]:
         return {
             "id": self.id,

@@ -137,6 +137,17 @@ def test_nothing_is_varied_by_a_share_of_nought(train, demo_tools):
     assert varied(train, demo_tools) == train
 
 
+def test_a_share_of_the_conversations_is_closed_and_the_others_end_with_their_last_call(train, demo_tools):
+    varied = vary(train, demo_tools, TrainingConfig(closing_share=0.25), seed=3)
+    called = [(a, b) for a, b in zip(train, varied, strict=True) if a.final_turn()]
+    cut = [(a, b) for a, b in called if b.messages != a.messages]
+    assert 0.6 < len(cut) / len(called) < 0.9
+    for a, b in cut:
+        assert b.messages == a.messages[: len(b.messages)] and b.messages[-1]["tool_calls"]
+        assert [t.expected for t in b.turns()] == [t.expected for t in a.turns() if t.expected]
+    assert all(a == b for a, b in zip(train, varied, strict=True) if not a.final_turn())
+
+
 def test_shares_count_groups_and_each_group_is_an_optimizer_step(train, demo_tools):
     made = varied(train, demo_tools, distractor_share=0.25, masked_share=0.5)
     assert [c.id for c in made] == [c.id for c in train]

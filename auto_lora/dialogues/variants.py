@@ -1,6 +1,7 @@
-"""Harder copies of training conversations: foreign tools in the list, names that mean nothing.
+"""Copies of training conversations: without the closing answer, with foreign tools in the list, with names that mean nothing.
 
-Both are done to whole groups of conversations, each as large as an optimizer step, so that a group still shares its prefix.
+The last two are done to whole groups of conversations, each as large as an optimizer step, so that a group still shares its
+prefix.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Names:
 def vary(
     conversations: Sequence[Conversation], tools: Sequence[ToolDefinition], config: TrainingConfig, seed: int
 ) -> list[Conversation]:
-    """The same conversations in the same order, a share of them with distractors, a share masked.
+    """The same conversations in the same order, a share of them closed, with distractors, masked.
 
     A group is as many conversations as an optimizer step has examples (batch_size x gradient_accumulation_steps), drawn at
     random; `distractor_share` and `masked_share` of the groups are taken independently, so some are both. Conversations with
@@ -49,6 +50,9 @@ def vary(
     size = config.batch_size * config.gradient_accumulation_steps
     plain = tuple(t.to_openai() for t in tools)
     left = [i for i, c in enumerate(varied) if c.tools == plain]
+    rng.shuffle(left)
+    for i in left[round(config.closing_share * len(left)) :]:
+        varied[i] = varied[i].without_closing()
     rng.shuffle(left)
     count = len(left) // size
     crowded = set(rng.sample(range(count), round(config.distractor_share * count)))

@@ -1,4 +1,4 @@
-"""Shares with their counts and intervals, as every figure is given."""
+"""Shares with their counts and intervals, as every figure is given, and the test between two of them."""
 
 from __future__ import annotations
 
@@ -14,3 +14,10 @@ def proportion(count: int, of: int) -> dict[str, float | int]:
     half = z / (1 + z * z / of) * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
     low, high = max(0.0, centre - half), min(1.0, centre + half)
     return {"count": count, "of": of, "share": round(share, 4), "low": round(low, 4), "high": round(high, 4)}
+
+
+def paired_test(gained: int, lost: int) -> dict[str, float | int]:
+    """Exact two-sided McNemar test (McNemar 1947) of the cases that one of two models alone has right."""
+    n = gained + lost
+    tail = sum(math.comb(n, k) for k in range(min(gained, lost) + 1)) / 2**n if n else 0.5
+    return {"gained": gained, "lost": lost, "p": min(1.0, 2 * tail)}

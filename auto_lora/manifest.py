@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -106,12 +107,19 @@ def machine() -> dict[str, Any]:
 
     return {
         "system": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
+        "processor": _processor(),
         "cores": psutil.cpu_count(logical=False) or os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "threads": torch.get_num_threads(),
     }
+
+
+def _processor() -> str:
+    """The processor's name, which Linux tells in a file alone."""
+    told = Path("/proc/cpuinfo")
+    name = re.search(r"^model name\s*:\s*(.+)$", told.read_text() if told.is_file() else "", re.MULTILINE)
+    return name[1] if name else platform.processor() or platform.machine()
 
 
 def figures(metrics: Mapping[str, Any]) -> dict[str, str | float | None]:

@@ -6,6 +6,7 @@ show), so that it can be written again at any time. `templates/report.html.jinja
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,12 +16,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from auto_lora import __version__
 from auto_lora._errors import UsageError
+from auto_lora._intervals import paired_test
 from auto_lora._runs import dumps, read_json, read_jsonl, write_text
 from auto_lora._toolcall import ToolCall, match_calls
 from auto_lora.handover import comparison, distance_sentence, headline, percent, quality_sentence
 
 MOST_CASES = 2000  # on the page; the wrong ones first. 500 cases make about 1 MB
 MOST_POINTS = 120  # of a training curve; more are averaged
+LEAST_LOSS = 1e-5  # what is below is drawn there: the axis is logarithmic
 EXAMPLES = 2  # training conversations shown of each category
 NO_CALL, MALFORMED = "no call", "malformed"
 
@@ -74,7 +77,7 @@ def contents(final: Path) -> dict[str, Any]:
         "cases": sorted(cases, key=lambda c: c["adapter"]["exact"])[:MOST_CASES],
         "all_cases": len(cases),
         "forgetting": metrics.get("forgetting"),
-        "speed": metrics.get("speed"),
+        "speed": _speed(metrics),
         "manifest": read_json(final / "manifest.json") if (final / "manifest.json").is_file() else None,
     }
 
@@ -97,25 +100,85 @@ def _by_tool(metrics: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     return [(name, base[name]["exact"], part["exact"]) for name, part in adapter.items()]
 
 
+def _speed(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What was measured of either model, and all of it as rows; None where it was not measured."""
+    found = {model: metrics[model].get("speed") for model in ("base", "adapter")}
+    if not all(found.values()):
+        return None
+    keys = ("prompt", "prompt_tokens", "generated", "generated_tokens")
+    rows = [
+        (metrics[model]["model"], *(speed[key] for key in keys), metrics[model]["seconds"])
+        for model, speed in found.items()
+    ]
+    return {**found, "rows": rows}
+
+
 def _iterations(metrics: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Each iteration with what changed before it, its figures and its curves."""
     reasons = [f"first data: {metrics['iterations'][0]['training_examples']} conversations"]
+    before: Mapping[str, Any] = {}
     for done in metrics["iterations"]:
+        validated = done["validation"]
         yield {
             "number": done["iteration"],
             "best": done["iteration"] == metrics["best_iteration"],
             "changed": reasons,
-            "examples": done["training_examples"],
-            "rejected": sum(done["rejected_examples"].values()),
-            "exact": done["validation"]["overall"]["exact"],
+            "validated": (
+                f"iteration {done['iteration']}",
+                validated["must_call"],
+                validated["overall"]["exact"],
+            ),
+            "facts": _facts(done, before),
+            "checks": _checks(done),
             "training": done["training"],
             "curve": _curve(done["training"]),
         }
-        reasons = done["next_round"]["reasons"]
+        reasons, before = done["next_round"]["reasons"], validated
+
+
+def _facts(done: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """An iteration's figures by name; `before` is the validation of the one before it, if any."""
+    training, drift, compared = done["training"], done.get("drift"), {}
+    if "failed" in before and "failed" in done["validation"]:
+        then, now = set(before["failed"]), set(done["validation"]["failed"])
+        test = paired_test(len(then - now), len(now - then))
+        compared = {
+            "gained and lost since the one before (McNemar)": f"+{test['gained']} −{test['lost']}, p = {test['p']:.2g}"
+        }
+    return {
+        "conversations trained on": done["training_examples"],
+        "drafts rejected": sum(done["rejected_examples"].values()),
+        "validation, exact": percent(done["validation"]["overall"]["exact"]),
+        **compared,
+        "validation loss": round(training["history"][training["best_epoch"] - 1]["validation_loss"], 5),
+        "epoch kept": f"{training['best_epoch']} of {len(training['history'])}",
+        "KL per token to the base, nats": drift["1.0"] if drift else "not measured",
+        "examples/s": round(training["examples_per_second"], 2),
+        "seconds of training": round(training["seconds"], 1),
+    }
+
+
+def _checks(done: Mapping[str, Any]) -> dict[str, Any]:
+    """What the gates found of the served adapter, by name; nothing from a run without them."""
+    gate, again = done.get("gate"), done.get("hygiene")
+    if not (gate and again):
+        return {}
+    first = gate["adapter"]["equal_first"]
+    return {
+        "prompts compared": gate["probes"],
+        "log-probabilities apart, base": gate["base"]["rms"],
+        "log-probabilities apart, base + adapter": gate["adapter"]["rms"],
+        "the largest of these": gate["adapter"]["largest"],
+        "the same token is likeliest": f"{first['count']} of {first['of']}",
+        "at scale 0, difference to the base": gate["scale_0"],
+        "at scale 1, difference to the base": round(gate["scale_1"], 4),
+        "asked again without cache: other verdicts": f"{again['verdicts']} of {again['cases']}",
+        "asked again without cache: other answers": f"{again['answers']} of {again['cases']}",
+    }
 
 
 def _curve(training: Mapping[str, Any]) -> dict[str, Any]:
-    """Losses as points of a square of 100 by 100, the largest loss at its top, and as plain figures."""
+    """Losses as points of a square of 100 by 100, whole powers of ten at top and bottom, and as plain figures."""
     losses, history = training.get("losses", []), training["history"]
     width = max(1, -(-len(losses) // MOST_POINTS))
     steps = [
@@ -124,13 +187,24 @@ def _curve(training: Mapping[str, Any]) -> dict[str, Any]:
     ]
     last = len(losses) or len(history)
     epochs = [(e["epoch"] * last / len(history), e["validation_loss"]) for e in history]
-    top = max([loss for _, loss in steps + epochs] + [e["train_loss"] for e in history])
-    top = top or 1.0
+    steps = steps or [(e["epoch"] * last / len(history), e["train_loss"]) for e in history]
+    logs = [math.log10(max(loss, LEAST_LOSS)) for _, loss in steps + epochs]
+    low, top = math.floor(min(logs)), math.floor(max(logs)) + 1
+
+    def height(loss: float) -> float:
+        return round(100 * (top - math.log10(max(loss, LEAST_LOSS))) / (top - low), 2)
 
     def points(pairs: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-        return [(round(100 * x / last, 2), round(100 - 100 * y / top, 2)) for x, y in pairs]
+        return [(round(100 * x / last, 2), height(loss)) for x, loss in pairs]
 
-    return {"top": top, "last": last, "steps": steps, "train": points(steps), "validation": points(epochs)}
+    return {
+        "last": last,
+        "unit": "steps" if losses else "epochs",
+        "ticks": [(height(10.0**power), 10.0**power) for power in range(low, top + 1)],
+        "steps": steps if losses else [],
+        "train": points(steps),
+        "validation": points(epochs),
+    }
 
 
 def _confusion(cases: Sequence[Mapping[str, Any]], model: str) -> dict[str, Any]:
@@ -175,15 +249,17 @@ def _faults(cases: Sequence[Mapping[str, Any]]) -> list[tuple[str, int, int]]:
     ]
 
 
-def _wrong_parameters(cases: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, int]]:
-    """Parameter, kind of fault and count in the adapter's answers, the most frequent first."""
-    counts = Counter(
+def _wrong_parameters(cases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rows of a parameter and its faults by kind in the adapter's answers, the most faulty first."""
+    faults = [
         (f"{f['tool']}.{f['parameter']}", f["kind"])
         for case in cases
         for f in case["adapter"]["faults"]
         if f["parameter"]
-    )
-    return [(name, kind, count) for (name, kind), count in counts.most_common()]
+    ]
+    counts, kinds = Counter(faults), sorted({kind for _, kind in faults})
+    names = Counter(name for name, _ in faults).most_common()
+    return {"kinds": kinds, "rows": [(name, [counts[name, kind] for kind in kinds]) for name, _ in names]}
 
 
 def _data(run: Path, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -207,6 +283,7 @@ def _data(run: Path, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
                 shown.append(row["messages"])
     if not splits:
         return None
+    best = next(i for i in metrics["iterations"] if i["iteration"] == metrics["best_iteration"])
     rejects: Counter[str] = Counter()
     for done in metrics["iterations"]:
         rejects.update(done["rejected_examples"])
@@ -216,6 +293,8 @@ def _data(run: Path, metrics: Mapping[str, Any]) -> dict[str, Any] | None:
         "calls": calls.most_common(),
         "rejects": rejects.most_common(),
         "examples": examples,
+        "writers": best.get("writers", {}),
+        "writer_verdict": best.get("writer_verdict", ""),
     }
 
 

@@ -8,14 +8,13 @@ servers. Counts and 95 % Wilson intervals stand beside every share.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from auto_lora._conversation import Conversation, Turn
-from auto_lora._intervals import proportion
+from auto_lora._intervals import paired_test, proportion
 from auto_lora._progress import Quiet, Reporter, Task
 from auto_lora._settings import CATEGORIES
 from auto_lora._toolcall import ToolCall, match_calls, same_value, settle
@@ -23,6 +22,7 @@ from auto_lora.llama_server import LlamaCppClient
 
 # What is counted of each case, in the order of the report.
 MEASURES = ("parsed", "tool", "argument_names", "argument_values", "exact")
+TIMED_TOKENS = 64  # generated to measure the speed
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,21 @@ Metric = Callable[[CaseResult], bool]
 
 @dataclass
 class Evaluation:
-    """All cases of one model, in the test's order; `metrics` are counted beside the measures."""
+    """All cases of one model, in the test's order; `metrics` are counted beside the measures.
+
+    `speed`: what `ToolCallEvaluator.evaluate` measured with `timed`.
+    """
 
     name: str
     cases: list[CaseResult] = field(default_factory=list)
     seconds: float = 0.0
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    speed: Mapping[str, float] | None = None
 
     def summary(self) -> dict[str, Any]:
         """Counts with intervals: `overall`, `by_category`, `by_tool`, `must_call`, `no_call`, `metrics`.
+
+        `failed` names the cases that are not exact, so that two summaries of the same cases can be compared.
 
         A case belongs to every tool that it expects a call of.
 
@@ -114,7 +120,9 @@ class Evaluation:
                 name: proportion(sum(bool(metric(c)) for c in self.cases), len(self.cases))
                 for name, metric in self.metrics.items()
             },
+            "failed": [c.conversation.id for c in self.cases if not c.has("exact")],
             "seconds": round(self.seconds, 1),
+            "speed": self.speed,
         }
 
     @property
@@ -123,7 +131,7 @@ class Evaluation:
 
 
 def mcnemar(first: Evaluation, second: Evaluation) -> dict[str, float | int]:
-    """Exact two-sided McNemar test on exact cases (McNemar 1947): who gained, who lost, p.
+    """Exact two-sided McNemar test on exact cases: gained, lost, p.
 
     Args:
         first, second: evaluations of the same cases in the same order.
@@ -131,9 +139,7 @@ def mcnemar(first: Evaluation, second: Evaluation) -> dict[str, float | int]:
     pairs = list(zip(first.cases, second.cases, strict=True))
     gained = sum(b.has("exact") and not a.has("exact") for a, b in pairs)
     lost = sum(a.has("exact") and not b.has("exact") for a, b in pairs)
-    n = gained + lost
-    tail = sum(math.comb(n, k) for k in range(min(gained, lost) + 1)) / 2**n if n else 0.5
-    return {"gained": gained, "lost": lost, "p": min(1.0, 2 * tail)}
+    return paired_test(gained, lost)
 
 
 def differing(first: Evaluation, second: Evaluation) -> dict[str, Any]:
@@ -209,8 +215,8 @@ class ToolCallEvaluator:
         self.metrics = dict(metrics or {})
         self.cache_prompt = cache_prompt
 
-    async def evaluate(self, client: LlamaCppClient, name: str) -> Evaluation:
-        """Scores the model behind `client`.
+    async def evaluate(self, client: LlamaCppClient, name: str, *, timed: bool = False) -> Evaluation:
+        """Scores the model behind `client`, and with `timed` measures its speed after that.
 
         Raises:
             ServerError: the server died or answered with an error; a malformed call is no error.
@@ -221,7 +227,9 @@ class ToolCallEvaluator:
             # The first request alone fills the prompt cache with the tools that all others share.
             first = [await self._case(client, c, slots, task) for c in self.conversations[:1]]
             rest = await gather([self._case(client, c, slots, task) for c in self.conversations[1:]])
-        return Evaluation(name, first + rest, clock() - started, self.metrics)
+        seconds = clock() - started
+        speed = await self._speed(client) if timed else None
+        return Evaluation(name, first + rest, seconds, self.metrics, speed)
 
     async def check_cache(
         self, client: LlamaCppClient, scored: Evaluation, sample: int = 10
@@ -258,6 +266,22 @@ class ToolCallEvaluator:
 
             texts = await gather([answer(c) for c in wanted.values()])
         return dict(zip(wanted, texts, strict=True))
+
+    async def _speed(self, client: LlamaCppClient) -> dict[str, float]:
+        """Tokens a second of one request alone: `prompt` read without cache, `generated` whatever they say.
+
+        The test's own answers do not serve: several are made at once, and the shorter a model's are, the more
+        often one waits for another's prompt.
+        """
+        conversation = self.conversations[0]
+        prompt = await client.render(conversation.scored_turns()[0].history, conversation.tools)
+        tokens = min(TIMED_TOKENS, self.max_tokens)  # the server's context is made for max_tokens
+        value = await client.complete(prompt, n_predict=tokens, ignore_eos=True, cache_prompt=False)
+        found: dict[str, float] = {}
+        for name, theirs in (("prompt", "prompt"), ("generated", "predicted")):
+            count, milliseconds = (value["timings"][f"{theirs}_{unit}"] for unit in ("n", "ms"))
+            found |= {f"{name}_tokens": count, name: round(1000 * count / max(milliseconds, 0.001), 2)}
+        return found
 
     async def _case(
         self, client: LlamaCppClient, conversation: Conversation, slots: asyncio.Semaphore, task: Task

@@ -275,7 +275,7 @@ class Run:
             await grammar_gate(client, self.tools)
             await tokens_gate(client, self.template, [*self.validation, *self.test])
             self.reporter.say("Prompt tokens of trainer and server are equal on every category.")
-            evaluation = await self._evaluator(self.test).evaluate(client, "base")
+            evaluation = await self._evaluator(self.test).evaluate(client, "base", timed=True)
             answers = await self._final_answers(client, "base")
             self.plain = await answer_plainly(
                 client,
@@ -335,7 +335,7 @@ class Run:
         write_text(final / "chat_template.jinja", self.template.text)
         write_json(final / "tools.json", [t.to_openai() for t in self.tools])
         async with self._server("final", final / "adapter.gguf") as client:
-            scored = await self._evaluator(self.test).evaluate(client, "base + adapter")
+            scored = await self._evaluator(self.test).evaluate(client, "base + adapter", timed=True)
             answers = await self._final_answers(client, "base + adapter")
             forgetting = await self._forgetting(client, best.drift)
             build = str((await client.props()).get("build_info", "unknown"))
@@ -764,7 +764,7 @@ async def evaluate_adapter(config: TrainingConfig, directory: str | Path) -> dic
             evaluator = ToolCallEvaluator(
                 test, parallel=config.parallel_requests, max_tokens=config.max_new_tokens, reporter=reporter
             )
-            scored.append(await evaluator.evaluate(client, name))
+            scored.append(await evaluator.evaluate(client, name, timed=True))
     metrics = compare(scored[0], scored[1]) | {
         "test_writer": writer,
         "quality": None,

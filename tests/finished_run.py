@@ -22,6 +22,17 @@ from auto_lora.workflow import compare
 HOSTILE = "<script>alert('gone')</script> & \"lights\" {{ 7 * 7 }}"
 
 
+GATE = {
+    "probes": 6, "base": {"largest": 0.4352, "mean": 0.0982, "rms": 0.122, "equal_first": {"count": 6, "of": 6}},
+    "adapter": {"largest": 0.7007, "mean": 0.1795, "rms": 0.222, "equal_first": {"count": 5, "of": 6}}, "scale_0": 0.0, "scale_1": 10.41,
+}  # fmt: skip
+HYGIENE = {"cases": 10, "verdicts": 0, "answers": 1, "ids": []}
+SPEEDS = {
+    "base": {"prompt_tokens": 592, "prompt": 438.0, "generated_tokens": 64, "generated": 100.0},
+    "base + adapter": {"prompt_tokens": 592, "prompt": 400.25, "generated_tokens": 64, "generated": 80.5},
+}
+
+
 def evaluate(name: str, cases: Sequence[Conversation], *, right_every: int) -> Evaluation:
     """Answers every `right_every`-th case right and the others wrong in turn: nothing, another tool, other values, malformed."""
     results = []
@@ -41,7 +52,7 @@ def evaluate(name: str, cases: Sequence[Conversation], *, right_every: int) -> E
                 score_turn(turn.expected, predicted, f"<b>{[c.to_json() for c in predicted]}", error)
             )
         results.append(CaseResult(case, tuple(turns)))
-    return Evaluation(name, results, 1.5)
+    return Evaluation(name, results, 1.5, speed=SPEEDS.get(name))
 
 
 def write_run(
@@ -70,11 +81,12 @@ def write_run(
             {"epoch": e, "train_loss": 1 / e, "validation_loss": 1.25 / e, "validation_exact": 0.1 * e, "seconds": 9.5 * e} for e in (1, 2, 3)
         ]  # fmt: skip
         training = TrainResult(at, history, losses, 3, 4.25, 28.5, 0.0005, "float32", 8).to_json()
-        scored = evaluate(f"iteration {number}", made["validation"], right_every=2)
+        scored = evaluate(f"iteration {number}", made["validation"], right_every=4 - number)
         analysis = analyse(scored, tools)
         plan = plan_next_round(scored, analysis, config)
         metrics = {
             "iteration": number, "training_examples": examples, "rejected_examples": {"a prompt came twice": number}, "training": training,
+            "writers": {"builtin": examples}, "writer_verdict": "", "gate": GATE, "hygiene": HYGIENE, "drift": {"1.0": 0.25 * number},
             "validation": scored.summary(), "next_round": plan.to_json(),
         }  # fmt: skip
         write_json(at / "metrics.json", metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from html.parser import HTMLParser
 
@@ -10,6 +11,7 @@ import pytest
 
 from auto_lora.__main__ import main
 from auto_lora._errors import UsageError
+from auto_lora._intervals import paired_test
 from auto_lora._runs import read_json, read_jsonl
 from auto_lora.handover import headline, percent
 from auto_lora.report import MOST_CASES, contents, write_report
@@ -87,7 +89,7 @@ def page(run):
 
 
 def test_the_page_is_whole_and_asks_for_nothing_outside(run, page):
-    assert page.sections == ["categories", "tools", "iterations", "errors", "data", "cases", "made"]
+    assert page.sections == ["categories", "tools", "iterations", "errors", "speed", "data", "cases", "made"]
     assert len(page.scripts) == 1
     assert {link.lstrip("#") for link in page.links} == {"data:,", *page.sections}
     text = (run[0] / "final_adapter" / "report.html").read_text(encoding="utf-8")
@@ -106,7 +108,7 @@ def test_figures_are_those_of_metrics_json(run, page):
     assert page.says(headline(metrics))
     head = ("", "base: count", "of", "share")
     tables = [{row[0]: row[1:] for row in t[1:]} for t in page.tables if tuple(t[0][:4]) == head]
-    categories, measures, tools = tables
+    categories, measures, tools = tables[:3]
 
     def cells(part):
         return [str(part["count"]), str(part["of"]), str(part["share"]), f"{part['low']} to {part['high']}"]
@@ -117,11 +119,50 @@ def test_figures_are_those_of_metrics_json(run, page):
             assert table[name] == cells(part["exact"]) + cells(adapter[key][name]["exact"])
     assert categories["all"] == cells(base["overall"]["exact"]) + cells(adapter["overall"]["exact"])
     assert measures["called where due"] == cells(base["must_call"]) + cells(adapter["must_call"])
-    iterations = page.table("iteration", "what changed")
-    assert [row[0] for row in iterations] == ["1", "2 (handed over)"]
-    assert percent(metrics["iterations"][1]["validation"]["overall"]["exact"]) in iterations[1]
-    assert all(reason in iterations[1][1] for reason in metrics["iterations"][0]["next_round"]["reasons"])
     assert [row[:3] for row in page.table("epoch", "training loss")][1] == ["2", "0.5", "0.625"]
+
+
+def test_iterations_are_compared_and_their_gates_shown(run, page):
+    first, second = run[1]["iterations"]
+    facts, checks = (
+        {row[0]: row[1:] for row in t[1:]}
+        for t in page.tables
+        if t[0] == ["iteration", "1", "2 (handed over)"]
+    )
+    exact = [percent(i["validation"]["overall"]["exact"]) for i in (first, second)]
+    assert facts["validation, exact"] == exact and facts["KL per token to the base, nats"] == ["0.25", "0.5"]
+    then, now = (set(i["validation"]["failed"]) for i in (first, second))
+    test = paired_test(len(then - now), len(now - then))
+    assert test["gained"] > test["lost"] > 0
+    compared = f"+{test['gained']} −{test['lost']}, p = {test['p']:.2g}"
+    assert facts["gained and lost since the one before (McNemar)"] == ["", compared]
+    assert checks["log-probabilities apart, base + adapter"] == ["0.222"] * 2
+    assert checks["the same token is likeliest"] == ["5 of 6"] * 2
+    assert checks["asked again without cache: other answers"] == ["1 of 10"] * 2
+    assert all(page.says(reason) for reason in first["next_round"]["reasons"])
+
+
+def test_the_axis_of_losses_is_logarithmic(run):
+    curve = contents(run[0] / "final_adapter")["iterations"][0]["curve"]
+    ticks = {f"{value:g}": y for y, value in curve["ticks"]}
+    assert ticks == {"10": 0, "1": 25, "0.1": 50, "0.01": 75, "0.001": 100}
+    assert curve["validation"][-1] == (100, round(25 * (1 - math.log10(1.25 / 3)), 2))
+    assert all(0 <= y <= 100 for _, y in curve["train"]) and len(curve["train"]) == len(curve["steps"])
+
+
+def test_wrong_arguments_are_counted_by_kind(run, page):
+    faults = [
+        f
+        for r in read_jsonl(run[0] / "final_adapter" / "cases.jsonl")
+        for f in r["adapter"]["faults"]
+        if f["parameter"]
+    ]
+    head, *rows = next(t for t in page.tables if t[0][0] == "parameter")
+    assert head[1:] == sorted({f["kind"] for f in faults}) and rows
+    for name, *counts in rows:
+        for kind, count in zip(head[1:], counts, strict=True):
+            found = sum(f"{f['tool']}.{f['parameter']}" == name and f["kind"] == kind for f in faults)
+            assert int(count or 0) == found
 
 
 def test_every_case_can_be_found_and_filtered(run, page):
@@ -166,7 +207,16 @@ def test_the_data_is_described(run, page):
     assert page.table("reason", "count") == [["a prompt came twice", "3"]]
 
 
-def test_forgetting_and_speed_appear_when_they_were_measured(run, demo_tools, tmp_path):
+def test_speed_with_and_without_the_adapter(page):
+    rows = page.table("model", "prompt, tokens/s")
+    assert [row[:5] for row in rows] == [
+        ["base", "438.0", "592", "100.0", "64"],
+        ["base + adapter", "400.25", "592", "80.5", "64"],
+    ]
+    assert page.says("80.5 tokens/s (80 %)")
+
+
+def test_forgetting_appears_when_it_was_measured(demo_tools, tmp_path):
     write_run(tmp_path, demo_tools)
     path = tmp_path / "final_adapter" / "metrics.json"
     scales = [
@@ -185,17 +235,14 @@ def test_forgetting_and_speed_appear_when_they_were_measured(run, demo_tools, tm
         "degenerate": proportion(0, 40),
         "scales": scales,
     }
-    path.write_text(
-        json.dumps(read_json(path) | {"forgetting": forgetting, "speed": {"base": 61.25, "adapter": 50.5}})
-    )
+    path.write_text(json.dumps(read_json(path) | {"forgetting": forgetting}))
     page = Page(write_report(tmp_path).read_text(encoding="utf-8"))
-    assert {"forgetting", "speed"} < set(page.sections)
+    assert "forgetting" in page.sections
     rows = {row[0]: row[1:] for table in page.tables for row in table}
     assert rows["KL per token to the base, nats"] == ["0.0123"]
     assert rows["a tool called, asked beside the tools"] == [percent(proportion(1, 40))]
     assert rows["scale 0.5"][:2] == ["2", "30"] and rows["scale 1.0"][4:6] == ["20", "30"]
     assert page.table("scale", "KL per token, nats") == [["0.5", "0.125"], ["1.0", "0.25"]]
-    assert page.table("model", "tokens/s") == [["base", "61.25"], ["base + adapter", "50.5"]]
 
 
 def test_a_run_without_the_optional_parts(demo_tools, tmp_path):
@@ -205,11 +252,11 @@ def test_a_run_without_the_optional_parts(demo_tools, tmp_path):
     for name in ("cases.jsonl", "manifest.json"):
         (final / name).unlink()
     metrics = read_json(final / "metrics.json")
-    del (
-        metrics["base"]["by_tool"],
-        metrics["adapter"]["by_tool"],
-        metrics["iterations"][0]["training"]["losses"],
-    )
+    for model in ("base", "adapter"):
+        del metrics[model]["by_tool"], metrics[model]["speed"], metrics[model]["failed"]
+    for done in metrics["iterations"]:
+        del done["training"]["losses"], done["validation"]["failed"]
+        del done["gate"], done["hygiene"], done["drift"], done["writers"]
     (final / "metrics.json").write_text(json.dumps(metrics))
     page = Page(write_report(final).read_text(encoding="utf-8"))
     assert page.sections == ["categories", "iterations"] and page.says(headline(metrics)) and not page.scripts

@@ -120,6 +120,11 @@ def test_mcnemar_is_the_exact_binomial_test():
     assert mcnemar(evaluation("a", (3, 3)), evaluation("b", (3, 3)))["p"] == 1.0
 
 
+def test_the_test_can_be_made_of_two_summaries():
+    first, second = evaluation("a", (6, 4)).summary(), evaluation("b", (8, 2)).summary()
+    assert first["failed"] == ["s6", "s7", "s8", "s9"] and second["failed"] == ["s8", "s9", "n2", "n3"]
+
+
 def verdict(before, after):
     a, b = evaluation("a", before), evaluation("b", after)
     return judge_success(a.summary(), b.summary(), mcnemar(a, b))
@@ -237,6 +242,26 @@ async def test_a_call_cut_at_the_token_limit_is_truncated():
     model = Model(lambda m: reply(ON, finish="length"))
     scored = await ToolCallEvaluator([conversation("p", [ON])]).evaluate(model, "m")
     assert scored.cases[0].turns[0].error == "truncated"
+
+
+async def test_speed_is_that_of_one_request_alone_after_the_scoring():
+    class Timed(Model):
+        async def render(self, messages, tools):
+            return f"prompt {messages[-1]['content']}"
+
+        async def complete(self, prompt, **params):
+            self.completed = prompt, params, len(self.asked)
+            return {
+                "timings": {"prompt_n": 592, "prompt_ms": 1480.0, "predicted_n": 40, "predicted_ms": 300.0}
+            }
+
+    model = Timed(lambda m: reply(ON))
+    conversations = [conversation(f"p{i}", [ON]) for i in range(3)]
+    scored = await ToolCallEvaluator(conversations, max_tokens=40).evaluate(model, "m", timed=True)
+    measured = {"prompt_tokens": 592, "prompt": 400.0, "generated_tokens": 40, "generated": 133.33}
+    assert scored.summary()["speed"] == measured
+    asked = {"n_predict": 40, "ignore_eos": True, "cache_prompt": False}
+    assert model.completed == ("prompt p0", asked, 3)
 
 
 async def test_a_dead_server_stops_the_scoring():

@@ -74,6 +74,9 @@ def test_the_output_users_expect(finished):
     assert json.loads((final / "metrics.json").read_text()) == json.loads(json.dumps(metrics))
     assert metrics["writer_distance"] is None, "nobody wrote prompts for these tools"
     assert metrics["base"]["cases"] == metrics["adapter"]["cases"] == 6
+    for model in ("base", "adapter"):
+        speed = metrics[model]["speed"]
+        assert speed["generated_tokens"] > 1 and min(speed.values()) > 0
     first = metrics["iterations"][0]
     assert first["gate"]["probes"] > 3 and first["gate"]["adapter"]["mean"] < 0.05
     assert first["hygiene"]["cases"] == 5 and first["hygiene"]["verdicts"] == 0

@@ -236,7 +236,8 @@ def with_auto_lora(job: dict[str, Any], model: Any, tokenizer: Any, train: Any, 
     import torch
 
     from auto_lora._base_model import Base
-    from auto_lora.finetune import LoRATrainer, plan_steps
+    from auto_lora.encode import PrefixGroup
+    from auto_lora.finetune import LoRATrainer
 
     config = settings(job)
     trainer = LoRATrainer(config, Base(model, tokenizer, "benchmark", ""))
@@ -245,7 +246,11 @@ def with_auto_lora(job: dict[str, Any], model: Any, tokenizer: Any, train: Any, 
     peft_model = trainer._attach()
     named = {n: p for n, p in peft_model.named_parameters() if p.requires_grad}
     optimizer = torch.optim.AdamW(named.values(), lr=RATE, weight_decay=0.0)
-    plan = plan_steps(train.groups, config, 1)[: job.get("steps")]
+    # All engines take the same examples in the same order from the same initial adapter.
+    (group,) = train.groups
+    starts = range(0, len(group.examples), job["batch"])
+    plan = [[PrefixGroup(group.prefix, group.examples[i : i + job["batch"]])] for i in starts]
+    plan = plan[: job.get("steps")]
     peft_model.train()
     started, trained = time.perf_counter(), 0
     for step in plan:
@@ -273,7 +278,7 @@ def with_trl(job: dict[str, Any], model: Any, tokenizer: Any, train: Any, valida
             num_train_epochs=1, learning_rate=RATE, lr_scheduler_type="constant", weight_decay=0.0,
             completion_only_loss=True, max_length=None, packing=False, gradient_checkpointing=cuda, use_cpu=not cuda,
             bf16=False, fp16=False, report_to=[], save_strategy="no", logging_strategy="no", disable_tqdm=True, seed=SEED,
-            dataloader_pin_memory=False, optim="adamw_torch",
+            dataloader_pin_memory=False, optim="adamw_torch", train_sampling_strategy="sequential",
         )  # fmt: skip
         lora = LoraConfig(
             r=RANK,
@@ -284,6 +289,7 @@ def with_trl(job: dict[str, Any], model: Any, tokenizer: Any, train: Any, valida
         )
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
+        torch.manual_seed(SEED)
         trainer = SFTTrainer(
             model=model, args=options, train_dataset=rows, processing_class=tokenizer, peft_config=lora
         )

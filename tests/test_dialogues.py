@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 
@@ -312,3 +313,20 @@ def test_a_line_is_a_frame_or_says_what_is_wrong(text):
         parse(text)
     except ValueError as error:
         assert repr(text) in str(error)
+
+
+def test_a_time_zone_keeps_its_form_and_people_name_its_city():
+    zone = {"timezone": {"type": "string", "description": "IANA timezone name"}}
+    tool = ToolDefinition("get_current_time", "Get the current time in a time zone.", {"type": "object", "properties": zone, "required": ["timezone"]})  # fmt: skip
+    made = SyntheticDataGenerator([tool], TrainingConfig()).generate(60, "train", shares={"single": 1.0})
+    zones = [(c.prompt, t.expected[0].arguments["timezone"]) for c in made for t in c.scored_turns()]
+    assert all(re.fullmatch(r"[A-Z][\w+-]+(/[\w+-]+)*", z) and "/" in z for _, z in zones)
+    assert any(z not in p and z.rpartition("/")[2].lower() in p for p, z in zones)  # typed in small letters
+
+
+def test_coordinates_in_strings_are_numbers():
+    both = {name: {"type": "string"} for name in ("latitude", "longitude")}
+    tool = ToolDefinition("get_elevation", "Get the elevation of a place.", {"type": "object", "properties": both, "required": list(both)})  # fmt: skip
+    for c in SyntheticDataGenerator([tool], TrainingConfig()).generate(20, "train", shares={"single": 1.0}):
+        for value in c.scored_turns()[0].expected[0].arguments.values():
+            assert -180 <= float(value) <= 180 and value in c.prompt

@@ -546,9 +546,11 @@ def _uncapitalised(value: Value, schema: Any) -> Value:
     )
     if not free or value.json not in (value.surface, value.surface.strip('"')):
         return value
-    return replace(value, json=value.json.lower(), surface=value.surface.lower())
+    kept = value.json if value.role in _CODES else value.json.lower()
+    return replace(value, json=kept, surface=value.surface.lower())
 
 
+_CODES = frozenset(("time_zone", "currency", "symbol"))  # written one way however they are typed
 _OFF = frozenset("off closed close locked lock disabled stop stopped".split())
 
 

@@ -68,6 +68,8 @@ class Pools:
             "temperature": lambda: r([f"{self.random.randint(15, 30)} degrees", f"{self.random.randint(60, 80)} degrees"]),
             "amount": lambda: r(["${n}", "{n} dollars", "{n} euros", "{n} bucks"]).format(n=self.random.randint(1, 60) * 5),
             "weight": lambda: f"{self.random.randint(1, 120)} {r(['kg', 'pounds', 'kilos'])}",
+            "latitude": lambda: f"{self.random.uniform(-60, 70):.{r('124')}f}", "longitude": lambda: f"{self.random.uniform(-180, 180):.{r('124')}f}",
+            "time_zone": lambda: self.faker("en_US").timezone(),
             "distance": lambda: f"{self.random.randint(1, 40)} {r(['km', 'miles', 'kilometers'])}",
         }  # fmt: skip
 

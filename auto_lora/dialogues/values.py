@@ -226,6 +226,9 @@ class Sampler:
             value = self.random.choice(given)
             return Value(value, value, role)
         value = self._mine(lambda: self.pools.make(pool))
+        if role == "time_zone":  # people name the city of it
+            city = value.rpartition("/")[2].replace("_", " ")
+            return Value(value, self.random.choice([city, city, value]), role)
         if role in ("message", "text") and self.random.random() < 0.3:
             return Value(value, f'"{value}"', role)
         return Value(value, value, role)

@@ -39,6 +39,7 @@ from auto_lora._base_model import load_base
 from auto_lora._progress import Reporter
 from auto_lora._settings import flags, parse_text
 from auto_lora._toolcall import ToolCall, match_calls, normal_text, same_value
+from auto_lora.dialogues import vary
 from auto_lora.encode import ChatTemplate
 from auto_lora.gguf_export import export_adapter
 from auto_lora.preflight import embedded_model
@@ -101,7 +102,8 @@ def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[st
                 train = [conversation(r, entries, order) for r in halves["first"]]
                 config.num_epochs = 8
             else:
-                train = SyntheticDataGenerator(tools, config).generate(config.num_synthetic_examples, "train")
+                made = SyntheticDataGenerator(tools, config).generate(config.num_synthetic_examples, "train")
+                train = vary(made, tools, config, seed)
             held = SyntheticDataGenerator(tools, config).generate(24, "validation")
             reporter = Reporter() if sys.stderr.isatty() else None
             LoRATrainer(config, base, reporter).train(

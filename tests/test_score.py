@@ -20,8 +20,8 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.handover import headline, judge_success, model_card, print_screen, serve_command
 from auto_lora.llama_server import ChatReply
 from auto_lora.score import CaseResult, Evaluation, ToolCallEvaluator, mcnemar, proportion, score_turn
+from auto_lora.score_pair import compare
 from auto_lora.triage import ERROR_CLASSES, RoundPlan, analyse, faults_of, plan_next_round
-from auto_lora.workflow import compare
 
 ON = ToolCall("set_light", {"room": "kitchen", "state": "on"})
 OFF = ToolCall("set_light", {"room": "office", "state": "off"})

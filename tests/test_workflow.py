@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import os
@@ -19,7 +20,7 @@ from auto_lora import AutoLoRACreator, ToolDefinition, TrainingConfig
 from auto_lora._errors import ToolsError, UsageError
 from auto_lora._progress import Quiet
 from auto_lora.llama_server import LlamaCppClient
-from auto_lora.workflow import evaluate_adapter, export_directory
+from auto_lora.single_folder import evaluate_adapter, export_directory
 from tests.tiny_models import random_model, save_gguf
 
 pytestmark = pytest.mark.slow
@@ -44,8 +45,6 @@ def tiny_gguf(tmp_path_factory, smollm) -> Path:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, tiny_gguf, demo_tools):
     """One finished run of the tiny model; the language model that was to write does not answer."""
-    import asyncio
-
     config = TrainingConfig(
         llama_cpp_model_path=str(tiny_gguf), output_dir=str(tmp_path_factory.mktemp("run")),
         writer="llm", writer_url="http://127.0.0.1:9", **SMALL,

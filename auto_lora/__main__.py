@@ -36,7 +36,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--train", action="store_true", help="the whole way: data, training, export, scoring, again"
     )
     actions.add_argument("--generate", action="store_true", help="write the data only, as JSONL")
-    actions.add_argument("--evaluate", metavar="DIR", help="score the adapter in DIR against its base")
+    actions.add_argument(
+        "--evaluate",
+        metavar="DIR",
+        help="score the adapter in DIR against its base, as --train does at its end",
+    )
     actions.add_argument(
         "--export", metavar="DIR", help="write DIR/adapter.gguf from the PEFT adapter in DIR"
     )
@@ -174,7 +178,8 @@ def _run(args: argparse.Namespace) -> int:
     elif args.evaluate:
         from auto_lora.single_folder import evaluate_adapter
 
-        asyncio.run(evaluate_adapter(config, args.evaluate))
+        metrics = asyncio.run(evaluate_adapter(config, args.evaluate))
+        return 0 if metrics["success"] else 1
     elif args.export:
         from auto_lora.single_folder import export_directory
 

@@ -9,7 +9,6 @@ from typing import Any
 from auto_lora._conversation import Conversation
 from auto_lora._progress import Reporter
 from auto_lora._settings import TrainingConfig
-from auto_lora.catalog import ToolDefinition
 from auto_lora.handover import floor_verdict, judge_success
 from auto_lora.judge import Judge
 from auto_lora.llama_server import LlamaCppClient
@@ -37,8 +36,7 @@ class Examiner:
 
     Args:
         config: how many of each kind are asked, and who judges.
-        tools: those of the test.
-        test: the frozen test.
+        test: the frozen test; all its conversations have the same tools.
         validation: conversations of which some are asked at each adapter scale; none: no scales.
         reporter: where progress goes.
         metrics: as for a ToolCallEvaluator.
@@ -47,13 +45,12 @@ class Examiner:
     def __init__(
         self,
         config: TrainingConfig,
-        tools: Sequence[ToolDefinition],
         test: Sequence[Conversation],
         validation: Sequence[Conversation],
         reporter: Reporter,
         metrics: Mapping[str, Metric] | None = None,
     ) -> None:
-        self.config, self.tools, self.reporter = config, tools, reporter
+        self.config, self.reporter = config, reporter
         self.test, self.validation, self.metrics = list(test), list(validation), metrics
 
     def evaluator(self, conversations: Sequence[Conversation]) -> ToolCallEvaluator:
@@ -99,7 +96,7 @@ class Examiner:
             client,
             plain,
             drift,
-            tools=[t.to_openai() for t in self.tools],
+            tools=self.test[0].tools,
             evaluator=self.evaluator(cases) if cases else None,
             max_tokens=self.config.forgetting_tokens,
         )

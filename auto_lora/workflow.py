@@ -248,9 +248,7 @@ class Run:
                     write_conversations(path, self.generator.held_out(count, split))
                 splits.append(read_conversations(path))
         self.validation, self.test = splits
-        self.examiner = Examiner(
-            config, self.tools, self.test, self.validation, self.reporter, self.extensions.metrics
-        )
+        self.examiner = Examiner(config, self.test, self.validation, self.reporter, self.extensions.metrics)
         # Of a server slot: the longest conversation and an answer, in steps of 256 tokens.
         encoded = [e for c in [*self.validation, *self.test] for e in encode_conversation(c, self.template)]
         self.context = 256 * ((max(map(len, encoded)) + config.max_new_tokens) // 256 + 1)
@@ -384,7 +382,7 @@ class Run:
     async def hand_over(self, best: Round, base: Answers) -> tuple[Path, dict[str, Any]]:
         """Copies the best adapter to `final_adapter/`, asks it the frozen test, writes its figures."""
         folder, final = self.output / f"iteration_{best.number}", self.output / "final_adapter"
-        for name in ("adapter_model.safetensors", "adapter_config.json", "adapter.gguf"):
+        for name in ("adapter_model.safetensors", "adapter_config.json", "adapter.gguf", "drift.json"):
             write_bytes(final / name, (folder / name).read_bytes())
         write_text(final / "chat_template.jinja", self.template.text)
         entries = [t.to_openai() for t in self.tools]

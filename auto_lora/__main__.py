@@ -36,7 +36,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--train", action="store_true", help="the whole way: data, training, export, scoring, again"
     )
     actions.add_argument("--generate", action="store_true", help="write the data only, as JSONL")
-    actions.add_argument("--evaluate", metavar="DIR", help="score the adapter in DIR against its base")
+    actions.add_argument(
+        "--evaluate",
+        metavar="DIR",
+        help="score the adapter in DIR against its base, as --train does at its end",
+    )
     actions.add_argument(
         "--export", metavar="DIR", help="write DIR/adapter.gguf from the PEFT adapter in DIR"
     )
@@ -168,19 +172,20 @@ def _run(args: argparse.Namespace) -> int:
         _, metrics = asyncio.run(creator.create_adapter(resume=args.resume, overwrite=args.overwrite))
         return 0 if metrics["success"] else 1
     elif args.generate:
-        from auto_lora.workflow import generate_data
+        from auto_lora.synthetic_data import generate_data
 
         generate_data(config, _tools(config), overwrite=args.overwrite)
     elif args.evaluate:
-        from auto_lora.workflow import evaluate_adapter
+        from auto_lora.single_folder import evaluate_adapter
 
-        asyncio.run(evaluate_adapter(config, args.evaluate))
+        metrics = asyncio.run(evaluate_adapter(config, args.evaluate))
+        return 0 if metrics["success"] else 1
     elif args.export:
-        from auto_lora.workflow import export_directory
+        from auto_lora.single_folder import export_directory
 
         print(export_directory(config, args.export))
     elif args.serve:
-        from auto_lora.workflow import serve_directory
+        from auto_lora.single_folder import serve_directory
 
         asyncio.run(serve_directory(config, args.serve))
     elif args.report:
@@ -188,10 +193,7 @@ def _run(args: argparse.Namespace) -> int:
 
         print(write_report(args.report))
     elif args.reproduce:
-        from auto_lora.workflow import reproduce_run
-
-        again = reproduce_run(config, args.reproduce, resume=args.resume, overwrite=args.overwrite)
-        return 0 if asyncio.run(again) else 1
+        return _reproduce(config, args)
     return 0
 
 
@@ -201,6 +203,22 @@ def _tools(config: TrainingConfig) -> list[Any]:
     if not config.tools:
         raise ToolsError("there are no tools", "give them with --tools FILE, or try --demo")
     return load_tools(config.tools)
+
+
+def _reproduce(config: TrainingConfig, args: argparse.Namespace) -> int:
+    """Runs a manifest's run again and prints what came out equal."""
+    from auto_lora._runs import read_json
+    from auto_lora.catalog import parse_tools
+    from auto_lora.manifest import check_repeat, compare_manifests, print_comparison, read_manifest, same_run
+    from auto_lora.workflow import AutoLoRACreator
+
+    before = read_manifest(args.reproduce)
+    check_repeat(before, args.reproduce, config)
+    creator = AutoLoRACreator(config, parse_tools(before["tools"], args.reproduce))
+    final, _ = asyncio.run(creator.create_adapter(resume=args.resume, overwrite=args.overwrite))
+    differences = compare_manifests(before, read_json(final / "manifest.json"))
+    print_comparison(creator.reporter.console, differences)
+    return 0 if same_run(differences) else 1
 
 
 def _show_tools(args: argparse.Namespace) -> int:

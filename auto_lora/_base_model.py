@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -35,8 +38,8 @@ def load_tokenizer(config: TrainingConfig) -> Any:
     path = config.llama_cpp_model_path
     if path:
         check_supported(read_header(path))
-        folder, name = os.path.split(os.path.abspath(path))
-        return AutoTokenizer.from_pretrained(folder, gguf_file=name)
+        with _alone(path) as (folder, name):
+            return AutoTokenizer.from_pretrained(folder, gguf_file=name)
     return _from_hub(AutoTokenizer.from_pretrained, config.model_name)
 
 
@@ -62,17 +65,17 @@ def load_base(config: TrainingConfig, tokenizer: Any = None) -> Base:
         options |= _four_bit(device)
         precision = "4-bit NF4, computing in bf16"
     if config.llama_cpp_model_path and not config.load_in_4bit:
-        folder, name = os.path.split(os.path.abspath(config.llama_cpp_model_path))
-        check_supported(read_header(config.llama_cpp_model_path))
+        source = config.llama_cpp_model_path
+        check_supported(read_header(source))
         options["quantization_config"] = GgufConfig(dequantize=True)
         try:
-            model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, **options)
+            with _alone(source) as (folder, name):
+                model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, **options)
         except (RuntimeError, ValueError, KeyError, OSError) as error:
             raise ModelError(
-                f"transformers cannot de-quantise {name}: {' '.join(str(error).split())[:200]}",
+                f"transformers cannot de-quantise {os.path.basename(source)}: {' '.join(str(error).split())[:200]}",
                 "give the model's transformers folder with --model-name, or another GGUF of it",
             ) from None
-        source = config.llama_cpp_model_path
     else:
         model = _from_hub(AutoModelForCausalLM.from_pretrained, config.model_name, **options)
         source = config.model_name
@@ -82,6 +85,23 @@ def load_base(config: TrainingConfig, tokenizer: Any = None) -> Base:
     model.config.use_cache = False
     use_shared_prefix(model)
     return Base(model, tokenizer or load_tokenizer(config), source, precision)
+
+
+@contextmanager
+def _alone(path: str) -> Iterator[tuple[str, str]]:
+    """A folder and a name under which a GGUF has no other file beside it.
+
+    transformers takes `adapter_config.json` beside a GGUF for the model's own and loads the base that it
+    names instead, and `tokenizer_config.json` for the tokenizer's.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    with tempfile.TemporaryDirectory(prefix="auto_lora_", ignore_cleanup_errors=True) as empty:
+        try:
+            os.symlink(os.path.join(folder, name), os.path.join(empty, name))
+        except OSError:  # Windows lets not everybody make links
+            yield folder, name
+        else:
+            yield empty, name
 
 
 def _quieten() -> None:

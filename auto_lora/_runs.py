@@ -10,11 +10,36 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from auto_lora._errors import DataError, OutputError
+from auto_lora._errors import DataError, OutputError, UsageError
+
+# Settings that a resumed run may change: nothing that it makes depends on them.
+FREE = ("output_dir", "num_iterations", "port", "parallel_requests", "request_timeout", "llama_cpp_url")
+
+
+def remember_run(
+    output: Path, version: str, settings: Mapping[str, Any], tools: Sequence[Any], *, resume: bool
+) -> None:
+    """Writes run.json.
+
+    Raises:
+        UsageError: the run that is to be resumed has other settings or tools.
+    """
+    path = output / "run.json"
+    kept = {k: v for k, v in settings.items() if k not in FREE}
+    if resume and path.is_file():
+        before = read_json(path)
+        changed = {k for k, v in kept.items() if before["settings"].get(k) != v}
+        changed |= {"tools"} if before["tools"] != tools else set()
+        if changed:
+            raise UsageError(
+                f"the run in {output} has another {', '.join(sorted(changed))}",
+                "give the same settings to --resume, or start anew with --overwrite",
+            )
+    write_json(path, {"version": version, "settings": kept, "tools": tools})
 
 
 def write_text(path: str | Path, text: str) -> Path:

@@ -79,6 +79,7 @@ class TrainingConfig:
     mix: str | None = setting(None, "DATASET[:share] to train on beside: JSONL of messages and tools, or a hub id; share 0.2", group="data")
     category_shares: dict[str, float] = setting({"single": 0.38, "parallel": 0.12, "chain": 0.08, "optional": 0.22, "no_call": 0.14, "missing_argument": 0.06}, "share of each category, summing to 1", kind=dict, group="data")
     closing_share: float = setting(0.3, "share of the training conversations that go on to the closing answer; the others end with their last call, which halves their tokens", kind=float, low=0.0, high=1.0, group="data")
+    rehearsal_share: float = setting(0.04, "ordinary prompts without tools, answered by the base itself, trained on beside the conversations, as a share of them: holds what the base can", kind=float, low=0.0, high=1.0, group="data")
     distractor_share: float = setting(0.0, "share of the training groups whose tool list also holds 2 to 6 foreign tools, shuffled", kind=float, low=0.0, high=1.0, group="data")
     masked_share: float = setting(0.0, "share of the training groups with meaningless tool and parameter names", kind=float, low=0.0, high=1.0, group="data")
     system_prompt: str = setting("", "system prompt before the tool list, in training and serving", group="data")

@@ -15,7 +15,8 @@ patch. Full causal and sliding-window layers are handled; other kinds are refuse
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,6 +152,16 @@ def use_shared_prefix(model: Any) -> None:
         )
     AttentionInterface.register(ATTENTION, attention)
     model.set_attn_implementation(ATTENTION)
+
+
+@contextmanager
+def plain_attention(model: Any) -> Iterator[None]:
+    """For as long as this lasts the model attends as PyTorch does, with left-padded batches and a cache."""
+    model.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(ATTENTION)
 
 
 def save_memory(model: Any) -> None:

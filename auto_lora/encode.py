@@ -264,12 +264,17 @@ class ToolCallingDataset:
 
 
 def encode_conversation(conversation: Conversation, template: ChatTemplate) -> list[Example]:
-    """One example for the whole conversation if its turns join without a seam, else one a turn."""
+    """One example for the whole conversation if its turns join without a seam, else one a turn.
+
+    Where `meta["cut"]` says that the last answer was cut, its end of turn is not learnt.
+    """
     tools = conversation.tools
     first = conversation.messages[0]
     system = first["content"] if first["role"] == "system" else ""
     key = hashlib.sha256(json.dumps([tools, system]).encode()).hexdigest()
     turns = [template.encode_turn(t.history, t.answer, tools) for t in conversation.turns()]
+    if conversation.meta.get("cut"):
+        turns[-1] = turns[-1][0], turns[-1][1][:-1]
     ids: list[int] = []
     target: list[bool] = []
     for prompt, reply in turns:

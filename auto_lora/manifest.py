@@ -21,9 +21,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
-from auto_lora._errors import UsageError
+from auto_lora._errors import MismatchError, UsageError
 from auto_lora._runs import read_json
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
@@ -190,6 +191,24 @@ def settings_to_repeat(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
+def check_repeat(manifest: Mapping[str, Any], path: str | Path, config: TrainingConfig) -> None:
+    """Whether `config` can run the manifest at `path` again.
+
+    Raises:
+        UsageError: the output folder is the manifest's own.
+        MismatchError: the base model is another file.
+    """
+    output, base, digest = Path(config.output_dir), config.llama_cpp_model_path, manifest["hashes"][BASE]
+    if output.resolve() in Path(path).resolve().parents:
+        raise UsageError(f"{path} is of the run in {output}", "choose another folder with --output")
+    if base and Path(base).is_file() and (found := sha256(base)) != digest:
+        raise MismatchError(
+            f"the base model {base} is another file: its SHA-256 is {found[:12]}..., "
+            f"the manifest's {digest[:12]}...",
+            "give the same file with --model-path",
+        )
+
+
 def compare_manifests(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
     """Versions that differ, then every hash and every figure of two runs, equal or not."""
 
@@ -204,6 +223,14 @@ def compare_manifests(before: Mapping[str, Any], after: Mapping[str, Any]) -> li
 def same_run(differences: Sequence[Difference]) -> bool:
     """Whether all hashes and figures are equal; another version alone is no other run."""
     return all(d.equal for d in differences if d.kind != "version")
+
+
+def print_comparison(console: Console, differences: Sequence[Difference]) -> None:
+    """The table, and how many hashes and figures are equal."""
+    console.print(comparison_table(differences))
+    counted = [d for d in differences if d.kind != "version"]
+    equal = sum(d.equal for d in counted)
+    console.print(f"{equal} of {len(counted)} hashes and figures are equal.", highlight=False)
 
 
 def comparison_table(differences: Sequence[Difference]) -> Table:

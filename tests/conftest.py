@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -13,15 +12,14 @@ import pytest
 from auto_lora.catalog import ToolDefinition, load_tools
 from auto_lora.preflight import embedded_model
 
+# Never made: a folder that is made stays behind when the tests are killed.
+NO_HUB = os.path.join(tempfile.gettempdir(), "auto_lora_no_hub")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """The hub library reads these once, on import, which may come before any test's own home."""
     os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="auto_lora_hub_")
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    shutil.rmtree(os.environ["HF_HOME"], ignore_errors=True)
+    os.environ["HF_HOME"] = NO_HUB
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,8 @@ from auto_lora.finetune import TrainResult
 from auto_lora.handover import serve_command
 from auto_lora.manifest import describe_run
 from auto_lora.score import CaseResult, Evaluation, score_turn
+from auto_lora.score_pair import compare
 from auto_lora.triage import analyse, case_rows, plan_next_round
-from auto_lora.workflow import compare
 
 HOSTILE = "<script>alert('gone')</script> & \"lights\" {{ 7 * 7 }}"
 

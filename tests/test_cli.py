@@ -206,3 +206,12 @@ def test_all_three_programs_are_the_same():
         subprocess.run([*c, "--version"], capture_output=True, text=True, cwd=root).stdout for c in commands
     ]
     assert said[0] == said[1] == said[2] != ""
+
+
+@pytest.mark.parametrize(("success", "code"), [(True, 0), (False, 1)])
+def test_the_exit_code_of_evaluate_says_whether_the_adapter_is_a_success(run, monkeypatch, success, code):
+    async def evaluate_adapter(config, directory):
+        return {"success": success}
+
+    monkeypatch.setattr("auto_lora.single_folder.evaluate_adapter", evaluate_adapter)
+    assert run("--evaluate", "adapter")[0] == code

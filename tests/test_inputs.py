@@ -28,7 +28,7 @@ from auto_lora.finetune import LoRATrainer
 from auto_lora.handover import headline
 from auto_lora.preflight import check_inputs
 from auto_lora.score import CaseResult, Evaluation, score_turn
-from auto_lora.workflow import compare
+from auto_lora.score_pair import compare
 from tests import train_tiny
 from tests.train_tiny import Data, tiny_base
 

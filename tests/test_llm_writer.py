@@ -19,7 +19,7 @@ from auto_lora.dialogues.values import Sampler, Value
 from auto_lora.dialogues.verify import Duplicates, fault_of, leak_of
 from auto_lora.dialogues.writer import PlannedCall
 from auto_lora.llama_server import free_port
-from auto_lora.workflow import generate_data, language_model, writers_of
+from auto_lora.synthetic_data import generate_data, language_model, writers_of
 
 SINGLE = {"single": 1.0}
 

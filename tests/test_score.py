@@ -14,14 +14,15 @@ from rich.console import Console
 
 from auto_lora._conversation import Conversation
 from auto_lora._errors import ServerError
+from auto_lora._progress import Quiet
 from auto_lora._settings import TrainingConfig
 from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
 from auto_lora.handover import headline, judge_success, model_card, print_screen, serve_command
 from auto_lora.llama_server import ChatReply
 from auto_lora.score import CaseResult, Evaluation, ToolCallEvaluator, mcnemar, proportion, score_turn
+from auto_lora.score_pair import Answers, Examiner, compare
 from auto_lora.triage import ERROR_CLASSES, RoundPlan, analyse, faults_of, plan_next_round
-from auto_lora.workflow import compare
 
 ON = ToolCall("set_light", {"room": "kitchen", "state": "on"})
 OFF = ToolCall("set_light", {"room": "office", "state": "off"})
@@ -173,6 +174,24 @@ def test_what_is_no_success_is_said_and_why(tmp_path):
     out = io.StringIO()
     print_screen(Console(file=out, width=400), metrics, tmp_path)
     assert headline(metrics) in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("forgetting", "success"),
+    [
+        (None, True),
+        ({"kl_per_token": None}, True),
+        ({"kl_per_token": 0.9}, True),
+        ({"kl_per_token": 1.1}, False),
+    ],
+)
+async def test_an_adapter_that_forgets_too_much_is_no_success(forgetting, success):
+    base, adapter = Answers(cases_of(40, 10, 18), {}), Answers(cases_of(40, 38, 18), {})
+    config = TrainingConfig(max_forgetting_kl=1.0)
+    test = [c.conversation for c in base.test.cases]
+    found = await Examiner(config, test, [], Quiet()).figures(base, adapter, forgetting, pytest.fail)
+    assert found["success"] is success and ("nats per token" in found["verdict"]) is not success
+    assert found["forgetting"] == forgetting and found["answers"] is None and found["quality"] is None
 
 
 def test_analysis_and_plan_aim_at_what_failed(demo_tools):

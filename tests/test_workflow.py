@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import os
@@ -16,10 +17,11 @@ import pytest
 from gguf import GGUFReader
 
 from auto_lora import AutoLoRACreator, ToolDefinition, TrainingConfig
+from auto_lora.__main__ import main
 from auto_lora._errors import ToolsError, UsageError
 from auto_lora._progress import Quiet
 from auto_lora.llama_server import LlamaCppClient
-from auto_lora.workflow import evaluate_adapter, export_directory
+from auto_lora.single_folder import export_directory
 from tests.tiny_models import random_model, save_gguf
 
 pytestmark = pytest.mark.slow
@@ -44,8 +46,6 @@ def tiny_gguf(tmp_path_factory, smollm) -> Path:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, tiny_gguf, demo_tools):
     """One finished run of the tiny model; the language model that was to write does not answer."""
-    import asyncio
-
     config = TrainingConfig(
         llama_cpp_model_path=str(tiny_gguf), output_dir=str(tmp_path_factory.mktemp("run")),
         writer="llm", writer_url="http://127.0.0.1:9", **SMALL,
@@ -69,7 +69,7 @@ def test_the_output_users_expect(finished):
     assert iteration <= {p.name for p in (output / "iteration_1").iterdir()}
     assert {p.name for p in final.iterdir()} == {
         "README.md", "adapter.gguf", "adapter_config.json", "adapter_model.safetensors", "cases.jsonl", "chat_template.jinja",
-        "error_analysis.json", "manifest.json", "metrics.json", "report.html", "tools.json",
+        "drift.json", "error_analysis.json", "manifest.json", "metrics.json", "report.html", "tools.json",
     }  # fmt: skip
     assert json.loads((final / "metrics.json").read_text()) == json.loads(json.dumps(metrics))
     assert metrics["writer_distance"] is None, "nobody wrote prompts for these tools"
@@ -123,12 +123,24 @@ async def test_resume_with_other_settings_is_refused(finished, demo_tools):
         await AutoLoRACreator(finished[0], demo_tools[:2], reporter=Quiet()).create_adapter(resume=True)
 
 
-async def test_evaluate_and_export_a_folder(finished):
+def test_a_folder_is_exported_and_scored_as_fully_as_by_the_run(finished, capsys):
     _, final, metrics = finished
     (final / "adapter.gguf").unlink()
     assert export_directory(TrainingConfig(), final).is_file()
-    again = await evaluate_adapter(TrainingConfig(max_new_tokens=24), final)
+    argv = [
+        "--evaluate", str(final), "--max-new-tokens", "24", "--num-final-answers", "3", "--num-forgetting-prompts", "4",
+        "--forgetting-tokens", "8", "--num-scale-cases", "2", "--judge-url", "base",
+    ]  # fmt: skip
+    assert main(argv) == 1
+    assert "This adapter is not better than its base" in " ".join(capsys.readouterr().out.split())
+    again = json.loads((final / "evaluation.json").read_text())
     assert again["adapter"]["overall"] == metrics["adapter"]["overall"]
+    assert again["answers"]["adapter"]["asked"] == metrics["answers"]["adapter"]["asked"] > 0
+    assert again["quality"]["sanity"]["of"] == 24 and not again["quality"]["fit"]
+    of_the_run, forgetting = metrics["forgetting"], again["forgetting"]
+    assert forgetting["kl_per_token"] == of_the_run["kl_per_token"] > 0
+    assert forgetting["called"]["of"] == 4
+    assert [r["scale"] for r in forgetting["scales"]] == [r["scale"] for r in of_the_run["scales"]]
     (final / "evaluation.json").unlink()
 
 

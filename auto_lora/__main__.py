@@ -258,7 +258,9 @@ def _dry_run(config: TrainingConfig, as_json: bool) -> int:
 
     tools = _tools(config)
     donated = Donated.of(config, tools)
-    plan = SyntheticDataGenerator(tools, config, donated=donated).plan(config.num_synthetic_examples)
+    plan = SyntheticDataGenerator(tools, config, donated=donated).plan(
+        config.num_synthetic_examples, config.training_shares or None
+    )
     facts = dry_run(config, tools) | {"examples_per_category": plan}
     if as_json:
         print(json.dumps(facts, indent=2))

@@ -78,6 +78,7 @@ class TrainingConfig:
     seed_prompts: str | None = setting(None, "text or JSONL of your own prompts: the writer follows how they are typed; those with calls are trained on", group="data")
     mix: str | None = setting(None, "DATASET[:share] to train on beside: JSONL of messages and tools, or a hub id; share 0.2", group="data")
     category_shares: dict[str, float] = setting({"single": 0.38, "parallel": 0.12, "chain": 0.08, "optional": 0.22, "no_call": 0.14, "missing_argument": 0.06}, "share of each category, summing to 1", kind=dict, group="data")
+    training_shares: dict[str, float] = setting({}, "share of each category in training where it should differ, such as more of what is hard; none: category_shares", kind=dict, group="data")
     closing_share: float = setting(0.3, "share of the training conversations that go on to the closing answer; the others end with their last call, which halves their tokens", kind=float, low=0.0, high=1.0, group="data")
     rehearsal_share: float = setting(0.04, "ordinary prompts without tools, answered by the base itself, trained on beside the conversations, as a share of them: holds what the base can", kind=float, low=0.0, high=1.0, group="data")
     distractor_share: float = setting(0.0, "share of the training groups whose tool list also holds 2 to 6 foreign tools, shuffled", kind=float, low=0.0, high=1.0, group="data")
@@ -135,7 +136,9 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
             setattr(self, f.name, _checked(f, getattr(self, f.name)))
-        _check_shares(self.category_shares)
+        _check_shares("category_shares", self.category_shares)
+        if self.training_shares:
+            _check_shares("training_shares", self.training_shares)
         _check_targets(self.target_modules)
         if self.mix is not None:
             split_mix(self.mix)
@@ -293,16 +296,14 @@ def split_mix(text: str | None) -> tuple[str, float]:
     return name, found
 
 
-def _check_shares(shares: dict[str, float]) -> None:
+def _check_shares(field: str, shares: dict[str, float]) -> None:
     for name, share in shares.items():
         if name not in CATEGORIES:
-            raise ConfigError(
-                f"category_shares names {name!r}", f"the categories are {', '.join(CATEGORIES)}"
-            )
+            raise ConfigError(f"{field} names {name!r}", f"the categories are {', '.join(CATEGORIES)}")
         if not isinstance(share, (int, float)) or isinstance(share, bool) or share < 0:
-            raise ConfigError(f"category_shares[{name}] is {share!r}", "shares are numbers from 0 to 1")
+            raise ConfigError(f"{field}[{name}] is {share!r}", "shares are numbers from 0 to 1")
     if abs(sum(shares.values()) - 1) > 1e-6:
-        raise ConfigError(f"category_shares sum to {sum(shares.values()):g}", "they must sum to 1")
+        raise ConfigError(f"{field} sum to {sum(shares.values()):g}", "they must sum to 1")
 
 
 def _check_targets(modules: list[str]) -> None:

@@ -395,7 +395,7 @@ def demo_settings() -> dict[str, Any]:
         "llama_cpp_model_path": str(model),
         "tools": str(Path(__file__).parent / "demo" / "tools.json"),
         "num_synthetic_examples": _demo_size(),
-        "num_validation_examples": 30,
+        "num_validation_examples": 25,
         "num_test_examples": 60,
         "num_epochs": 1,
         "category_shares": {
@@ -406,12 +406,22 @@ def demo_settings() -> dict[str, Any]:
             "no_call": 0.22,
             "missing_argument": 0.10,
         },
+        # More of what is hard, so less of what is learnt soon; the test keeps the shares above.
+        "training_shares": {
+            "single": 0.30,
+            "parallel": 0.13,
+            "chain": 0.08,
+            "optional": 0.25,
+            "no_call": 0.17,
+            "missing_argument": 0.07,
+        },
+        "rehearsal_share": 0.025,
         "num_iterations": 1,
         "lora_dropout": 0.0,
         "max_new_tokens": 128,
         "num_final_answers": 12,
         "num_forgetting_prompts": 15,
-        "num_scale_cases": 8,
+        "num_scale_cases": 6,
     }
 
 

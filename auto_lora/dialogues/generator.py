@@ -171,8 +171,9 @@ class SyntheticDataGenerator:
 
         Args:
             before: the rounds before; what is in them does not come again.
-            shares, focus, seed: see `stream`.
+            shares, focus, seed: see `stream`; default shares: the config's for training.
         """
+        shares = shares or self.config.training_shares or None
         new = self.generate(count, "train", shares=shares, focus=focus, seed=seed, avoid=before)
         return [*new, *self.donated.beside(before, new)]
 

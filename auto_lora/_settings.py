@@ -71,7 +71,7 @@ class TrainingConfig:
     llama_cpp_model_path: str | None = setting(None, "base model: GGUF file, trained on de-quantised and served as it is", flag="model-path", group="model")
     tools: str | None = setting(None, "tools: JSON, module.py or OpenAPI file, mcp:stdio COMMAND, MCP server's URL", group="model")
 
-    num_synthetic_examples: int = setting(200, "training conversations written for iteration 1", kind=int, low=1, high=10_000_000, flag="examples", group="data")
+    num_synthetic_examples: int = setting(1600, "training conversations written for iteration 1", kind=int, low=1, high=10_000_000, flag="examples", group="data")
     num_validation_examples: int = setting(40, "validation conversations: early stopping, error analysis, choice of the best", kind=int, low=5, high=100_000, group="data")
     num_test_examples: int = setting(100, "frozen test conversations: they decide nothing", kind=int, low=5, high=100_000, group="data")
     test_file: str | None = setting(None, "JSONL of your own cases: they are the test, and nothing like them is trained on", group="data")
@@ -96,7 +96,7 @@ class TrainingConfig:
     lora_dropout: float = setting(0.1, "dropout before LoRA A", kind=float, low=0.0, high=0.9, group="lora")
     target_modules: list[str] = setting(list(PROJECTIONS), "projections that get an adapter", kind=list, group="lora")
 
-    num_epochs: int = setting(3, "passes over the training data", kind=int, low=1, high=1000)
+    num_epochs: int = setting(1, "passes over the training data; fresh conversations teach more than the same ones again", kind=int, low=1, high=1000)
     batch_size: int = setting(8, "examples run at once; fewer where memory is short, with the same result", kind=int, low=1, high=4096)
     gradient_accumulation_steps: int = setting(2, "times batch_size: examples per optimizer step, over all processes; they share one pass over the tools", kind=int, low=1, high=4096)
     learning_rate: float | None = setting(None, "peak learning rate; none: 5e-4 x (2000 / hidden size) ^ 0.78 (Llama, at least 3.5e-3 below 1000) or ^ 0.08 (Qwen)", kind=float, low=1e-7, high=1.0)

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import torch
@@ -45,11 +46,21 @@ class PrefixPass:
         self.hidden: torch.Tensor | None = None
 
     def leaves(self, grad: bool) -> PrefixKV:
-        """Detached copies for the examples to read; they collect gradients if `grad`."""
-        pairs = self.made.items()
-        return PrefixKV(
-            {i: (k.detach().requires_grad_(grad), v.detach().requires_grad_(grad)) for i, (k, v) in pairs}
+        """Detached copies for the examples to read; they collect gradients if `grad`.
+
+        Their gradients' memory is taken at once: taken in the midst of the first micro-group's, it would leave gaps
+        that no later one fits into.
+        """
+        read = PrefixKV(
+            {
+                i: (k.detach().requires_grad_(grad), v.detach().requires_grad_(grad))
+                for i, (k, v) in self.made.items()
+            }
         )
+        if grad:
+            for leaf in chain.from_iterable(read.pairs.values()):
+                leaf.grad = torch.zeros_like(leaf)
+        return read
 
     def backward(self, read: PrefixKV) -> None:
         """Runs the gradients that `read` collected back through the prefix.

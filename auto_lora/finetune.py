@@ -218,8 +218,12 @@ class LoRATrainer:
         torch.manual_seed(config.seed + self.processes.rank)  # each process drops out other values
         fuse_lora(peft_model)
         peft_model.peft_config["default"].base_model_name_or_path = self.base.source
+        trained = [p for p in peft_model.parameters() if p.requires_grad]
         if self.sharded and self.processes.size > 1:
-            shard(model, [p for p in peft_model.parameters() if p.requires_grad])
+            shard(model, trained)
+        if not self.sharded:
+            for parameter in trained:  # kept for the whole run: taken in a step, it leaves gaps in the heap
+                parameter.grad = torch.zeros_like(parameter)
         return peft_model
 
     def _loop(
@@ -335,7 +339,7 @@ class LoRATrainer:
                     raise
                 reason = " ".join(str(error).split())[:200]
             if sums is None:  # here the failed step's tensors are gone with the exception
-                optimizer.zero_grad(set_to_none=True)
+                optimizer.zero_grad(set_to_none=self.sharded)
                 release_memory()
                 if self.micro == 1 or (self.sharded and self.processes.size > 1):
                     raise TrainingError(
@@ -352,7 +356,7 @@ class LoRATrainer:
             )
         torch.nn.utils.clip_grad_norm_(weights, self.config.max_grad_norm)
         optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=self.sharded)
         return sums
 
     def _gradients(self, model: Any, step: list[PrefixGroup]) -> StepSums:

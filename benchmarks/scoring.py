@@ -5,7 +5,7 @@ The same cases of an adapter's test, each way in a fresh llama.cpp server, at te
     one at a time, no cache     the reference: nothing shared between two requests
     one at a time, cached       must give the same verdicts
     N slots, cached             what the product does; the share of other verdicts is reported
-    N slots, no cache           which of the two makes the difference, slots or cache
+    N slots, no cache           with --slots-alone: which of the two makes the difference, slots or cache
 
     python benchmarks/scoring.py                               # trains a short adapter on the demo's tools first
     python benchmarks/scoring.py --run lora_adapters/demo      # or asks a finished run's final adapter
@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=200)
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--examples", type=int, default=320, help="of the short training")
+    parser.add_argument("--slots-alone", action="store_true", help="also several slots without the cache")
     args = parser.parse_args()
     tools = load_tools(args.run / "final_adapter" / "tools.json" if args.run else args.tools)
     config = TrainingConfig(
@@ -61,7 +62,13 @@ def main() -> None:
     test = generator.generate(args.cases, "test")
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.run / "final_adapter" if args.run else train(config, generator, Path(temporary))
-        rows = asyncio.run(measure(config, folder, test, args.slots))
+        ways = [
+            (1, False),
+            (1, True),
+            (args.slots, True),
+            *([(args.slots, False)] if args.slots_alone else []),
+        ]
+        rows = asyncio.run(measure(config, folder, test, ways))
     reference, plain = rows["one at a time, no cache"]
     print(
         "\n| way | requests/s | times | exact | other verdicts | other answers |\n|---|---|---|---|---|---|"
@@ -88,15 +95,15 @@ def train(config: TrainingConfig, generator: SyntheticDataGenerator, folder: Pat
 
 
 async def measure(
-    config: TrainingConfig, folder: Path, test: list[Conversation], slots: int
+    config: TrainingConfig, folder: Path, test: list[Conversation], ways: list[tuple[int, bool]]
 ) -> dict[str, tuple[Evaluation, float]]:
-    """Per way of asking its evaluation and requests/s, one server after the other."""
+    """Per way of asking (slots, cached) its evaluation and requests/s, one server after the other."""
     requests = sum(len(c.scored_turns()) for c in test)
     rows = {}
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary) / "chat_template.jinja"
         file.write_text(ChatTemplate(load_tokenizer(config)).text, encoding="utf-8")
-        for parallel, cached in ((1, False), (1, True), (slots, True), (slots, False)):
+        for parallel, cached in ways:
             name = f"{'one at a time' if parallel == 1 else f'{parallel} slots'}, {'cached' if cached else 'no cache'}"
             async with LlamaCppClient(
                 config.llama_cpp_model_path, adapter_path=folder / "adapter.gguf", chat_template_file=file,

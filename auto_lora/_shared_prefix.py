@@ -17,12 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
 import torch
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from auto_lora._errors import ModelError
 from auto_lora._memory import LOGIT_ROWS
@@ -82,9 +83,13 @@ class PrefixPass:
 
 @dataclass
 class PrefixKV:
-    """Keys and values of the prefix per layer, as the examples read them (none: no prefix)."""
+    """Keys and values of the prefix per layer, as the examples read them (none: no prefix).
+
+    lengths: tokens of each of the examples that follow one another in the one row of a micro-group; none: a row is one.
+    """
 
     pairs: dict[int, KeyValue] = field(default_factory=dict)
+    lengths: tuple[int, ...] = ()
 
 
 def attention(
@@ -101,8 +106,8 @@ def attention(
 ) -> tuple[torch.Tensor, None]:
     """Causal attention over [shared prefix; own tokens], as transformers' interface calls it.
 
-    query [batch, heads, own, size], key and value [batch, kv heads, own, size]; examples are
-    padded on the right, so causality alone keeps padding out of every real token's sight.
+    query [batch, heads, own, size], key and value [batch, kv heads, own, size]; a row is an example, padded on the
+    right, so causality alone keeps padding out of every real token's sight, or examples one after the other.
     sliding_window: tokens a query sees, itself included; None: all before it.
     Returns [batch, own, heads, size].
     """
@@ -110,8 +115,9 @@ def attention(
     past = shared_prefix.pairs.get(layer) if isinstance(shared_prefix, PrefixKV) else None
     if isinstance(shared_prefix, PrefixPass):
         shared_prefix.made.setdefault(layer, (key, value))
-    if query.dtype == torch.bfloat16 and query.device.type == "cpu":
-        out = tiled_attention(query, key, value, past, scaling, sliding_window)
+    if _tiled(query):
+        lengths = shared_prefix.lengths if isinstance(shared_prefix, PrefixKV) else ()
+        out = tiled_attention(query, key, value, past, scaling, sliding_window, lengths)
     elif past is None and (sliding_window is None or query.shape[2] <= sliding_window):
         out = F.scaled_dot_product_attention(
             query, key, value, is_causal=True, scale=scaling, enable_gqa=True
@@ -124,6 +130,11 @@ def attention(
             )
         out = _grouped_causal(query, key, value, scaling, sliding_window)
     return out.transpose(1, 2).contiguous(), None
+
+
+def _tiled(tensor: torch.Tensor) -> bool:
+    """Whether attention over tensors like this one goes by tiles, which take examples one after the other in one row."""
+    return tensor.dtype == torch.bfloat16 and tensor.device.type == "cpu"
 
 
 def _grouped_causal(
@@ -222,16 +233,18 @@ def run_group(
         sharded: the layers are split by FSDP.
     """
     train = tokens is not None
-    device = model.get_input_embeddings().weight.device
+    embedding = model.get_input_embeddings().weight
+    device, packed = embedding.device, _tiled(embedding)
     prefix_pass = PrefixPass()
     with torch.set_grad_enabled(train):
         if group.prefix:
-            hidden = _hidden(model, torch.tensor([group.prefix], device=device), 0, prefix_pass)
+            ids = torch.tensor([group.prefix], device=device)
+            hidden = _hidden(model, ids, torch.arange(len(group.prefix), device=device)[None], prefix_pass)
             prefix_pass.hidden = hidden if sharded else None
         shared = prefix_pass.leaves(train)
         sums = StepSums()
-        for part in micro_groups(group.examples, micro, budget):
-            loss, counts = _micro_group(model, part, len(group.prefix), shared)
+        for part in micro_groups(group.examples, micro, budget, packed=packed):
+            loss, counts = _micro_group(model, part, len(group.prefix), shared, packed)
             if tokens is not None:
                 (loss / tokens).backward()
             sums += counts
@@ -240,58 +253,93 @@ def run_group(
     return sums
 
 
-def micro_groups(examples: Sequence[Example], micro: int, budget: int | None) -> list[list[Example]]:
-    """Examples of like length together, the longest first: what follows fits into the memory it leaves."""
+def micro_groups(
+    examples: Sequence[Example], micro: int, budget: int | None, *, packed: bool = False
+) -> list[list[Example]]:
+    """Examples of like length together, the longest first: what follows fits into the memory it leaves.
+
+    Args:
+        micro: examples per micro-group, at most; packed ones are counted by their tokens where a budget is given.
+        budget: tokens per micro-group, with the padding of rows that are not packed.
+    """
     parts: list[list[Example]] = []
+    tokens = 0
     for example in sorted(examples, key=lambda e: -len(e.own)):
         last = parts[-1] if parts else []
-        rows = len(last) + 1
-        if last and rows <= micro and (budget is None or rows * len(last[0].own) <= budget):
+        rows, own = len(last) + 1, len(example.own)
+        wanted = tokens + own if packed else rows * len(last[0].own if last else example.own)
+        few = rows <= micro or (packed and budget is not None)
+        if last and few and (budget is None or wanted <= budget):
             last.append(example)
+            tokens += own
         else:
             parts.append([example])
+            tokens = own
     return parts
 
 
-def _hidden(model: Any, ids: torch.Tensor, offset: int, shared: PrefixPass | PrefixKV) -> torch.Tensor:
-    positions = torch.arange(offset, offset + ids.shape[1], device=ids.device).expand(ids.shape)
+def _hidden(
+    model: Any, ids: torch.Tensor, positions: torch.Tensor, shared: PrefixPass | PrefixKV
+) -> torch.Tensor:
     decoder = model.get_decoder()
     return decoder(
         input_ids=ids, position_ids=positions, use_cache=False, shared_prefix=shared
     ).last_hidden_state
 
 
+@dataclass
+class _Rows:
+    """A micro-group's tensors, [rows, tokens] each: one packed row, or a right-padded row an example.
+
+    `owner` is the example's number. The first token of an example is never a target, so that a shift by one stays in it.
+    """
+
+    ids: torch.Tensor
+    positions: torch.Tensor
+    target: torch.Tensor
+    owner: torch.Tensor
+    lengths: tuple[int, ...]
+
+    @classmethod
+    def of(cls, examples: Sequence[Example], prefix: int, device: torch.device, packed: bool) -> _Rows:
+        columns = [
+            [torch.tensor(e.own) for e in examples],
+            [torch.arange(prefix, prefix + len(e.own)) for e in examples],
+            [torch.frombuffer(bytearray(e.own_target), dtype=torch.bool) for e in examples],
+            [torch.full((len(e.own),), i) for i, e in enumerate(examples)],
+        ]
+        joined = [torch.cat(c)[None] if packed else pad_sequence(c, batch_first=True) for c in columns]
+        if not packed:  # padding takes the positions that follow, and is no target
+            joined[1] = torch.arange(prefix, prefix + joined[0].shape[1]).expand_as(joined[0])
+        lengths = tuple(len(e.own) for e in examples) if packed else ()
+        ids, positions, target, owner = (t.to(device) for t in joined)
+        return cls(ids, positions, target, owner, lengths)
+
+
 def _micro_group(
-    model: Any, examples: Sequence[Example], prefix: int, shared: PrefixKV
+    model: Any, examples: Sequence[Example], prefix: int, shared: PrefixKV, packed: bool
 ) -> tuple[torch.Tensor, StepSums]:
-    """Summed cross-entropy of right-padded examples, logits only where a target follows."""
+    """Summed cross-entropy of examples, logits only where a target follows."""
     device = model.get_input_embeddings().weight.device
-    width = max(len(e.own) for e in examples)
-    ids = torch.zeros(len(examples), width, dtype=torch.long)
-    target = torch.zeros(len(examples), width, dtype=torch.bool)
-    for row, example in enumerate(examples):
-        own = len(example.own)
-        ids[row, :own] = torch.tensor(example.own)
-        target[row, :own] = torch.frombuffer(bytearray(example.own_target), dtype=torch.bool)
-    ids, target = ids.to(device), target.to(device)
-    hidden = _hidden(model, ids, prefix, shared)
-    before = hidden[:, :-1][target[:, 1:]]
-    wanted = ids[:, 1:][target[:, 1:]]
-    owner = torch.arange(len(examples), device=device)[:, None].expand_as(target)[:, 1:][target[:, 1:]]
+    rows = _Rows.of(examples, prefix, device, packed)
+    hidden = _hidden(model, rows.ids, rows.positions, replace(shared, lengths=rows.lengths))
+    after = rows.target[:, 1:]
+    before, wanted, owner = hidden[:, :-1][after], rows.ids[:, 1:][after], rows.owner[:, 1:][after]
     head = model.get_output_embeddings()
     loss = hidden[:1, :1].sum().float() * 0.0  # so that examples without targets have a graph, too
     wrong = torch.zeros(len(examples), dtype=torch.bool, device=device)
     for start in range(0, len(wanted), LOGIT_ROWS):
-        rows = slice(start, start + LOGIT_ROWS)
+        part_of = slice(start, start + LOGIT_ROWS)
         if torch.is_grad_enabled():
             part, best = torch.utils.checkpoint.checkpoint(
-                _head_loss, head, before[rows], wanted[rows], use_reentrant=False
+                _head_loss, head, before[part_of], wanted[part_of], use_reentrant=False
             )
         else:
-            part, best = _head_loss(head, before[rows], wanted[rows])
+            part, best = _head_loss(head, before[part_of], wanted[part_of])
         loss = loss + part
-        wrong[owner[rows][best != wanted[rows]]] = True
-    real = target.any(1)
+        wrong[owner[part_of][best != wanted[part_of]]] = True
+    real = torch.zeros_like(wrong)
+    real[owner] = True
     sums = StepSums(float(loss.detach()), len(wanted), int((~wrong & real).sum()), int(real.sum()))
     return loss, sums
 

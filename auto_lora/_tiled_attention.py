@@ -9,6 +9,7 @@ added up in float32. Probabilities are computed again in the backward pass, so n
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -29,11 +30,12 @@ class _TiledAttention(torch.autograd.Function):
         past_value: torch.Tensor,
         scaling: float,
         window: int | None,
+        lengths: tuple[int, ...],
     ) -> torch.Tensor:
         ctx.save_for_backward(query, key, value, past_key, past_value)
-        ctx.scaling, ctx.window = scaling, window
+        ctx.scaling, ctx.window, ctx.lengths = scaling, window, lengths
         out = torch.empty_like(query, memory_format=torch.contiguous_format)
-        for tile in _tiles(query, key, value, past_key, past_value, scaling, window):
+        for tile in _tiles(query, key, value, past_key, past_value, scaling, window, lengths):
             tile.rows(out).copy_(torch.bmm(tile.probabilities(), tile.value).view(tile.shape))
         return out
 
@@ -44,7 +46,7 @@ class _TiledAttention(torch.autograd.Function):
         grad_query = torch.empty_like(query, memory_format=torch.contiguous_format)
         grads = [torch.zeros_like(t, dtype=torch.float32) for t in (key, value, past_key, past_value)]
         own_key, own_value, prefix_key, prefix_value = grads
-        for tile in _tiles(query, key, value, past_key, past_value, ctx.scaling, ctx.window):
+        for tile in _tiles(query, key, value, past_key, past_value, ctx.scaling, ctx.window, ctx.lengths):
             grad = tile.rows(grad_out).reshape(tile.query.shape)
             shares = tile.probabilities()
             of_value = torch.bmm(shares.transpose(1, 2), grad)
@@ -52,32 +54,32 @@ class _TiledAttention(torch.autograd.Function):
             grad = torch._softmax_backward_data(grad, shares, -1, shares.dtype)
             of_key = torch.bmm(grad.transpose(1, 2), tile.query)
             tile.rows(grad_query).copy_(torch.bmm(grad, tile.key).view(tile.shape))
-            own = slice(0, tile.end)
+            own = slice(tile.first, tile.end)
             prefix_key[0] += of_key[:, :past]
             prefix_value[0] += of_value[:, :past]
-            own_key[tile.example, :, own] += of_key[:, past:]
-            own_value[tile.example, :, own] += of_value[:, past:]
+            own_key[tile.row, :, own] += of_key[:, past:]
+            own_value[tile.row, :, own] += of_value[:, past:]
         grad_query *= ctx.scaling
         made = [g.to(key.dtype) for g in grads]
-        return grad_query, made[0], made[1], made[2], made[3], None, None
+        return grad_query, made[0], made[1], made[2], made[3], None, None, None
 
 
 class _Tile:
-    """Some query positions of one example, with all keys they may see.
+    """Some query positions of one example, which begins at `first` of `row`, with all keys they may see.
 
     query [groups, heads of a group x positions, size], scaled; key, value [groups, keys, size].
     """
 
     def __init__(
-        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, example: int,
-        start: int, end: int, shape: tuple[int, ...],
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, row: int,
+        first: int, start: int, end: int, shape: tuple[int, ...],
     ) -> None:  # fmt: skip
         self.query, self.key, self.value, self.mask = query, key, value, mask
-        self.example, self.start, self.end, self.shape = example, start, end, shape
+        self.row, self.first, self.start, self.end, self.shape = row, first, start, end, shape
 
     def rows(self, whole: torch.Tensor) -> torch.Tensor:
         """This tile's part of a [batch, heads, own, size] tensor."""
-        return whole[self.example, :, self.start : self.end]
+        return whole[self.row, :, self.start : self.end]
 
     def probabilities(self) -> torch.Tensor:
         scores = torch.bmm(self.query, self.key.transpose(1, 2))
@@ -96,25 +98,30 @@ def _tiles(
     past_value: torch.Tensor,
     scaling: float,
     window: int | None,
+    lengths: tuple[int, ...],
 ) -> Iterator[_Tile]:
     batch, heads, own, size = query.shape
     groups, past = key.shape[1], past_key.shape[2]
-    keys = torch.cat((past_key[0], key[0]), dim=1)
-    values = torch.cat((past_value[0], value[0]), dim=1)
-    for example in range(batch):
-        if example:
-            keys[:, past:], values[:, past:] = key[example], value[example]
-        for start in range(0, own, TILE):
-            end = min(start + TILE, own)
-            rows, seen = end - start, past + end
+    ends = list(accumulate(lengths))
+    examples = [(0, end - n, end) for n, end in zip(lengths, ends, strict=True)]
+    examples = examples or [(row, 0, own) for row in range(batch)]
+    longest = max(last - first for _, first, last in examples)
+    keys, values = (t.new_empty(groups, past + longest, size) for t in (key, value))
+    keys[:, :past], values[:, :past] = past_key[0], past_value[0]
+    for row, first, last in examples:
+        mine = slice(past, past + last - first)
+        keys[:, mine], values[:, mine] = key[row, :, first:last], value[row, :, first:last]
+        for start in range(first, last, TILE):
+            end = min(start + TILE, last)
+            rows, seen = end - start, past + end - first
             mask = torch.ones(rows, rows, dtype=torch.bool, device=query.device).triu(1)
             if window is not None and seen > window:
                 near = torch.ones(rows, seen, dtype=torch.bool, device=query.device)
                 mask = ~near.tril(seen - rows).triu(seen - rows - window + 1)
-            part = query[example, :, start:end] * scaling
+            part = query[row, :, start:end] * scaling
             yield _Tile(
                 part.reshape(groups, heads // groups * rows, size), keys[:, :seen], values[:, :seen], mask,
-                example, start, end, (heads, rows, size),
+                row, first, start, end, (heads, rows, size),
             )  # fmt: skip
 
 
@@ -125,6 +132,7 @@ def tiled_attention(
     past: tuple[torch.Tensor, torch.Tensor] | None,
     scaling: float | None,
     window: int | None,
+    lengths: tuple[int, ...] = (),
 ) -> torch.Tensor:
     """Attention of `own` positions to the prefix and causally to themselves.
 
@@ -134,6 +142,7 @@ def tiled_attention(
         past: keys and values of the prefix, [1, groups, prefix, size] each.
         scaling: of the scores; None: 1 / sqrt(size).
         window: tokens a query sees, itself included; None: all before it.
+        lengths: positions of each of the examples that follow one another in the one row; none: a row is one.
 
     Returns:
         [batch, heads, own, size].
@@ -142,6 +151,6 @@ def tiled_attention(
         empty = key.new_empty(1, key.shape[1], 0, key.shape[3])
         past = (empty, empty)
     out: torch.Tensor = _TiledAttention.apply(
-        query, key, value, *past, query.shape[-1] ** -0.5 if scaling is None else scaling, window
+        query, key, value, *past, query.shape[-1] ** -0.5 if scaling is None else scaling, window, lengths
     )
     return out

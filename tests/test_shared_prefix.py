@@ -13,7 +13,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from auto_lora import _shared_prefix, _tiled_attention
 from auto_lora._errors import ModelError
 from auto_lora._settings import PROJECTIONS
-from auto_lora._shared_prefix import run_group, save_memory, use_shared_prefix
+from auto_lora._shared_prefix import micro_groups, run_group, save_memory, use_shared_prefix
+from auto_lora._tiled_attention import tiled_attention
 from auto_lora.encode import Example, PrefixGroup, group_by_prefix
 
 SHAPE = {
@@ -212,3 +213,28 @@ def test_tiled_attention_equals_pytorchs(monkeypatch, window, prefix):
     for ours, theirs in pairs:
         # The prefix's gradients are added up in float32.
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("window", [None, 150])
+def test_packed_examples_attend_as_each_does_alone(window):
+    draw = torch.Generator().manual_seed(5)
+    lengths, sizes = (7, 140, 1), {"query": 4, "key": 2, "value": 2}
+    row = {n: torch.randn(1, heads, sum(lengths), 8, generator=draw) for n, heads in sizes.items()}
+    past = [torch.randn(1, 2, 33, 8, generator=draw) for _ in range(2)]
+
+    weights = torch.arange(4 * sum(lengths) * 8).view(1, 4, sum(lengths), 8).cos()
+    given = [t.clone().requires_grad_() for t in (*row.values(), *past)]
+    packed = tiled_attention(*given[:3], (given[3], given[4]), None, window, lengths)
+    (packed * weights).sum().backward()
+    alone = [t.clone().requires_grad_() for t in (*row.values(), *past)]
+    parts = zip(*(t.split(lengths, dim=2) for t in alone[:3]), strict=True)
+    apart = torch.cat([tiled_attention(*p, (alone[3], alone[4]), None, window) for p in parts], dim=2)
+    (apart * weights).sum().backward()
+    assert torch.allclose(packed, apart, atol=1e-5)
+    assert all(torch.allclose(a.grad, b.grad, atol=1e-4) for a, b in zip(given, alone, strict=True))
+
+
+def test_packed_micro_groups_hold_a_budget_of_tokens():
+    examples = [Example.of([1] * n, [False, *[True] * (n - 1)], str(n), "k") for n in (9, 2, 30, 4, 4, 5, 3)]
+    parts = micro_groups(examples, 2, 12, packed=True)
+    assert [[len(e.own) for e in p] for p in parts] == [[30], [9], [5, 4], [4, 3, 2]]

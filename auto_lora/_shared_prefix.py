@@ -60,7 +60,7 @@ class PrefixPass:
         )
         if grad:
             for leaf in chain.from_iterable(read.pairs.values()):
-                leaf.grad = torch.zeros_like(leaf)
+                leaf.grad = _room_for_gradient(leaf)
         return read
 
     def backward(self, read: PrefixKV) -> None:
@@ -90,6 +90,12 @@ class PrefixKV:
 
     pairs: dict[int, KeyValue] = field(default_factory=dict)
     lengths: tuple[int, ...] = ()
+
+
+def _room_for_gradient(leaf: torch.Tensor) -> torch.Tensor:
+    """Zeros laid out as autograd wants a gradient: like the tensor where that has no gaps, else row after row."""
+    reach = 1 + sum((n - 1) * step for n, step in zip(leaf.shape, leaf.stride(), strict=True))
+    return torch.zeros_like(leaf) if reach == leaf.numel() else leaf.new_zeros(leaf.shape)
 
 
 def attention(

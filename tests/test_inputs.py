@@ -450,7 +450,7 @@ def test_rows_of_a_mix_are_verified_and_kept_from_the_test(tmp_path):
     text = {k: json.dumps(v) for k, v in mixed_row(99, text="as text").items()}
     path = mix_file(tmp_path / "mix.jsonl", *bad, text, count=5)
     test = lines(tmp_path / "test.jsonl", case("Which city is number 4?"))
-    donated = Donated.of(TrainingConfig(mix=path, test_file=test), TOOLS)
+    donated = Donated.of(TrainingConfig(mix=path, test_file=test, num_synthetic_examples=200), TOOLS)
     prompts = {c.prompt for c in donated.mix}
     assert prompts == {f"which city is number {i}" for i in range(4)} | {"which city is number 99 as text"}
     assert donated.dropped == {f"mix: {NEAR_TEST}": 1, "mix: cannot be verified": len(bad)}

@@ -129,7 +129,7 @@ def test_parameters_that_a_schema_names_elsewhere_keep_their_names():
 
 
 def varied(conversations, tools, seed=1, **options):
-    config = TrainingConfig(batch_size=5, gradient_accumulation_steps=2, **options)
+    config = TrainingConfig(batch_size=5, gradient_accumulation_steps=2, closing_share=1.0, **options)
     return vary(conversations, tools, config, seed)
 
 

@@ -226,7 +226,7 @@ def settings(job: dict[str, Any]) -> Any:
     cuda = dtypes() == ("bf16",)
     return TrainingConfig(
         lora_r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, num_epochs=1, learning_rate=RATE, seed=SEED,
-        batch_size=min(job["batch"], 32 if cuda else 16), gradient_accumulation_steps=max(1, job["batch"] // (32 if cuda else 16)),
+        batch_size=min(job["batch"], 32 if cuda else 8), gradient_accumulation_steps=max(1, job["batch"] // (32 if cuda else 8)),
         checkpoint_seconds=86400.0,
     )  # fmt: skip
 

@@ -22,7 +22,7 @@ from auto_lora.encode import ChatTemplate
 
 ANSWER_TOKENS = 48
 _BATCH = 32  # prompts answered at once
-_PROBES = Path(__file__).parent / "probes" / "forgetting.json"
+PROBES_FILE = Path(__file__).parent / "probes" / "forgetting.json"  # what forgetting is measured with
 
 
 def rehearse(
@@ -51,14 +51,15 @@ def rehearse(
 
 
 def _stock() -> list[str]:
-    """The training split's ordinary prompts but those that what is forgotten is measured with."""
-    probes = [set(words_of(p)) for kind in read_json(_PROBES).values() for p in kind]
-    stock = [p for group in phrases("chat")["groups"] for p in share_out(group["prompts"], "train")]
-    return [
-        p
-        for p in stock
-        if all(len(w & probe) < 0.75 * len(w) for w in [set(words_of(p))] for probe in probes)
-    ]
+    """The training split's ordinary prompts but those near one that forgetting is measured with."""
+    probes = [set(words_of(p)) for kind in read_json(PROBES_FILE).values() for p in kind]
+
+    def apart(prompt: str) -> bool:
+        words = set(words_of(prompt))
+        return all(len(words & probe) < 0.75 * len(words) for probe in probes)
+
+    chat = [p for group in phrases("chat")["groups"] for p in share_out(group["prompts"], "train")]
+    return [p for p in chat if apart(p)]
 
 
 def _answers(

@@ -31,10 +31,10 @@ from auto_lora._progress import Quiet, Reporter
 from auto_lora._runs import read_json
 from auto_lora.encode import ChatTemplate
 from auto_lora.llama_server import LlamaCppClient
+from auto_lora.rehearsal import PROBES_FILE
 from auto_lora.score import ToolCallEvaluator, gather
 
 SCALES = (0.25, 0.5, 0.75, 1.0, 1.25)
-PROMPTS_FILE = Path(__file__).parent / "probes" / "forgetting.json"
 _BATCH = 4  # sequences whose logits are held at once: 4 x 48 tokens of a vocabulary of 150,000 are 115 MB
 
 
@@ -50,7 +50,7 @@ class PlainAnswer:
 
 def ordinary_prompts(count: int, system_prompt: str = "") -> list[tuple[dict[str, Any], ...]]:
     """The first `count` shipped prompts as messages, chat, knowledge and reasoning in turn."""
-    kinds = read_json(PROMPTS_FILE).values()
+    kinds = read_json(PROBES_FILE).values()
     prompts = [p for p in chain.from_iterable(zip_longest(*kinds)) if p]
     before = ({"role": "system", "content": system_prompt},) if system_prompt else ()
     return [(*before, {"role": "user", "content": p}) for p in prompts[:count]]

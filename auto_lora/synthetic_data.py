@@ -23,6 +23,8 @@ def generate_data(
 ) -> Path:
     """Writes `data/{train,validation,test}.jsonl` only; returns the folder.
 
+    The base's own answers that a run rehearses (`rehearsal.jsonl`) take the base, so they are not among them.
+
     Raises:
         UsageError: a language model is to write and there is neither a URL nor a GGUF to serve.
     """

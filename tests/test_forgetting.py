@@ -16,9 +16,9 @@ from auto_lora.encode import ChatTemplate, hermes_template
 from auto_lora.gguf_export import export_adapter
 from auto_lora.handover import floor_verdict, forgetting_sentence
 from auto_lora.llama_server import ChatReply, LlamaCppClient
+from auto_lora.rehearsal import PROBES_FILE
 from auto_lora.score import ToolCallEvaluator
 from auto_lora.score_forgetting import (
-    PROMPTS_FILE,
     SCALES,
     PlainAnswer,
     adapter_drift,
@@ -52,7 +52,7 @@ def scale_b(adapted, factor: float):
 
 
 def test_the_prompts_are_enough_of_three_kinds_and_all_different():
-    kinds = json.loads(PROMPTS_FILE.read_text(encoding="utf-8"))
+    kinds = json.loads(PROBES_FILE.read_text(encoding="utf-8"))
     everything = [p for prompts in kinds.values() for p in prompts]
     assert set(kinds) == {"chat", "knowledge", "reasoning"} and len(set(everything)) == len(everything) >= 40
     first = [m[-1]["content"] for m in ordinary_prompts(24)]

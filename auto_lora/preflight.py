@@ -440,7 +440,7 @@ def estimate_training(
 ) -> Estimate:
     """Memory and time of one iteration, from the model's shape (see `_memory` for what is counted).
 
-    Time: 6 FLOP a parameter and token at 0.6 of the processor's measured matrix rate, which is what SmolLM2-135M
+    Time: 6 FLOP a parameter and token at 0.45 of the processor's measured matrix rate, which is what SmolLM2-135M
     reaches at a prefix of 600 tokens (Zen 5, bf16); a GPU is far faster.
     """
     prefix = sum(len(str(t.to_openai())) for t in tools) // 4 + 120
@@ -458,7 +458,7 @@ def estimate_training(
     memory = weights + step_bytes(shape, prefix, _OWN_TOKENS, micro, checkpointing=twice)
     steps = -(-config.num_synthetic_examples // (config.batch_size * config.gradient_accumulation_steps))
     tokens = config.num_epochs * (steps * prefix + config.num_synthetic_examples * _OWN_TOKENS)
-    seconds = tokens * 6 * header.n_parameters / (0.6 * _matmul_rate(narrow))
+    seconds = tokens * 6 * header.n_parameters / (0.45 * _matmul_rate(narrow))
     basis = f"{tokens} tokens in {config.num_epochs * steps} steps on the processor, {micro} examples at once"
     return Estimate(
         memory, seconds, basis + (", activations computed twice" if twice else ""), memory < free + weights

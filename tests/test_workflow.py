@@ -78,7 +78,10 @@ def test_the_output_users_expect(finished):
         speed = metrics[model]["speed"]
         assert speed["generated_tokens"] > 1 and min(speed.values()) > 0
     first = metrics["iterations"][0]
-    assert first["gate"]["probes"] > 3 and first["gate"]["adapter"]["mean"] < 0.05
+    gate = first["gate"]  # measured: 0.016 beside the base's own 0.0145, where the adapter moves 0.24
+    assert (
+        gate["probes"] > 3 and gate["adapter"]["mean"] < 1.5 * gate["base"]["mean"] < 0.03 < gate["scale_1"]
+    )
     assert first["hygiene"]["cases"] == 5 and first["hygiene"]["verdicts"] == 0
     assert not metrics["success"] and "not better than its base" in (final / "README.md").read_text()
     assert not list(output.rglob(".*")), "temporary files were left"

@@ -58,6 +58,8 @@ def _embedded(settings: dict[str, Any]) -> int:
     params.use_jinja = True
     params.endpoint_slots = True
     params.ui = False
+    # On a processor flash attention sums in half precision, in an order that depends on where a cached prefix ended.
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     if settings["chat_template"]:
         params.chat_template = settings["chat_template"]
     if settings["adapter"]:

@@ -363,6 +363,8 @@ class LlamaCppClient:
         for flag in optional:
             if flag[0] in known:
                 argv += flag
+        if "on|off|auto" in known:  # before that it was off unless asked for; why off: see _server_child
+            argv += ("--flash-attn", "off")
         return {"argv": argv}
 
     def _embedded(self, port: int) -> dict[str, Any]:

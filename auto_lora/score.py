@@ -222,14 +222,21 @@ class ToolCallEvaluator:
             ServerError: the server died or answered with an error; a malformed call is no error.
         """
         clock = asyncio.get_running_loop().time
-        started, slots = clock(), asyncio.Semaphore(self.parallel)
-        with self.reporter.task(f"scoring {name}", len(self.conversations)) as task:
-            # The first request alone fills the prompt cache with the tools that all others share.
-            first = [await self._case(client, c, slots, task) for c in self.conversations[:1]]
-            rest = await gather([self._case(client, c, slots, task) for c in self.conversations[1:]])
+        started = clock()
+        turns = [c.scored_turns() for c in self.conversations]
+        results: list[list[TurnResult]] = [[] for _ in turns]
+        with self.reporter.task(f"scoring {name}", sum(map(len, turns))) as task:
+            # All first turns, then all second ones: a slot then keeps the tools of the request before and none of its
+            # answer, whose keys and values, made token by token, would differ in the last digits from a prompt's.
+            for n in range(max(map(len, turns), default=0)):
+                due = [i for i in range(len(turns)) if n < len(turns[i])]
+                asked = [(self.conversations[i], turns[i][n]) for i in due]
+                for i, result in zip(due, await self._asked(client, asked, task, alone=n == 0), strict=True):
+                    results[i].append(result)
         seconds = clock() - started
+        cases = [CaseResult(c, tuple(r)) for c, r in zip(self.conversations, results, strict=True)]
         speed = await self._speed(client) if timed else None
-        return Evaluation(name, first + rest, seconds, self.metrics, speed)
+        return Evaluation(name, cases, seconds, self.metrics, speed)
 
     async def check_cache(
         self, client: LlamaCppClient, scored: Evaluation, sample: int = 10
@@ -283,15 +290,20 @@ class ToolCallEvaluator:
             found |= {f"{name}_tokens": count, name: round(1000 * count / max(milliseconds, 0.001), 2)}
         return found
 
-    async def _case(
-        self, client: LlamaCppClient, conversation: Conversation, slots: asyncio.Semaphore, task: Task
-    ) -> CaseResult:
-        results = []
-        async with slots:
-            for turn in conversation.scored_turns():
-                results.append(await self._turn(client, conversation, turn))
-        task.advance()
-        return CaseResult(conversation, tuple(results))
+    async def _asked(
+        self, client: LlamaCppClient, asked: Sequence[tuple[Conversation, Turn]], task: Task, *, alone: bool
+    ) -> list[TurnResult]:
+        """The answers, in order; with `alone` the first request goes first, to fill the cache with the tools."""
+        slots = asyncio.Semaphore(self.parallel)
+
+        async def one(conversation: Conversation, turn: Turn) -> TurnResult:
+            async with slots:
+                result = await self._turn(client, conversation, turn)
+            task.advance()
+            return result
+
+        first = [await one(*a) for a in asked[:1]] if alone else []
+        return first + await gather([one(*a) for a in asked[len(first) :]])
 
     async def _turn(self, client: LlamaCppClient, conversation: Conversation, turn: Turn) -> TurnResult:
         reply = await client.chat(

@@ -43,6 +43,7 @@ from auto_lora.dialogues import vary
 from auto_lora.encode import ChatTemplate
 from auto_lora.gguf_export import export_adapter
 from auto_lora.preflight import embedded_model
+from auto_lora.rehearsal import rehearse
 from auto_lora.score import gather, proportion
 
 REFUSAL = "I have no tool for that."
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="1")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of ours")
+    parser.add_argument("--adapters", type=Path, help="keep the adapters here; one that is there is not trained again")
     parser.add_argument("--show", type=int, default=0, help="wrong cases to print (development half only)")
     parser.add_argument(
         "--half",
@@ -95,21 +97,27 @@ def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[st
     base = load_base(config)
     template = ChatTemplate(base.tokenizer)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        adapter = None
-        if engine != "base":
+    kept = args.adapters / f"{belt.name}-{engine}-{seed}" if args.adapters else None
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = str(kept or temporary)
+        adapter = Path(folder) / "adapter.gguf"
+        if engine == "base":
+            adapter = None
+        elif not adapter.exists():
             if engine == "oracle":
                 train = [conversation(r, entries, order) for r in halves["first"]]
                 config.num_epochs = 8
             else:
-                made = SyntheticDataGenerator(tools, config).generate(config.num_synthetic_examples, "train")
-                train = vary(made, tools, config, seed)
+                count = config.num_synthetic_examples
+                made = SyntheticDataGenerator(tools, config).training(count)
+                own = rehearse(base, template, round(config.rehearsal_share * count), seed)
+                train = [*vary(made, tools, config, seed), *own]
             held = SyntheticDataGenerator(tools, config).generate(24, "validation")
             reporter = Reporter() if sys.stderr.isatty() else None
             LoRATrainer(config, base, reporter).train(
                 ToolCallingDataset(train, template), ToolCallingDataset(held, template), folder
             )
-            adapter = export_adapter(Path(folder), config.llama_cpp_model_path, Path(folder) / "adapter.gguf")
+            export_adapter(Path(folder), config.llama_cpp_model_path, adapter)
         trained = time.monotonic() - started
         if args.quick:
             verdicts = forced(
@@ -280,7 +288,7 @@ def forced(
     with torch.no_grad():
         for group in dataset.groups:
             made = PrefixPass()
-            _hidden(model, torch.tensor([group.prefix]), 0, made)
+            _hidden(model, torch.tensor([group.prefix]), torch.arange(len(group.prefix))[None], made)
             shared = made.leaves(False)
             ordered = sorted(group.examples, key=lambda e: len(e))
             for i in range(0, len(ordered), 8):
@@ -288,7 +296,8 @@ def forced(
                 ids = torch.zeros(len(part), max(len(e) for e in part) - skip, dtype=torch.long)
                 for row, e in enumerate(part):
                     ids[row, : len(e) - skip] = torch.tensor(e.ids[skip:])
-                best = model.get_output_embeddings()(_hidden(model, ids, skip, shared)).argmax(-1)
+                places = torch.arange(skip, skip + ids.shape[1]).expand_as(ids)
+                best = model.get_output_embeddings()(_hidden(model, ids, places, shared)).argmax(-1)
                 for row, e in enumerate(part):
                     at = last_run([n for n, t in enumerate(e.target) if t])
                     right = [int(best[row, n - skip - 1]) == e.ids[n] for n in at]

@@ -254,16 +254,21 @@ def topic_of(tool: ToolDefinition) -> Topic | None:
 
 @cache
 def act_of(name: str, description: str) -> tuple[str, str]:
-    """(act, verb) of a tool: by the first verb of its name, then of its description."""
+    """(act, verb) of a tool: by the first word of its name, then of its description, then any verb in them.
+
+    In "rate_book", described as "Give a book a rating", the book is no verb.
+    """
     verbs = {verb: act for act, entry in reversed(phrases("acts").items()) for verb in entry["verbs"]}
     named = words_of(name)
     if any(word in ("alarm", "reminder", "timer", "remind") for word in named):
         return "remind", "set"
-    for words in (named, words_of(description)[:4]):
-        for word in words:
-            known = word if word in verbs else word.removesuffix("s")
-            if known in verbs:
-                return verbs[known], _SPOKEN_VERBS.get(known, known)
+    described = words_of(description)[:4]
+    for word in (*named[:1], *described[:1], *named[1:], *described[1:]):
+        if re.search(rf"\b(?:an?|the) {re.escape(word)}\b", description, re.I):
+            continue
+        known = word if word in verbs else word.removesuffix("s")
+        if known in verbs:
+            return verbs[known], _SPOKEN_VERBS.get(known, known)
     return "any", "do"
 
 
@@ -284,6 +289,8 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
         if phrase and len(phrase.split()) <= 7:
             found.append(phrase[0].lower() + phrase[1:] if phrase[1:2].islower() else phrase)
     named = [w for w in words_of(name) if w != verb]
+    while named and named[0] in ("to", "for", "of", "in", "on", "by", "from", "with", "and"):
+        named = named[1:]
     if named:
         found.append("the " + " ".join(named))
     return tuple(found) or (" ".join(words_of(name)),)
@@ -303,12 +310,17 @@ def main_roles(act: str) -> tuple[str, ...]:
 
 @cache
 def described_values(description: str) -> tuple[str, ...]:
-    """Example values that a description lists: "Kind of thing: song, album...", "such as red or blue", "(a, b, c)"."""
+    """Example values that a description lists: "Kind of thing: song, album...", "such as red or blue", "(a, b, c)".
+
+    Also a description that is nothing but a list.
+    """
     found = re.search(
         r"(?::|such as|e\.g\.,?|for example,?|like|\()\s*([^.:()]+(?:,|\bor\b)[^.:()]+)", description
     )
-    if not found:
+    if not found and description.count(",") < 2:
         return ()
-    parts = [p.strip(" .'\"") for p in re.split(r",|\bor\b|\band\b", found[1])]
+    parts = [p.strip(" .'\"") for p in re.split(r",|\bor\b|\band\b", found[1] if found else description)]
+    if not found and any(len(p.split()) > 2 for p in parts):
+        return ()  # a sentence, not a bare list: "shuffle, repeat, next."
     kept = tuple(p for p in parts if p and len(p.split()) <= 3 and p not in ("etc", "..."))
     return kept if len(kept) >= 2 else ()

@@ -399,7 +399,8 @@ class Pools:
         half = self.pick(["am", "pm", " am", " pm", " a.m.", " p.m.", ""])
         word = number_words(hour)
         return self.pick([
-            f"{hour}:{minute}{half}", f"{hour}:{minute}{half}", f"{hour}{half or ' pm'}", f"{hour} o'clock", f"{word} {self.pick(['am', 'pm', 'thirty', 'fifteen', 'forty five'])}", f"half past {word}", f"quarter past {word}", f"quarter to {word}",
+            f"{hour}:{minute}{half}", f"{hour}:{minute}{half}", f"{hour}{half or ' pm'}", f"{hour} o'clock", f"{word} {self.pick(['am', 'pm', 'thirty', 'fifteen', 'forty five'])}", f"{word} {self.pick(['am', 'pm', 'a.m.', 'p.m.'])}",
+            f"{word} {self.pick(['thirty', 'fifteen', 'forty five', 'ten', 'twenty'])} {self.pick(['am', 'pm'])}", f"{word} o'clock", f"half past {word}", f"quarter past {word}", f"quarter to {word}",
             "noon", "midnight", f"{self.random.randint(13, 23)}:{minute}", f"{word}", f"{hour} in the {self.pick(['morning', 'afternoon', 'evening'])}", f"{hour}{half or 'am'}",
         ])  # fmt: skip
 

@@ -26,6 +26,8 @@ from auto_lora.dialogues.phrasebook import (
 from auto_lora.dialogues.pools import Pools, number_words, ordinal
 
 _ONES = [number_words(n) for n in range(20)]
+# Common nouns: "the weekend" is the weekend, where "The Wall" is the title.
+_WITHOUT_ARTICLE = frozenset("date when daypart year condition weather warmth facility meal kind position series".split())
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,8 @@ class Sampler:
             return Value(value, self.random.choice([city, city, value]), role)
         if role in ("message", "text") and self.random.random() < 0.3:
             return Value(value, f'"{value}"', role)
-        return Value(value, value, role)
+        label = re.sub(r"^(?:the|an?) (?=.)", "", value) if role in _WITHOUT_ARTICLE else value
+        return Value(label, value, role)
 
     def _code(self, role: str) -> Value:
         """A currency's code, by its name."""
@@ -388,13 +391,14 @@ def time_surfaces(hour: int, minute: int) -> list[str]:
         forms += [
             f"{twelve} {half}",
             f"{twelve}{half}",
+            f"{_ONES[twelve]} {half}",
             f"{twelve} o'clock {part}",
             f"{_ONES[twelve]} {part}",
         ]
     if minute == 30:
-        forms += [f"half past {_ONES[twelve]} {part}"]
+        forms += [f"half past {_ONES[twelve]} {part}", f"{_ONES[twelve]} thirty {half}"]
     if minute == 15:
-        forms += [f"quarter past {_ONES[twelve]} {part}"]
+        forms += [f"quarter past {_ONES[twelve]} {part}", f"{_ONES[twelve]} fifteen {half}"]
     if minute == 45:
         forms += [f"quarter to {_ONES[(hour + 1) % 12 or 12]} {part}"] if hour not in (11, 17, 21, 23) else []
     return forms

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.frames import Frame, Slot, fill
+from auto_lora.dialogues.frames import Frame, Slot, fill, parse
 from auto_lora.dialogues.near import kindred, near, near_misses
 from auto_lora.dialogues.phrasebook import (
     act_frames,
@@ -55,6 +55,14 @@ _LEANS_ON = {
     "spatial": ("poi", "place", "kind", "here"), "rating_unit": ("rating",), "rating_max": ("rating",), "owner": ("playlist", "list"),
     "position": ("kind", "title"), "series": ("title", "position"), "rating": ("title", "position", "kind", "book", "movie", "song"),
 }  # fmt: skip
+_NOTHING_GIVEN = 0.2  # of the requests to a tool that requires nothing: "turn off the lights"
+_WORDY = 0.3  # of the requests give most of what they could
+_ANYWHERE = ("date", "time", "when", "daypart", "place", "here")  # said at the end of whatever is asked
+# Words of a frame that are an argument where the tool has one for them: role to (what stands there, what it becomes).
+_SAID_BY_FRAMES = {
+    "owner": (r"\bmy (?=playlist\b|list\b|\{playlist\}|\{list\})", "{owner} "),
+    "position": (r"\bthis (?=\{kind\})", "{position} "),
+}
 _BARE_TIMES = re.compile(
     r"(?:today|tomorrow|yesterday|tonight|next|this|every|in|at|on|after|before|around|by|between|now|right now|later|soon|the day|a week|"
     r"half an hour|during|early|late|each|for|from|until|since|noon|midnight|weekly|daily|\w+ (?:days|weeks) from)\b",
@@ -132,7 +140,7 @@ class BuiltinWriter:
         """A frame, and the arguments that one would give in it.
 
         Required arguments are always given. Optional ones: those that the frame needs, with probability `optional` those it
-        has a place for, seldom others; where nothing is required, a request without any argument is rare.
+        has a place for, seldom others; where nothing is required, one in five requests gives no argument at all.
 
         Args:
             optional: 0: only what is required, where something is.
@@ -140,7 +148,9 @@ class BuiltinWriter:
             weights: extra weight of parameters that should be given more often.
         """
         roles, required = roles_of(tool), set(tool.required)
-        bare = not required
+        bare, wordy = not required, self.random.random() < _WORDY
+        if bare and not at_least and self.random.random() < self._nothing_given(tool):
+            return self._frame_for(tool, set()), []
         for _ in range(20):
             frame = self._frame_for(
                 tool, set(roles.values()) if bare or optional else {roles[n] for n in required}
@@ -156,22 +166,45 @@ class BuiltinWriter:
                     and not any(fills(roles[g], slot) for g in given for slot in mine & frame.needed)
                 )
                 likely = frame is not None and bool(mine & frame.named)
-                chance = 0.4 if likely else 0.05 if frame is not None and bare else max(optional, 0.12)
+                seldom = 0.12 if role in _ANYWHERE or wordy else 0.05
+                chance = (0.8 if wordy else 0.4) if likely else seldom if frame is not None and bare else max(optional, 0.12)
                 chance = 0.01 if role == "kind" and not likely else chance
                 chance *= 1 + (weights or {}).get(name, 0.0)
                 if needed or self.random.random() < chance:
                     given.add(name)
+            if bare or optional:
+                given |= self._neighbours(given, roles)
             given = self._supported(given, roles, required)
             free = [n for n in roles if n not in given]
             self.random.shuffle(free)
-            while free and (len(given - required) < at_least or (not given and self.random.random() < 0.9)):
+            while free and (len(given - required) < at_least or not given):
                 given = self._supported(given | {free.pop()}, roles, required)
             if len(given - required) >= min(at_least, len(roles) - len(required)):
                 break
         return frame, [n for n in tool.properties if n in given]
 
+    def _neighbours(self, given: set[str], roles: dict[str, str]) -> set[str]:
+        """Some of what stands right beside a given argument: the unit of a rating, the owner of a playlist."""
+        found = set()
+        for head in sorted(given):
+            before, after = _BESIDE.get(roles[head], ((), ()))
+            beside = [n for n, r in roles.items() if n not in given and r in (*before, *(r for r, _ in after))]
+            found |= {n for n in beside if self.random.random() < 0.6 / len(beside)}
+        return found
+
+    def _nothing_given(self, tool: ToolDefinition) -> float:
+        """How many of the requests name no argument; fewer where the topic has no sentence for that."""
+        topic = topic_of(tool)
+        said = topic is None or any(not f.needed - _OWN_SLOTS for f in topic.frames[self.split])
+        return _NOTHING_GIVEN if said else _NOTHING_GIVEN / 2
+
     def _supported(self, given: set[str], roles: dict[str, str], required: set[str]) -> set[str]:
-        """Without arguments that say nothing alone; what they lean on is added where the tool has it."""
+        """Without arguments that say nothing alone; what they lean on is added where the tool has it.
+
+        Nobody names a place and says "here", too.
+        """
+        if any(roles[g] in ("place", "region", "country") for g in given):
+            given = {g for g in given if roles[g] != "here" or g in required}
         for name in sorted(given - required):
             wanted = _LEANS_ON.get(roles[name])
             if wanted and not any(roles[g] in wanted for g in given):
@@ -194,9 +227,10 @@ class BuiltinWriter:
                 act = "set"
             elif "state" in roles_of(tool).values():
                 act = "switch"
-            own = topic.frames[self.split] if topic else ()
-            general = [*act_frames(act, self.split)]
-            if act == "any" or not own:
+            own = [_with_slots(f, tool) for f in topic.frames[self.split]] if topic else []
+            off = own and tool_act(tool)[0] == "switch" and act == "set"  # "set the lights" does not say off
+            general = [] if off else [*act_frames(act, self.split)]
+            if not off and (act == "any" or not own):
                 general += act_frames("any", self.split)[:2]
             self._candidates[tool.name] = [(f, 3.0 / len(own)) for f in own] + [
                 (f, 1.0 / len(general)) for f in general
@@ -463,6 +497,14 @@ class _Clause:
         if role == "room" and re.match(r"(?:the|my|our|all|every|up|down)", text):
             forms = ["in {v}"]
         return self.random.choice(forms).format(v=text, name=" ".join(words_of(name)))
+
+
+def _with_slots(frame: Frame, tool: ToolDefinition) -> Frame:
+    """The frame with slots for those of its words that are arguments of this tool."""
+    text = frame.text
+    for role in set(roles_of(tool).values()) & _SAID_BY_FRAMES.keys():
+        text = re.sub(*_SAID_BY_FRAMES[role], text)
+    return frame if text == frame.text else parse(text, frame.name)
 
 
 def _is_question(text: str) -> bool:

@@ -98,7 +98,7 @@ def build_tools_parser() -> argparse.ArgumentParser:
 
 
 def config_of(args: argparse.Namespace) -> TrainingConfig:
-    """Settings from flags, then the YAML file, then the manifest's or the demo's, then the defaults."""
+    """Settings from flags, then the YAML file, then those of the manifest, the evaluated run or the demo, then the defaults."""
     given = {
         f.name: value if isinstance(value, bool) else parse_text(f, value)
         for f in flags()
@@ -106,9 +106,13 @@ def config_of(args: argparse.Namespace) -> TrainingConfig:
     }
     base: dict[str, Any] = {}
     if args.demo:
-        from auto_lora.preflight import demo_settings
+        from auto_lora.demo import demo_settings
 
         base = demo_settings()
+    if args.evaluate:
+        from auto_lora._runs import settings_beside
+
+        base |= settings_beside(args.evaluate)
     if args.reproduce:
         from auto_lora.manifest import read_manifest, settings_to_repeat
 

@@ -42,6 +42,13 @@ def remember_run(
     write_json(path, {"version": version, "settings": kept, "tools": tools})
 
 
+def settings_beside(folder: str | Path) -> dict[str, Any]:
+    """The settings of the run that an adapter folder lies in, but for the files it read; {} where there is no run."""
+    path = Path(folder).resolve().parent / "run.json"
+    settings = read_json(path)["settings"] if path.is_file() else {}
+    return {k: v for k, v in settings.items() if k not in ("tools", "test_file", "seed_prompts", "mix")}
+
+
 def write_text(path: str | Path, text: str) -> Path:
     """Writes a whole file or nothing: temporary file in the same folder, fsync, rename.
 

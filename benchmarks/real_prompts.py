@@ -58,7 +58,9 @@ def main() -> None:
     parser.add_argument("--seeds", default="1")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of ours")
-    parser.add_argument("--adapters", type=Path, help="keep the adapters here; one that is there is not trained again")
+    parser.add_argument(
+        "--adapters", type=Path, help="keep the adapters here; one that is there is not trained again"
+    )
     parser.add_argument("--show", type=int, default=0, help="wrong cases to print (development half only)")
     parser.add_argument(
         "--half",

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from auto_lora.__main__ import main
-from auto_lora._runs import write_text
+from auto_lora.__main__ import build_parser, config_of, main
+from auto_lora._runs import write_json, write_text
 from auto_lora.preflight import embedded_model
 from tests.test_catalog import GOOD
 
@@ -215,3 +215,13 @@ def test_the_exit_code_of_evaluate_says_whether_the_adapter_is_a_success(run, mo
 
     monkeypatch.setattr("auto_lora.single_folder.evaluate_adapter", evaluate_adapter)
     assert run("--evaluate", "adapter")[0] == code
+
+
+def test_evaluate_takes_the_settings_of_the_run_it_scores(tmp_path):
+    settings = {"system_prompt": "Be brief.", "max_new_tokens": 77, "tools": "gone.json"}
+    write_json(tmp_path / "run.json", {"settings": settings})
+    args = build_parser().parse_args(
+        ["--evaluate", str(tmp_path / "final_adapter"), "--max-new-tokens", "99"]
+    )
+    config = config_of(args)
+    assert (config.system_prompt, config.max_new_tokens, config.tools) == ("Be brief.", 99, None)

@@ -27,7 +27,9 @@ from auto_lora.dialogues.pools import Pools, number_words, ordinal
 
 _ONES = [number_words(n) for n in range(20)]
 # Common nouns: "the weekend" is the weekend, where "The Wall" is the title.
-_WITHOUT_ARTICLE = frozenset("date when daypart year condition weather warmth facility meal kind position series".split())
+_WITHOUT_ARTICLE = frozenset(
+    "date when daypart year condition weather warmth facility meal kind position series".split()
+)
 
 
 @dataclass(frozen=True)

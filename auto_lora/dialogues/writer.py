@@ -166,9 +166,14 @@ class BuiltinWriter:
                     and not any(fills(roles[g], slot) for g in given for slot in mine & frame.needed)
                 )
                 likely = frame is not None and bool(mine & frame.named)
-                seldom = 0.12 if role in _ANYWHERE or wordy else 0.05
-                chance = (0.8 if wordy else 0.4) if likely else seldom if frame is not None and bare else max(optional, 0.12)
-                chance = 0.01 if role == "kind" and not likely else chance
+                if likely:
+                    chance = 0.8 if wordy else 0.4
+                elif role == "kind":
+                    chance = 0.01
+                elif bare and frame is not None:
+                    chance = 0.12 if wordy or role in _ANYWHERE else 0.05
+                else:
+                    chance = max(optional, 0.12)
                 chance *= 1 + (weights or {}).get(name, 0.0)
                 if needed or self.random.random() < chance:
                     given.add(name)
@@ -188,7 +193,9 @@ class BuiltinWriter:
         found = set()
         for head in sorted(given):
             before, after = _BESIDE.get(roles[head], ((), ()))
-            beside = [n for n, r in roles.items() if n not in given and r in (*before, *(r for r, _ in after))]
+            beside = [
+                n for n, r in roles.items() if n not in given and r in (*before, *(r for r, _ in after))
+            ]
             found |= {n for n in beside if self.random.random() < 0.6 / len(beside)}
         return found
 
@@ -222,16 +229,14 @@ class BuiltinWriter:
     def _frames(self, tool: ToolDefinition) -> list[tuple[Frame, float]]:
         """The tool's frames of this split with weights: three quarters to its topic's, where it has one."""
         if tool.name not in self._candidates:
-            topic, (act, _) = topic_of(tool), tool_act(tool)
-            if act == "switch" and "state" not in roles_of(tool).values():
-                act = "set"
-            elif "state" in roles_of(tool).values():
-                act = "switch"
+            topic, (act, _), states = topic_of(tool), tool_act(tool), "state" in roles_of(tool).values()
             own = [_with_slots(f, tool) for f in topic.frames[self.split]] if topic else []
-            off = own and tool_act(tool)[0] == "switch" and act == "set"  # "set the lights" does not say off
-            general = [] if off else [*act_frames(act, self.split)]
-            if not off and (act == "any" or not own):
-                general += act_frames("any", self.split)[:2]
+            act = "switch" if states else "set" if act == "switch" else act
+            general: list[Frame] = []
+            if states or not (own and tool_act(tool)[0] == "switch"):  # "set the lights" does not say off
+                general += act_frames(act, self.split)
+                if act == "any" or not own:
+                    general += act_frames("any", self.split)[:2]
             self._candidates[tool.name] = [(f, 3.0 / len(own)) for f in own] + [
                 (f, 1.0 / len(general)) for f in general
             ]

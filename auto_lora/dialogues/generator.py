@@ -545,7 +545,7 @@ def _uncapitalised(value: Value, schema: Any) -> Value:
     free = isinstance(value.json, str) and not any(
         k in schema for k in ("enum", "const", "pattern", "format")
     )
-    if not free or value.json not in (value.surface, value.surface.strip('"')):
+    if not free or not value.surface.strip('"').endswith(value.json):  # an article may stand before it
         return value
     kept = value.json if value.role in _CODES else value.json.lower()
     return replace(value, json=kept, surface=value.surface.lower())

@@ -1,0 +1,68 @@
+"""How the built-in writer's requests are worded: as people do, with labels for all that is said."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from auto_lora._settings import TrainingConfig
+from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues import SyntheticDataGenerator
+from auto_lora.dialogues.generator import _uncapitalised
+from auto_lora.dialogues.phrasebook import act_of, described_values
+from auto_lora.dialogues.values import Sampler
+
+
+def _asked(tool, count=400):
+    """(prompt, arguments) of the single calls written for one tool."""
+    made = SyntheticDataGenerator([tool], TrainingConfig(seed=3)).generate(
+        count, "train", shares={"single": 1.0}
+    )
+    return [(c.prompt, dict(c.scored_turns()[0].expected[0].arguments)) for c in made]
+
+
+def _strings(**descriptions):
+    return {
+        "type": "object",
+        "properties": {k: {"type": "string", "description": d} for k, d in descriptions.items()},
+    }
+
+
+def test_requests_to_a_tool_that_requires_nothing_give_no_most_or_some_arguments():
+    tool = ToolDefinition(
+        "get_weather", "Get the weather.",
+        _strings(city="City.", date="Day, in the words of the user.", condition_description="Weather condition asked about."),
+    )  # fmt: skip
+    counts = Counter(len(arguments) for _, arguments in _asked(tool))
+    assert 0.08 < counts[0] / counts.total() < 0.35
+    assert counts[2] + counts[3] > 0.2 * counts.total()
+
+
+def test_words_of_a_frame_that_a_tool_has_an_argument_for_are_labelled():
+    tool = ToolDefinition(
+        "add_to_playlist", "Add a song to one of the user's playlists.",
+        _strings(playlist="Name of the playlist.", playlist_owner="Whose playlist it is (my, Anna's).", song="Name of the song."),
+    )  # fmt: skip
+    asked = [(p, a) for p, a in _asked(tool) if re.search(r"\bmy playlist\b", p, re.I)]
+    assert asked and all(a.get("playlist_owner", "").lower() == "my" for _, a in asked)
+
+
+def test_common_nouns_are_labelled_without_their_article_in_any_case_of_letters():
+    sampler = Sampler(1, "train")
+    schema = {"type": "string", "description": "Day, in the words of the user."}
+    made = [sampler.sample("date", schema) for _ in range(300)]
+    assert any(v.surface.startswith("the ") for v in made)
+    for value in made:
+        assert not value.json.startswith("the ")
+        typed = _uncapitalised(value, schema)
+        assert typed.json in typed.surface and typed.surface == typed.surface.lower()
+
+
+def test_a_noun_in_a_tool_name_is_not_its_verb():
+    assert act_of("rate_book", "Give a book a rating.")[0] != "book"
+    assert act_of("book_restaurant", "Book a table at a restaurant.")[0] == "book"
+
+
+def test_a_bare_list_of_words_in_a_description_gives_values():
+    assert described_values("shuffle, repeat, next.") == ("shuffle", "repeat", "next")
+    assert described_values("Time of day, in the words of the user.") == ()

@@ -14,13 +14,15 @@ verify.py     what a conversation must pass
 style.py      how the user's own prompts are typed
 reader.py     lines that a user wrote, as conversations
 donated.py    what the user has: cases, prompts, public data
-generator.py  plan, word, respond, verify
+maker.py      one conversation: plan, word, respond
+generator.py  as many as are wanted, none twice, verified
 variants.py   distractors, meaningless names
 """
 
 from auto_lora.dialogues.donated import Donated
-from auto_lora.dialogues.generator import Focus, SyntheticDataGenerator, ValueSampler, Writer, find_links
+from auto_lora.dialogues.generator import SyntheticDataGenerator, find_links
 from auto_lora.dialogues.llm_writer import LLMWriter
+from auto_lora.dialogues.maker import Focus, ValueSampler, Writer
 from auto_lora.dialogues.variants import vary
 from auto_lora.dialogues.writer import PlannedCall, Written
 

@@ -7,7 +7,8 @@ patterns.py   strings that a regular expression matches
 pools.py      open vocabularies: names, titles, places, times as people say them
 values.py     argument values with the words people use for them
 near.py       which requests no tool serves
-writer.py     the built-in writer
+clause.py     a planned call in a frame
+writer.py     the built-in writer: which frame and arguments, how it is typed
 llm_writer.py a language model as writer, its texts verified
 respond.py    simulated tool responses and final answers
 verify.py     what a conversation must pass
@@ -19,12 +20,13 @@ generator.py  as many as are wanted, none twice, verified
 variants.py   distractors, meaningless names
 """
 
+from auto_lora.dialogues.clause import PlannedCall
 from auto_lora.dialogues.donated import Donated
 from auto_lora.dialogues.generator import SyntheticDataGenerator, find_links
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.maker import Focus, ValueSampler, Writer
 from auto_lora.dialogues.variants import vary
-from auto_lora.dialogues.writer import PlannedCall, Written
+from auto_lora.dialogues.writer import Written
 
 __all__ = [
     "Donated", "Focus", "LLMWriter", "PlannedCall", "SyntheticDataGenerator", "ValueSampler", "Writer", "Written",

@@ -14,13 +14,14 @@ from auto_lora._runs import dumps
 from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.clause import PlannedCall
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.phrasebook import role_of, split_of
 from auto_lora.dialogues.respond import final_answer, tool_response
 from auto_lora.dialogues.style import Style
 from auto_lora.dialogues.values import Sampler, Value
 from auto_lora.dialogues.verify import fault_of, values_key
-from auto_lora.dialogues.writer import BuiltinWriter, PlannedCall, Written
+from auto_lora.dialogues.writer import BuiltinWriter, Written
 
 
 class Writer(Protocol):

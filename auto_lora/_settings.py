@@ -71,7 +71,7 @@ class TrainingConfig:
     llama_cpp_model_path: str | None = setting(None, "base model: GGUF file, trained on de-quantised and served as it is", flag="model-path", group="model")
     tools: str | None = setting(None, "tools: JSON, module.py or OpenAPI file, mcp:stdio COMMAND, MCP server's URL", group="model")
 
-    num_synthetic_examples: int = setting(1600, "training conversations written for iteration 1", kind=int, low=1, high=10_000_000, flag="examples", group="data")
+    num_synthetic_examples: int = setting(2400, "training conversations written for iteration 1", kind=int, low=1, high=10_000_000, flag="examples", group="data")
     num_validation_examples: int = setting(40, "validation conversations: early stopping, error analysis, choice of the best", kind=int, low=5, high=100_000, group="data")
     num_test_examples: int = setting(100, "frozen test conversations: they decide nothing", kind=int, low=5, high=100_000, group="data")
     test_file: str | None = setting(None, "JSONL of your own cases: they are the test, and nothing like them is trained on", group="data")

@@ -385,6 +385,7 @@ class Pools:
         return self.pick([
             "today", "tomorrow", "tomorrow", "the day after tomorrow", weekday, weekday, f"next {weekday}", f"this {weekday}", "this weekend", "next week", "this week", "the weekend",
             f"{month} {ordinal(d)}", f"the {ordinal(d)} of {month}", f"{month} {d}", f"{d} {month}", f"the {ordinal(d)}", f"{month} {ordinal(d)}, {self.random.randint(2024, 2034)}", f"{self.random.randint(1, 12)}/{d}/{self.random.randint(2024, 2034)}",
+            f"{month[:3].lower()}. {d}", f"{month[:3]}. {ordinal(d)}", f"{month} the {ordinal(d)}", f"{month[:3]} {d}, {self.random.randint(2024, 2034)}",
             f"in {self.small_number(2, 12)} days", f"{self.small_number(2, 9)} days from now", f"in {self.small_number(2, 8)} weeks", "next month", "yesterday", "tonight", f"a week from {weekday}", "christmas", "new year's eve",
         ])  # fmt: skip
 
@@ -394,7 +395,9 @@ class Pools:
     def time(self) -> str:
         hour, minute = (
             self.random.randint(1, 12),
-            self.pick(["00", "15", "30", "45", "05", "10", "20", "40", "50"]),
+            self.pick(
+                ["00", "15", "30", "45", "05", "10", "20", "40", "50", f"{self.random.randint(1, 59):02d}"]
+            ),
         )
         half = self.pick(["am", "pm", " am", " pm", " a.m.", " p.m.", ""])
         word = number_words(hour)

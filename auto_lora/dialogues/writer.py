@@ -36,7 +36,7 @@ _LEANS_ON = {
     "spatial": ("poi", "place", "kind", "here"), "rating_unit": ("rating",), "rating_max": ("rating",), "owner": ("playlist", "list"),
     "position": ("kind", "title"), "series": ("title", "position"), "rating": ("title", "position", "kind", "book", "movie", "song"),
 }  # fmt: skip
-_NOTHING_GIVEN = 0.2  # of the requests to a tool that requires nothing: "turn off the lights"
+_NOTHING_GIVEN = 0.15  # of the requests to a tool that requires nothing: "turn off the lights"
 _WORDY = 0.3  # of the requests give most of what they could
 _ANYWHERE = ("date", "time", "when", "daypart", "place", "here")  # said at the end of whatever is asked
 # Words of a frame that are an argument where the tool has one for them: role to (what stands there, what it becomes).
@@ -84,7 +84,7 @@ class BuiltinWriter:
         """A frame, and the arguments that one would give in it.
 
         Required arguments are always given. Optional ones: those that the frame needs, with probability `optional` those it
-        has a place for, seldom others; where nothing is required, one in five requests gives no argument at all.
+        has a place for, seldom others; where nothing is required, one in seven requests gives no argument at all.
 
         Args:
             optional: 0: only what is required, where something is.

@@ -48,6 +48,18 @@ async def test_chat_with_tools_and_gone_afterwards(smollm, template, demo_tools,
     assert (tmp_path / "log").stat().st_size > 0
 
 
+async def test_a_cached_prefix_changes_no_bit_on_one_slot(smollm, demo_tools):
+    async with LlamaCppClient(smollm, context=2048) as client:
+        tools = await client.tokenize(str([t.to_openai() for t in demo_tools]))
+        asked = [
+            tools + await client.tokenize(words, add_special=False)
+            for words in ("turn on the kitchen light", "what is the weather in Paris tomorrow, please")
+        ]
+        alone = [await client.next_token_logprobs(tokens) for tokens in asked]
+        after_another = [await client.next_token_logprobs(tokens, cache_prompt=True) for tokens in asked]
+    assert len(tools) > 400 and after_another == alone
+
+
 async def test_a_running_server_is_used_and_left_running(smollm):
     async with LlamaCppClient(smollm, context=256) as owner:
         async with LlamaCppClient(url=f"{owner.url}/v1") as guest:

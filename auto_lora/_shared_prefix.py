@@ -33,6 +33,7 @@ from auto_lora.encode import Example, PrefixGroup
 ATTENTION = "auto_lora_shared_prefix"
 
 KeyValue = tuple[torch.Tensor, torch.Tensor]
+_ROW = 1  # a packed row is filled up to a multiple of so many tokens
 
 
 class PrefixPass:
@@ -318,6 +319,10 @@ class _Rows:
         if not packed:  # padding takes the positions that follow, and is no target
             joined[1] = torch.arange(prefix, prefix + joined[0].shape[1]).expand_as(joined[0])
         lengths = tuple(len(e.own) for e in examples) if packed else ()
+        if packed and (spare := -sum(lengths) % _ROW):  # an example more, of nothing
+            joined = [F.pad(t, (0, spare)) for t in joined]
+            joined[1][:, -spare:] = torch.arange(prefix, prefix + spare)
+            lengths += (spare,)
         ids, positions, target, owner = (t.to(device) for t in joined)
         return cls(ids, positions, target, owner, lengths)
 

@@ -106,7 +106,7 @@ def config_of(args: argparse.Namespace) -> TrainingConfig:
     }
     base: dict[str, Any] = {}
     if args.demo:
-        from auto_lora.demo import demo_settings
+        from auto_lora.quick_demo import demo_settings
 
         base = demo_settings()
     if args.evaluate:

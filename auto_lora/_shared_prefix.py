@@ -33,7 +33,9 @@ from auto_lora.encode import Example, PrefixGroup
 ATTENTION = "auto_lora_shared_prefix"
 
 KeyValue = tuple[torch.Tensor, torch.Tensor]
-_ROW = 1  # a packed row is filled up to a multiple of so many tokens
+_ROW = (
+    64  # a packed row is filled up to a multiple of so many tokens: fewer sizes leave fewer gaps in the heap
+)
 
 
 class PrefixPass:

@@ -25,7 +25,14 @@ from auto_lora._base_model import Base
 from auto_lora._checkpoint import load_adapter, load_checkpoint, random_state, save_checkpoint
 from auto_lora._errors import ModelError, TrainingError
 from auto_lora._fused_lora import fuse_lora
-from auto_lora._memory import Shape, fitting, free_bytes, is_out_of_memory, step_bytes
+from auto_lora._memory import (
+    Shape,
+    fitting,
+    free_bytes,
+    give_back_freed_memory,
+    is_out_of_memory,
+    step_bytes,
+)
 from auto_lora._processes import Processes, shard, wants_sharding
 from auto_lora._progress import Quiet, Reporter
 from auto_lora._runs import dumps, write_bytes, write_json
@@ -34,6 +41,7 @@ from auto_lora._shared_prefix import StepSums, run_group, save_memory
 from auto_lora.encode import Example, PrefixGroup, ToolCallingDataset
 
 CHECKPOINT = "checkpoint.safetensors"
+TRIM_STEPS = 4  # optimizer steps after which freed memory goes back to the system
 
 
 @dataclass
@@ -280,6 +288,8 @@ class LoRATrainer:
                         at.seen + sums.examples,
                     )
                     fresh += sums.examples
+                    if at.global_step % TRIM_STEPS == 0:
+                        give_back_freed_memory()
                     pace = fresh / (time.monotonic() - started)
                     task.advance(
                         sums.examples, f"epoch {at.epoch}  loss {sums.mean_loss:.3f}  {pace:.2f} examples/s"

@@ -112,7 +112,8 @@ def config_of(args: argparse.Namespace) -> TrainingConfig:
     if args.evaluate:
         from auto_lora._runs import settings_beside
 
-        base |= settings_beside(args.evaluate)
+        known = {f.name for f in flags()}  # the run may be another version's
+        base |= {k: v for k, v in settings_beside(args.evaluate).items() if k in known}
     if args.reproduce:
         from auto_lora.manifest import read_manifest, settings_to_repeat
 

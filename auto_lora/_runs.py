@@ -43,10 +43,22 @@ def remember_run(
 
 
 def settings_beside(folder: str | Path) -> dict[str, Any]:
-    """The settings of the run that an adapter folder lies in, but for the files it read; {} where there is no run."""
+    """The settings of the run that an adapter folder lies in, but for the files it read; {} where there is no run.
+
+    Raises:
+        DataError: run.json is there and holds no settings.
+    """
     path = Path(folder).resolve().parent / "run.json"
-    settings = read_json(path)["settings"] if path.is_file() else {}
-    return {k: v for k, v in settings.items() if k not in ("tools", "test_file", "seed_prompts", "mix")}
+    if not path.is_file():
+        return {}
+    run = read_json(path)
+    if not isinstance(run, dict) or not isinstance(run.get("settings"), dict):
+        raise DataError(
+            f"{path} holds no settings", "move the adapter folder elsewhere to score it by itself"
+        )
+    return {
+        k: v for k, v in run["settings"].items() if k not in ("tools", "test_file", "seed_prompts", "mix")
+    }
 
 
 def write_text(path: str | Path, text: str) -> Path:

@@ -33,9 +33,8 @@ from auto_lora.encode import Example, PrefixGroup
 ATTENTION = "auto_lora_shared_prefix"
 
 KeyValue = tuple[torch.Tensor, torch.Tensor]
-_ROW = (
-    64  # a packed row is filled up to a multiple of so many tokens: fewer sizes leave fewer gaps in the heap
-)
+# A packed row is filled up to a multiple of so many tokens: fewer sizes leave fewer gaps in the heap.
+_ROW = 64
 
 
 class PrefixPass:

@@ -219,10 +219,16 @@ def test_the_exit_code_of_evaluate_says_whether_the_adapter_is_a_success(run, mo
 
 
 def test_evaluate_takes_the_settings_of_the_run_it_scores(tmp_path):
-    settings = {"system_prompt": "Be brief.", "max_new_tokens": 77, "tools": "gone.json"}
+    settings = {"system_prompt": "Be brief.", "max_new_tokens": 77, "tools": "gone.json", "of_old": 1}
     write_json(tmp_path / "run.json", {"settings": settings})
     args = build_parser().parse_args(
         ["--evaluate", str(tmp_path / "final_adapter"), "--max-new-tokens", "99"]
     )
     config = config_of(args)
     assert (config.system_prompt, config.max_new_tokens, config.tools) == ("Be brief.", 99, None)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "not JSON"])
+def test_evaluate_beside_a_damaged_run(run, tmp_path, text):
+    write_text(tmp_path / "run.json", text)
+    said(run("--evaluate", tmp_path / "final_adapter"), 1, "run.json")

@@ -65,4 +65,10 @@ def test_a_noun_in_a_tool_name_is_not_its_verb():
 
 def test_a_bare_list_of_words_in_a_description_gives_values():
     assert described_values("shuffle, repeat, next.") == ("shuffle", "repeat", "next")
-    assert described_values("Time of day, in the words of the user.") == ()
+    assert described_values("films, movies, animated movies.") == ("films", "movies", "animated movies")
+    for other in (
+        "Time of day, in the words of the user.",
+        "street, city, country",
+        "First name, last name, title.",
+    ):
+        assert described_values(other) == ()

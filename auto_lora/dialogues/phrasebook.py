@@ -308,6 +308,11 @@ def main_roles(act: str) -> tuple[str, ...]:
     return tuple(roles)
 
 
+_MADE_OF = frozenset(
+    "place region country address person date time latitude longitude phone email url title number".split()
+)
+
+
 @cache
 def described_values(description: str) -> tuple[str, ...]:
     """Example values that a description lists: "Kind of thing: song, album...", "such as red or blue", "(a, b, c)".
@@ -320,7 +325,8 @@ def described_values(description: str) -> tuple[str, ...]:
     if not found and description.count(",") < 2:
         return ()
     parts = [p.strip(" .'\"") for p in re.split(r",|\bor\b|\band\b", found[1] if found else description)]
-    if not found and any(len(p.split()) > 2 for p in parts):
-        return ()  # a sentence, not a bare list: "shuffle, repeat, next."
+    # Not a bare list of values ("shuffle, repeat, next."): a sentence, or what a value is made of ("street, city, country").
+    if not found and any(len(p.split()) > 2 or role_of(p, "", "string") in _MADE_OF for p in parts):
+        return ()
     kept = tuple(p for p in parts if p and len(p.split()) <= 3 and p not in ("etc", "..."))
     return kept if len(kept) >= 2 else ()

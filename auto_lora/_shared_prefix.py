@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from auto_lora._errors import ModelError
-from auto_lora._memory import LOGIT_ROWS
+from auto_lora._memory import LOGIT_ROWS, give_back_freed_memory
 from auto_lora._tiled_attention import tiled_attention
 from auto_lora.encode import Example, PrefixGroup
 
@@ -35,6 +35,7 @@ ATTENTION = "auto_lora_shared_prefix"
 KeyValue = tuple[torch.Tensor, torch.Tensor]
 # A packed row is filled up to a multiple of so many tokens: fewer sizes leave fewer gaps in the heap.
 _ROW = 64
+_TRIM = 4  # micro-groups after which freed memory goes back to the system
 
 
 class PrefixPass:
@@ -123,7 +124,7 @@ def attention(
     past = shared_prefix.pairs.get(layer) if isinstance(shared_prefix, PrefixKV) else None
     if isinstance(shared_prefix, PrefixPass):
         shared_prefix.made.setdefault(layer, (key, value))
-    if _tiled(query):
+    if is_packed(query):
         lengths = shared_prefix.lengths if isinstance(shared_prefix, PrefixKV) else ()
         out = tiled_attention(query, key, value, past, scaling, sliding_window, lengths)
     elif past is None and (sliding_window is None or query.shape[2] <= sliding_window):
@@ -140,7 +141,7 @@ def attention(
     return out.transpose(1, 2).contiguous(), None
 
 
-def _tiled(tensor: torch.Tensor) -> bool:
+def is_packed(tensor: torch.Tensor) -> bool:
     """Whether attention over tensors like this one goes by tiles, which take examples one after the other in one row."""
     return tensor.dtype == torch.bfloat16 and tensor.device.type == "cpu"
 
@@ -242,7 +243,7 @@ def run_group(
     """
     train = tokens is not None
     embedding = model.get_input_embeddings().weight
-    device, packed = embedding.device, _tiled(embedding)
+    device, packed = embedding.device, is_packed(embedding)
     prefix_pass = PrefixPass()
     with torch.set_grad_enabled(train):
         if group.prefix:
@@ -251,11 +252,14 @@ def run_group(
             prefix_pass.hidden = hidden if sharded else None
         shared = prefix_pass.leaves(train)
         sums = StepSums()
-        for part in micro_groups(group.examples, micro, budget, packed=packed):
+        parts = micro_groups(group.examples, micro, budget, packed=packed)
+        for number, part in enumerate(parts, 1):
             loss, counts = _micro_group(model, part, len(group.prefix), shared, packed)
             if tokens is not None:
                 (loss / tokens).backward()
             sums += counts
+            if number % _TRIM == 0:
+                give_back_freed_memory()
         if train:
             prefix_pass.backward(shared)
     return sums
@@ -264,26 +268,44 @@ def run_group(
 def micro_groups(
     examples: Sequence[Example], micro: int, budget: int | None, *, packed: bool = False
 ) -> list[list[Example]]:
-    """Examples of like length together, the longest first: what follows fits into the memory it leaves.
+    """Padded rows: examples of like length together, the longest first. Packed rows: all as long as one another.
 
     Args:
         micro: examples per micro-group, at most; packed ones are counted by their tokens where a budget is given.
-        budget: tokens per micro-group, with the padding of rows that are not packed.
+        budget: tokens per micro-group, with the padding of rows that are not packed; one example may have more.
     """
+    ordered = sorted(examples, key=lambda e: -len(e.own))
+    if packed and budget is not None:
+        return _evenly(ordered, budget)
     parts: list[list[Example]] = []
-    tokens = 0
-    for example in sorted(examples, key=lambda e: -len(e.own)):
+    for example in ordered:
         last = parts[-1] if parts else []
-        rows, own = len(last) + 1, len(example.own)
-        wanted = tokens + own if packed else rows * len(last[0].own if last else example.own)
-        few = rows <= micro or (packed and budget is not None)
-        if last and few and (budget is None or wanted <= budget):
+        rows = len(last) + 1
+        wanted = rows * len(last[0].own if last else example.own)
+        if last and rows <= micro and (budget is None or wanted <= budget):
             last.append(example)
-            tokens += own
         else:
             parts.append([example])
-            tokens = own
     return parts
+
+
+def _evenly(ordered: Sequence[Example], budget: int) -> list[list[Example]]:
+    """Parts of at most `budget` tokens, as few as that allows and as even: the next longest joins the shortest part.
+
+    Rows of one size reuse one another's memory.
+    """
+    lengths = [len(e.own) for e in ordered]
+    count = sum(n > budget for n in lengths) - (-sum(n for n in lengths if n <= budget) // budget)
+    while True:
+        parts: list[list[Example]] = [[] for _ in range(count)]
+        tokens = [0] * count
+        for example in ordered:
+            shortest = tokens.index(min(tokens))
+            parts[shortest].append(example)
+            tokens[shortest] += len(example.own)
+        if all(n <= budget or len(p) == 1 for n, p in zip(tokens, parts, strict=True)):
+            return [p for p in parts if p]
+        count += 1
 
 
 def _hidden(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from auto_lora._gguf import GGUFHeader
-from auto_lora._memory import Shape, fitting, free_bytes, step_bytes
+from auto_lora._memory import Shape, at_once, fitting, free_bytes, step_bytes
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 
@@ -49,15 +49,17 @@ def estimate_training(
     weights = header.n_parameters * width
     gpu = _has_cuda()
     free = free_bytes("cuda" if gpu else "cpu") - weights
+    most = at_once(config.batch_size, _OWN_TOKENS, packed=narrow and not gpu)
     micro, twice = fitting(
-        shape, prefix, _OWN_TOKENS, config.batch_size, free, checkpointing=config.gradient_checkpointing
+        shape, prefix, _OWN_TOKENS, most, free, checkpointing=config.gradient_checkpointing
     )
     step = step_bytes(shape, prefix, _OWN_TOKENS, micro, checkpointing=twice)
     memory = weights + (step if gpu else _PROCESS_BYTES + round(_HEAP * step))
     steps = -(-config.num_synthetic_examples // (config.batch_size * config.gradient_accumulation_steps))
     tokens = config.num_epochs * (steps * prefix + config.num_synthetic_examples * _OWN_TOKENS)
     seconds = tokens * 6 * header.n_parameters / (0.45 * matmul_rate(narrow))
-    basis = f"{tokens} tokens in {config.num_epochs * steps} steps on the processor, {micro} examples at once"
+    where = "at the processor's pace" if gpu else "on the processor"
+    basis = f"{tokens} tokens in {config.num_epochs * steps} steps {where}, {micro} examples at once"
     return Estimate(
         memory, seconds, basis + (", activations computed twice" if twice else ""), memory < free + weights
     )

@@ -27,6 +27,7 @@ from auto_lora._errors import ModelError, TrainingError
 from auto_lora._fused_lora import fuse_lora
 from auto_lora._memory import (
     Shape,
+    at_once,
     fitting,
     free_bytes,
     give_back_freed_memory,
@@ -37,7 +38,7 @@ from auto_lora._processes import Processes, shard, wants_sharding
 from auto_lora._progress import Quiet, Reporter
 from auto_lora._runs import dumps, write_bytes, write_json
 from auto_lora._settings import TrainingConfig
-from auto_lora._shared_prefix import StepSums, run_group, save_memory
+from auto_lora._shared_prefix import StepSums, is_packed, run_group, save_memory
 from auto_lora.encode import Example, PrefixGroup, ToolCallingDataset
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -170,15 +171,17 @@ class LoRATrainer:
     def _fit_into_memory(self, groups: Sequence[PrefixGroup]) -> None:
         """Sets the micro-group, and checkpointing where the setting leaves it open, by the memory model."""
         model, wanted = self.base.model, self.config.gradient_checkpointing
-        device = model.get_input_embeddings().weight.device.type
+        embedding = model.get_input_embeddings().weight
+        device = embedding.device.type
         shape = Shape.of(model.config, self.config.lora_r, model.dtype.itemsize)
         free = free_bytes(device)
-        most = self.config.batch_size
+        batch = self.config.batch_size
         lengths = [len(e.own) for group in groups for e in group.examples]
         # Not the longest for all: eight long ones at once took 5.0 GiB where eight usual ones take 3.4.
         self.own = (
-            max(lengths) if self.sharded else max(sum(lengths) // len(lengths), -(-max(lengths) // most))
+            max(lengths) if self.sharded else max(sum(lengths) // len(lengths), -(-max(lengths) // batch))
         )
+        most = at_once(batch, self.own, is_packed(embedding))
         needs = []
         for group in groups:
             prefix, longest = len(group.prefix), max(len(e.own) for e in group.examples)
@@ -189,7 +192,7 @@ class LoRATrainer:
         everyone = self.processes.gather((min(n[0] for n in needs), any(n[1] for n in needs)))
         self.micro = min(e[0] for e in everyone)
         self.checkpointing = any(e[1] for e in everyone)
-        if self.micro < self.config.batch_size or self.checkpointing:
+        if self.micro < most or self.checkpointing:
             self.reporter.say(
                 f"  micro-groups of {self.micro}{', activations computed twice' if self.checkpointing else ''}: "
                 f"about {max(n[2] for n in needs) / 2**30:.1f} GiB of {free / 2**30:.1f} GiB free"

@@ -275,7 +275,7 @@ def _dry_run(config: TrainingConfig, as_json: bool) -> int:
     for key, value in facts["settings"].items():
         print(f"  {key}: {value}")
     print("training examples per category: " + ", ".join(f"{k} {v}" for k, v in plan.items()))
-    print(f"and the base's own answers to ordinary prompts: {rehearsed} at most")
+    print(f"and ordinary prompts without tools, answered by the base: {rehearsed} at most")
     print(f"model: {facts['model']}")
     print(f"download: {facts['download']}")
     print(f"estimate: {facts['estimate']}")

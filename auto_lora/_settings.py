@@ -80,7 +80,7 @@ class TrainingConfig:
     category_shares: dict[str, float] = setting({"single": 0.38, "parallel": 0.12, "chain": 0.08, "optional": 0.22, "no_call": 0.14, "missing_argument": 0.06}, "share of each category, summing to 1", kind=dict, group="data")
     training_shares: dict[str, float] = setting({}, "share of each category in training where it should differ, such as more of what is hard; none: category_shares", kind=dict, group="data")
     closing_share: float = setting(0.3, "share of the training conversations that go on to the closing answer; the others end with their last call, which halves their tokens", kind=float, low=0.0, high=1.0, group="data")
-    rehearsal_share: float = setting(0.04, "ordinary prompts without tools, answered by the base itself, trained on beside the conversations, as a share of them, some 230 at most: holds what the base can", kind=float, low=0.0, high=1.0, group="data")
+    rehearsal_share: float = setting(0.04, "ordinary prompts without tools, answered by the base itself, trained on beside the conversations, as a share of them, some 200 at most: holds what the base can", kind=float, low=0.0, high=1.0, group="data")
     distractor_share: float = setting(0.0, "share of the training groups whose tool list also holds 2 to 6 foreign tools, shuffled", kind=float, low=0.0, high=1.0, group="data")
     masked_share: float = setting(0.0, "share of the training groups with meaningless tool and parameter names", kind=float, low=0.0, high=1.0, group="data")
     system_prompt: str = setting("", "system prompt before the tool list, in training and serving", group="data")
@@ -129,6 +129,7 @@ class TrainingConfig:
     forgetting_tokens: int = setting(48, "tokens an answer to an ordinary prompt may have", kind=int, low=8, high=4096, group="serving")
     num_scale_cases: int = setting(20, "validation conversations asked at each adapter scale from 0.25 to 1.25; 0: none", kind=int, low=0, high=100_000, group="serving")
     max_forgetting_kl: float = setting(1.0, "KL per token to the base on ordinary prompts that an adapter must stay below; 0: no limit", kind=float, low=0.0, high=100.0, group="serving")
+    max_degenerate: float = setting(0.25, "share of ordinary prompts, beyond the base's own, whose answers may be empty, repeat themselves or run on; 1: no limit", kind=float, low=0.0, high=1.0, group="serving")
 
     output_dir: str = setting("lora_adapters", "folder for data, adapters and figures", flag="output", group="output")
     # fmt: on

@@ -77,6 +77,19 @@ def floor_verdict(kl_per_token: float | None, limit: float) -> str:
     )
 
 
+def degenerate_verdict(forgetting: Metrics | None, limit: float) -> str:
+    """Why an adapter spoils too many ordinary answers to be a success, "" where it does not or none was asked."""
+    if not forgetting or not forgetting["degenerate"]["of"]:
+        return ""
+    spoiled, base = forgetting["degenerate"], forgetting["degenerate_base"]
+    if spoiled["share"] <= base["share"] + limit:
+        return ""
+    return (
+        f"{spoiled['count']} of {spoiled['of']} answers to ordinary prompts are empty, repeat or run on "
+        f"(base {base['count']}), more than max_degenerate {limit:g} beyond the base's"
+    )
+
+
 def accuracy_table(metrics: Metrics) -> Table:
     """Base beside adapter: exact by category, then must-call, no-call and the partial measures."""
     table = Table(title="frozen test, exact answers", title_justify="left")

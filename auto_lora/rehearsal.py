@@ -1,21 +1,25 @@
-"""So that the base is not forgotten: its own answers to ordinary prompts without tools, trained on beside the calls.
+"""So that the base is not forgotten: its own answers to ordinary prompts are what the adapter learns to say to them.
 
-Training on short calls and refusals alone moves ordinary answers, too: 1.33 nats per token after the demo's 2,400
-conversations. Replaying a model's own answers holds them (self-synthesised rehearsal, Huang et al., arXiv 2403.01244).
+They are rehearsed without tools, beside the calls, and they answer the ordinary prompts beside the tools. Training on short
+calls and stock phrases alone moves ordinary answers, too: 1.33 nats per token after the demo's 2,400 conversations.
+Replaying a model's own answers holds them (self-synthesised rehearsal, Huang et al., arXiv 2403.01244).
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from auto_lora._base_model import Base
-from auto_lora._conversation import Conversation
-from auto_lora._runs import read_json
+from auto_lora._conversation import Conversation, Message
+from auto_lora._runs import read_json, write_json
+from auto_lora._settings import TrainingConfig
 from auto_lora._shared_prefix import plain_attention
 from auto_lora.dialogues.phrasebook import phrases, share_out, words_of
 from auto_lora.encode import ChatTemplate
@@ -25,47 +29,113 @@ _BATCH = 32  # prompts answered at once
 PROBES_FILE = Path(__file__).parent / "probes" / "forgetting.json"  # what forgetting is measured with
 
 
-def rehearse(
-    base: Base, template: ChatTemplate, count: int, seed: int, system_prompt: str = ""
-) -> list[Conversation]:
-    """What the base answers, greedily, to `count` of the phrasebook's ordinary prompts; fewer where there are fewer.
+@dataclass(frozen=True)
+class OwnAnswer:
+    """What the base said; `cut`: it reached the token limit, so its end is none to learn."""
 
-    They show no tools. An answer that reached the token limit has `meta["cut"]`: its end is none to learn.
+    text: str
+    cut: bool
+
+
+def with_own_answers(
+    base: Base,
+    template: ChatTemplate,
+    config: TrainingConfig,
+    train: Sequence[Conversation],
+    validation: Sequence[Conversation],
+    path: Path,
+) -> tuple[list[Conversation], list[Conversation]]:
+    """Both splits as they are learnt: ordinary prompts with the base's answers, and the rehearsed ones added to the first.
+
+    Args:
+        path: JSON file of the answers; what is in it is not asked again.
     """
-    stock = _stock()
-    prompts = random.Random(f"{seed}/rehearsal").sample(stock, min(count, len(stock)))
-    before: tuple[dict[str, Any], ...] = (
-        ({"role": "system", "content": system_prompt},) if system_prompt else ()
+    known = {p: OwnAnswer(**a) for p, a in read_json(path).items()} if path.is_file() else {}
+    count = round(config.rehearsal_share * config.num_synthetic_examples)
+    asked = {p for c in [*train, *validation] if (p := ordinary_prompt(c)) is not None}
+    asked |= set(rehearsal_prompts(count, config.seed))
+    if missing := asked - known.keys():
+        known |= own_answers(base, template, missing, config.system_prompt)
+        write_json(path, {p: asdict(a) for p, a in known.items()})
+    rehearsal = rehearsed(known, count, config.seed, config.system_prompt)
+    return [*answered(train, known), *rehearsal], answered(validation, known)
+
+
+def rehearsal_prompts(count: int, seed: int) -> list[str]:
+    """`count` of the training split's ordinary prompts; fewer where there are fewer."""
+    stock = ordinary_stock("train")
+    return random.Random(f"{seed}/rehearsal").sample(stock, min(count, len(stock)))
+
+
+def ordinary_prompt(conversation: Conversation) -> str | None:
+    """The ordinary prompt that a no-call conversation was made of, before openers and typing; None: of another."""
+    shape = str(conversation.meta.get("shape", ""))
+    ordinary = conversation.category == "no_call" and any(
+        shape in ordinary_stock(split) for split in ("train", "validation")
     )
-    asked = [(*before, {"role": "user", "content": p}) for p in prompts]
-    made: list[Conversation] = []
-    for start in range(0, len(asked), _BATCH):
-        part = asked[start : start + _BATCH]
-        for messages, (text, cut) in zip(part, _answers(base, template, part), strict=True):
-            if text:
-                number = f"rehearsal-{seed}-{len(made):06d}"
-                answer = {"role": "assistant", "content": text}
-                meta = {"writer": "the base", "cut": cut}
-                made.append(Conversation(number, "no_call", (*messages, answer), (), meta))
+    return shape if ordinary else None
+
+
+def own_answers(
+    base: Base, template: ChatTemplate, prompts: Iterable[str], system_prompt: str = ""
+) -> dict[str, OwnAnswer]:
+    """What the base answers, greedily and without tools, by prompt; empty answers are left out."""
+    ordered = sorted(prompts, key=lambda p: (len(p), p))
+    found: dict[str, OwnAnswer] = {}
+    for start in range(0, len(ordered), _BATCH):
+        part = ordered[start : start + _BATCH]
+        asked = [(*_system(system_prompt), {"role": "user", "content": p}) for p in part]
+        found |= {p: a for p, a in zip(part, _answers(base, template, asked), strict=True) if a.text}
+    return found
+
+
+def rehearsed(
+    answers: Mapping[str, OwnAnswer], count: int, seed: int, system_prompt: str = ""
+) -> list[Conversation]:
+    """Conversations without tools, on `rehearsal_prompts` that have an answer."""
+    made = []
+    for number, prompt in enumerate(p for p in rehearsal_prompts(count, seed) if p in answers):
+        own = answers[prompt]
+        said = ({"role": "user", "content": prompt}, {"role": "assistant", "content": own.text})
+        meta = {"writer": "the base", "cut": own.cut}
+        name = f"rehearsal-{seed}-{number:06d}"
+        made.append(Conversation(name, "no_call", (*_system(system_prompt), *said), (), meta))
     return made
 
 
-def _stock() -> list[str]:
-    """The training split's ordinary prompts but those near one that forgetting is measured with."""
+def answered(conversations: Iterable[Conversation], answers: Mapping[str, OwnAnswer]) -> list[Conversation]:
+    """The conversations; ordinary prompts among them get the base's own answer instead of a stock phrase."""
+    made = []
+    for c in conversations:
+        own = answers.get(ordinary_prompt(c) or "")
+        if own is not None:
+            said = {"role": "assistant", "content": own.text}
+            c = replace(c, messages=(*c.messages[:-1], said), meta={**c.meta, "cut": own.cut})
+        made.append(c)
+    return made
+
+
+def _system(prompt: str) -> tuple[Message, ...]:
+    return ({"role": "system", "content": prompt},) if prompt else ()
+
+
+@cache
+def ordinary_stock(split: str) -> tuple[str, ...]:
+    """A split's ordinary prompts: chat that asks for no tool, but those near one that forgetting is measured with."""
     probes = [set(words_of(p)) for kind in read_json(PROBES_FILE).values() for p in kind]
 
     def apart(prompt: str) -> bool:
         words = set(words_of(prompt))
         return all(len(words & probe) < 0.75 * len(words) for probe in probes)
 
-    chat = [p for group in phrases("chat")["groups"] for p in share_out(group["prompts"], "train")]
-    return [p for p in chat if apart(p)]
+    chat = [g for g in phrases("chat")["groups"] if g["answer"] != phrases("no_call")["uncovered"]]
+    return tuple(p for group in chat for p in share_out(group["prompts"], split) if apart(p))
 
 
 def _answers(
     base: Base, template: ChatTemplate, asked: Sequence[Sequence[dict[str, Any]]]
-) -> list[tuple[str, bool]]:
-    """Greedy answers, and whether each was cut at the limit."""
+) -> list[OwnAnswer]:
+    """Greedy answers."""
     device = base.model.get_input_embeddings().weight.device
     prompts = [template.encode(template.render(messages, prompt=True)) for messages in asked]
     width = max(map(len, prompts))
@@ -83,5 +153,5 @@ def _answers(
     for tokens in made[:, width:].tolist():
         end = next((i for i, t in enumerate(tokens) if t in template.special_ids), None)
         text = template.tokenizer.decode(tokens[:end]).strip().rstrip("\ufffd")
-        found.append((text, end is None))
+        found.append(OwnAnswer(text, end is None))
     return found

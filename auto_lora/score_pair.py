@@ -9,7 +9,7 @@ from typing import Any
 from auto_lora._conversation import Conversation
 from auto_lora._progress import Reporter
 from auto_lora._settings import TrainingConfig
-from auto_lora.handover import floor_verdict, judge_success
+from auto_lora.handover import degenerate_verdict, floor_verdict, judge_success
 from auto_lora.judge import Judge
 from auto_lora.llama_server import LlamaCppClient
 from auto_lora.score import Evaluation, Metric, ToolCallEvaluator, mcnemar
@@ -108,13 +108,14 @@ class Examiner:
         forgetting: dict[str, Any] | None,
         serve: Callable[[str], LlamaCppClient],
     ) -> dict[str, Any]:
-        """All figures of the pair; an adapter that forgets more than `max_forgetting_kl` is no success.
+        """All figures of the pair; no success beyond `max_forgetting_kl` or `max_degenerate`.
 
         Args:
             serve: makes a server of the base, which is started only where the base itself judges.
         """
         found = compare(base.test, adapter.test)
         verdict = floor_verdict((forgetting or {}).get("kl_per_token"), self.config.max_forgetting_kl)
+        verdict = verdict or degenerate_verdict(forgetting, self.config.max_degenerate)
         if found["success"] and verdict:
             found |= {"success": False, "verdict": verdict}
         closing = {"base": base.closing, "adapter": adapter.closing}

@@ -23,7 +23,7 @@ def generate_data(
 ) -> Path:
     """Writes `data/{train,validation,test}.jsonl` only; returns the folder.
 
-    The base's own answers that a run rehearses (`rehearsal.jsonl`) take the base, so they are not among them.
+    What the base itself says to ordinary prompts (`own_answers.json`) takes the base, so it is not among them.
 
     Raises:
         UsageError: a language model is to write and there is neither a URL nor a GGUF to serve.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from auto_lora import __version__, preflight
-from auto_lora._base_model import Base, load_base, load_tokenizer
+from auto_lora._base_model import load_base, load_tokenizer
 from auto_lora._conversation import Conversation, read_conversations, write_conversations
 from auto_lora._errors import ToolsError
 from auto_lora._processes import Processes
@@ -39,7 +39,7 @@ from auto_lora.proof import (
     tokens_gate,
     trainer_logprobs,
 )
-from auto_lora.rehearsal import rehearse
+from auto_lora.rehearsal import with_own_answers
 from auto_lora.report import write_report
 from auto_lora.score import Metric
 from auto_lora.score_forgetting import PlainAnswer, adapter_drift
@@ -340,12 +340,16 @@ class Run:
         near = NEAR_4BIT if self.config.load_in_4bit else NEAR
         base_gate(self.probes, before, self.served_base, self.template, near)
         if not done.is_file():
-            lead(
-                LoRATrainer(self.config, base, self.reporter, self.processes),
+            splits = with_own_answers(
+                base,
                 self.template,
-                [*conversations, *self._rehearsal(base)],
+                self.config,
+                conversations,
                 self.validation,
-                folder,
+                self.output / "data" / "own_answers.json",
+            )
+            lead(
+                LoRATrainer(self.config, base, self.reporter, self.processes), self.template, *splits, folder
             )
             if self.processes.size > 1:  # its layers may be split by now, and the others are not in this
                 del base
@@ -364,15 +368,6 @@ class Run:
             f"validation loss {last['validation_loss']:.3f} (epoch {result['best_epoch']})"
         )
         return result, trained, read_json(drift)
-
-    def _rehearsal(self, base: Base) -> list[Conversation]:
-        """The base's own answers to ordinary prompts, written once."""
-        path = self.output / "data" / "rehearsal.jsonl"
-        if not path.is_file():
-            count = round(self.config.rehearsal_share * self.config.num_synthetic_examples)
-            made = rehearse(base, self.template, count, self.config.seed, self.config.system_prompt)
-            write_conversations(path, made)
-        return read_conversations(path)
 
     async def _prove(self, number: int, adapter: Path, trained: Sides) -> dict[str, Any]:
         """Holds the served adapter against the trained one, in servers of their own: no slot of theirs scores."""

@@ -43,7 +43,7 @@ from auto_lora.dialogues import vary
 from auto_lora.encode import ChatTemplate
 from auto_lora.gguf_export import export_adapter
 from auto_lora.preflight import embedded_model
-from auto_lora.rehearsal import rehearse
+from auto_lora.rehearsal import with_own_answers
 from auto_lora.score import gather, proportion
 
 REFUSAL = "I have no tool for that."
@@ -112,9 +112,11 @@ def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[st
             else:
                 count = config.num_synthetic_examples
                 made = SyntheticDataGenerator(tools, config).training(count)
-                own = rehearse(base, template, round(config.rehearsal_share * count), seed)
-                train = [*vary(made, tools, config, seed), *own]
+                train = vary(made, tools, config, seed)
             held = SyntheticDataGenerator(tools, config).generate(24, "validation")
+            if engine == "ours":
+                answers = Path(folder) / "own_answers.json"
+                train, held = with_own_answers(base, template, config, train, held, answers)
             reporter = Reporter() if sys.stderr.isatty() else None
             LoRATrainer(config, base, reporter).train(
                 ToolCallingDataset(train, template), ToolCallingDataset(held, template), folder

@@ -11,14 +11,25 @@ from auto_lora._settings import TrainingConfig
 from auto_lora._shared_prefix import ATTENTION, plain_attention
 from auto_lora.dialogues.phrasebook import words_of
 from auto_lora.encode import ChatTemplate, ToolCallingDataset
-from auto_lora.rehearsal import ANSWER_TOKENS, _stock, rehearse
+from auto_lora.rehearsal import (
+    ANSWER_TOKENS,
+    OwnAnswer,
+    answered,
+    ordinary_stock,
+    own_answers,
+    rehearsal_prompts,
+    rehearsed,
+    with_own_answers,
+)
 from auto_lora.score_forgetting import ordinary_prompts
+
+STOCK = ordinary_stock("train")
 
 
 def test_no_prompt_is_rehearsed_that_forgetting_is_measured_with():
     probes = [set(words_of(m[-1]["content"])) for m in ordinary_prompts(100)]
-    assert len(_stock()) > 150 and "why is the sky blue" not in _stock()
-    for prompt in _stock():
+    assert len(STOCK) > 150 and "why is the sky blue" not in STOCK
+    for prompt in STOCK:
         words = set(words_of(prompt))
         assert not any(words <= probe for probe in probes), prompt
 
@@ -31,11 +42,38 @@ def test_the_end_of_a_cut_answer_is_not_learnt(smollm, cut):
     assert dataset.decode_labels(0) == "I am glad to" + ("" if cut else "<|im_end|>")
 
 
+def no_call(shape: str, text: str, answer: str) -> Conversation:
+    said = ({"role": "user", "content": text}, {"role": "assistant", "content": answer})
+    return Conversation("a", "no_call", said, ({"type": "function"},), {"shape": shape})
+
+
+def test_ordinary_prompts_beside_tools_get_the_bases_answer_and_others_keep_theirs():
+    own = {STOCK[0]: OwnAnswer("Hi! It is a fine day for", True)}
+    plain = no_call(STOCK[0], f"so, {STOCK[0]} please", "Hello! How can I help?")
+    refused = no_call("flights_3", "book me a flight", "I have no tool for that.")
+    first, second = answered([plain, refused], own)
+    assert first.messages[-1]["content"] == "Hi! It is a fine day for" and first.meta["cut"]
+    assert first.tools == plain.tools and first.messages[0] == plain.messages[0]
+    assert second == refused
+
+
+def test_requests_for_tools_that_are_not_there_are_no_ordinary_prompts():
+    assert "look up beekeeping" not in STOCK and "find me a cheap lawn mower" not in STOCK
+
+
+def test_rehearsed_prompts_show_no_tools_and_hold_the_system_prompt():
+    own = {p: OwnAnswer("Well.", False) for p in rehearsal_prompts(3, 1)[:2]}
+    made = rehearsed(own, 3, 1, "Be kind.")
+    assert [c.messages[1]["content"] for c in made] == rehearsal_prompts(3, 1)[:2]
+    assert all(not c.tools and c.messages[0]["content"] == "Be kind." for c in made)
+
+
 @pytest.mark.slow
 def test_answers_in_a_batch_are_those_the_base_gives_alone(smollm):
     base = load_base(TrainingConfig(llama_cpp_model_path=str(smollm), mixed_precision="no"))
     template = ChatTemplate(base.tokenizer)
-    made = rehearse(base, template, 5, seed=3)
+    own = own_answers(base, template, rehearsal_prompts(5, 3))
+    made = rehearsed(own, 5, 3)
     assert len({len(template.encode(template.render(c.messages[:1], prompt=True))) for c in made}) > 1
     for c in made:
         prompt = torch.tensor([template.encode(template.render(c.messages[:1], prompt=True))])
@@ -48,4 +86,18 @@ def test_answers_in_a_batch_are_those_the_base_gives_alone(smollm):
         assert c.messages[-1]["content"] == text and not c.tools
         assert c.meta["cut"] == (alone.shape[1] - prompt.shape[1] == ANSWER_TOKENS)
     assert base.model.config._attn_implementation == ATTENTION
-    assert [c.to_json() for c in made] == [c.to_json() for c in rehearse(base, template, 5, seed=3)]
+    assert [c.to_json() for c in made] == [
+        c.to_json() for c in rehearsed(own_answers(base, template, own), 5, 3)
+    ]
+
+
+@pytest.mark.slow
+def test_an_answer_is_asked_for_once_a_run(smollm, tmp_path, monkeypatch):
+    config = TrainingConfig(llama_cpp_model_path=str(smollm), num_synthetic_examples=10, rehearsal_share=0.2)
+    base = load_base(config)
+    template = ChatTemplate(base.tokenizer)
+    chat = no_call(STOCK[3], STOCK[3], "Hello! How can I help?")
+    train, held = with_own_answers(base, template, config, [chat], [chat], tmp_path / "own.json")
+    assert len(train) == 3 and train[0] == held[0] and train[0].messages[-1] != chat.messages[-1]
+    monkeypatch.setattr("auto_lora.rehearsal._answers", None)  # would fail if it were called again
+    assert (train, held) == with_own_answers(base, template, config, [chat], [chat], tmp_path / "own.json")

@@ -176,13 +176,20 @@ def test_what_is_no_success_is_said_and_why(tmp_path):
     assert headline(metrics) in out.getvalue()
 
 
+def forgot(kl_per_token: float | None, degenerate: int) -> dict:
+    """Of 16 ordinary answers; one of the base's is degenerate, too."""
+    spoiled, base = proportion(degenerate, 16), proportion(1, 16)
+    return {"kl_per_token": kl_per_token, "degenerate": spoiled, "degenerate_base": base}
+
+
 @pytest.mark.parametrize(
     ("forgetting", "success"),
     [
         (None, True),
-        ({"kl_per_token": None}, True),
-        ({"kl_per_token": 0.9}, True),
-        ({"kl_per_token": 1.1}, False),
+        (forgot(None, 0), True),
+        (forgot(0.9, 5), True),
+        (forgot(1.1, 0), False),
+        (forgot(0.9, 6), False),
     ],
 )
 async def test_an_adapter_that_forgets_too_much_is_no_success(forgetting, success):
@@ -190,7 +197,7 @@ async def test_an_adapter_that_forgets_too_much_is_no_success(forgetting, succes
     config = TrainingConfig(max_forgetting_kl=1.0)
     test = [c.conversation for c in base.test.cases]
     found = await Examiner(config, test, [], Quiet()).figures(base, adapter, forgetting, pytest.fail)
-    assert found["success"] is success and ("nats per token" in found["verdict"]) is not success
+    assert found["success"] is success and ("ordinary prompts are" in found["verdict"]) is not success
     assert found["forgetting"] == forgetting and found["answers"] is None and found["quality"] is None
 
 

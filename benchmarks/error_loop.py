@@ -1,0 +1,161 @@
+"""Does studying the errors pay? The loop's rounds against training on as many more fresh conversations.
+
+Round 1 is shared. From then on two adapters are trained a round, each anew on all its conversations so far: the *loop* adds what
+`plan_next_round` asks for after the served adapter was scored on validation; the *control* adds as many of the usual mixture. Both
+are measured on the same held-out conversations, of which the plan has seen none: every token of the calls the arg-max, teacher-forced.
+
+    python benchmarks/error_loop.py                                    # the demo's tools, 800 conversations, 2 rounds
+    python benchmarks/error_loop.py --tools tools.json --examples 2400 --rounds 3 --out DIR   # DIR keeps adapters and data
+
+The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from real_prompts import forced
+
+import auto_lora
+from auto_lora import (
+    Conversation,
+    LlamaCppClient,
+    LoRATrainer,
+    SyntheticDataGenerator,
+    ToolCallEvaluator,
+    ToolCallingDataset,
+    ToolDefinition,
+    TrainingConfig,
+    load_tools,
+)
+from auto_lora._base_model import load_base
+from auto_lora._conversation import write_conversations
+from auto_lora._intervals import paired_test, proportion
+from auto_lora._runs import write_json
+from auto_lora.encode import ChatTemplate
+from auto_lora.gguf_export import export_adapter
+from auto_lora.preflight import embedded_model
+from auto_lora.rehearsal import with_own_answers
+from auto_lora.score import Evaluation
+from auto_lora.triage import RoundPlan, analyse, plan_next_round
+
+DEMO = Path(auto_lora.__file__).parent / "demo" / "tools.json"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tools", type=Path, default=DEMO)
+    parser.add_argument("--examples", type=int, default=800)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--validation", type=int, default=100, help="cases the plan is made from, served")
+    parser.add_argument("--held-out", type=int, default=400, help="cases both are measured on")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(Experiment(args, args.out or Path(folder)).run()))
+
+
+class Experiment:
+    """Both arms from one first round.
+
+    Args:
+        args: the command line's.
+        folder: gets `round_N_ARM/` with adapter and data.
+    """
+
+    def __init__(self, args: argparse.Namespace, folder: Path) -> None:
+        self.args, self.folder = args, folder
+        self.config = TrainingConfig(
+            llama_cpp_model_path=str(embedded_model()), num_synthetic_examples=args.examples, seed=args.seed, lora_dropout=0.0
+        )  # fmt: skip
+        self.tools: list[ToolDefinition] = load_tools(args.tools)
+        self.generator = SyntheticDataGenerator(self.tools, self.config)
+        validation = self.generator.generate(args.validation + args.held_out, "validation")
+        self.validation, self.held_out = validation[: args.validation], validation[args.validation :]
+        self.base = load_base(self.config)
+        self.template = ChatTemplate(self.base.tokenizer)
+        self.rows: list[dict[str, Any]] = []
+
+    def run(self) -> dict[str, Any]:
+        train = {"loop": self.generator.training(self.args.examples)}
+        train["control"] = train["loop"]
+        exact = {"loop": self.measure(1, "loop", train["loop"])}
+        exact["control"] = exact["loop"]
+        tests = []
+        for number in range(2, self.args.rounds + 1):
+            plan = self.plan(number - 1)
+            for reason in plan.reasons:
+                print(f"  {reason}", flush=True)
+            seed, count = self.config.seed + number, plan.new_examples
+            asked = {"loop": {"shares": plan.shares, "focus": plan.focus}, "control": {}}
+            for arm, wishes in asked.items():
+                train[arm] = [
+                    *train[arm],
+                    *self.generator.training(count, train[arm], seed=seed, **wishes),
+                ]
+                exact[arm] = self.measure(number, arm, train[arm])
+            pairs = list(zip(exact["control"], exact["loop"], strict=True))
+            test = paired_test(sum(b and not a for a, b in pairs), sum(a and not b for a, b in pairs))
+            tests.append({"round": number, **test})
+            print(f"round {number}, loop against control: {test}", flush=True)
+        return {"examples": self.args.examples, "seed": self.args.seed, "rows": self.rows, "tests": tests}
+
+    def measure(self, number: int, arm: str, conversations: list[Conversation]) -> list[bool]:
+        """Trains an adapter on the conversations; whether each held-out case is exact."""
+        folder, started = self.folder / f"round_{number}_{arm}", time.monotonic()
+        write_conversations(folder / "train.jsonl", conversations)
+        splits = with_own_answers(
+            self.base, self.template, self.config, conversations, self.validation, self.folder / "own_answers.json"
+        )  # fmt: skip
+        datasets = [ToolCallingDataset(split, self.template) for split in splits]
+        LoRATrainer(self.config, self.base).train(datasets[0], datasets[1], folder)
+        seconds = time.monotonic() - started
+        base = load_base(self.config)  # `forced` leaves the adapter in the one it asks
+        verdicts = forced(self.config, base, str(folder), self.held_out, self.template)
+        exact = [bool(v["exact"]) for v in verdicts]
+        of, right = (
+            Counter(c.category for c, keep in zip(self.held_out, keeps, strict=True) if keep)
+            for keeps in ([True] * len(exact), exact)
+        )
+        row = {
+            "round": number, "arm": arm, "conversations": len(conversations), "seconds": round(seconds, 1),
+            "exact": proportion(sum(exact), len(exact)), "by_category": {c: [right[c], n] for c, n in of.items()},
+        }  # fmt: skip
+        self.rows.append(row)
+        print(json.dumps(row), flush=True)
+        return exact
+
+    def plan(self, number: int) -> RoundPlan:
+        """What follows from the served loop adapter's errors on validation."""
+        folder = self.folder / f"round_{number}_loop"
+        adapter = export_adapter(folder, self.config.llama_cpp_model_path, folder / "adapter.gguf")
+        scored = asyncio.run(self.served(adapter))
+        analysis = analyse(scored, self.tools)
+        write_json(folder / "error_analysis.json", analysis)
+        print(f"round {number}, served: {scored.summary()['overall']['exact']}", flush=True)
+        return plan_next_round(scored, analysis, self.config)
+
+    async def served(self, adapter: Path) -> Evaluation:
+        template = self.folder / "chat_template.jinja"
+        template.write_text(self.template.text, encoding="utf-8")
+        client = LlamaCppClient(
+            self.config.llama_cpp_model_path, adapter_path=adapter, chat_template_file=template, context=2048,
+            parallel=self.config.parallel_requests, log_path=self.folder / "server.log",
+        )  # fmt: skip
+        async with client:
+            evaluator = ToolCallEvaluator(
+                self.validation, parallel=self.config.parallel_requests, max_tokens=128
+            )
+            return await evaluator.evaluate(client, "loop")
+
+
+if __name__ == "__main__":
+    main()

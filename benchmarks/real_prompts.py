@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument(
         "--adapters", type=Path, help="keep the adapters here; one that is there is not trained again"
     )
+    parser.add_argument("--without", default="", help="parts of the writer to switch off: see without.py")
     parser.add_argument("--show", type=int, default=0, help="wrong cases to print (development half only)")
     parser.add_argument(
         "--half",
@@ -69,6 +70,10 @@ def main() -> None:
         help="cases to score; first only while developing",
     )
     args = parser.parse_args()
+    if args.without:
+        from without import switch_off
+
+        switch_off(args.without.split(","))
     belts = (
         args.belts.split(",")
         if args.belts

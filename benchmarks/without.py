@@ -1,0 +1,43 @@
+"""Parts of the built-in writer switched off, to see what each of them is worth (`real_prompts.py --without noise,topics`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from auto_lora.dialogues import clause, maker, values, writer
+
+
+def topics() -> None:
+    """No sentences of the topic packs: what is left are those of the act ("get", "set", "book") with the tool's own words."""
+    writer.topic_of = lambda tool: None
+
+
+def surfaces() -> None:
+    """Values stand in the prompt as in the call: 2023-03-08, not "March 8th"."""
+    sample = values.Sampler.sample
+
+    def as_called(self: values.Sampler, *args: Any, **named: Any) -> values.Value:
+        value = sample(self, *args, **named)
+        written = value.json if isinstance(value.json, str) else json.dumps(value.json, ensure_ascii=False)
+        return replace(value, surface=written)
+
+    values.Sampler.sample = as_called
+
+
+def noise() -> None:
+    """No openers, reasons, closers and typos around a request, and nothing typed without capitals."""
+    writer.BuiltinWriter._around = lambda self, text, **_: text
+    maker.Maker._casual = lambda self, share=0.0: False
+    clause.Clause._typed = lambda self: self.frame
+
+
+PARTS = {"topics": topics, "surfaces": surfaces, "noise": noise}
+
+
+def switch_off(names: Iterable[str]) -> None:
+    """Raises KeyError: there is no such part."""
+    for name in names:
+        PARTS[name]()

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from heapq import heapreplace
 from itertools import chain
 from typing import Any
 
@@ -298,12 +299,12 @@ def _evenly(ordered: Sequence[Example], budget: int) -> list[list[Example]]:
     count = sum(n > budget for n in lengths) - (-sum(n for n in lengths if n <= budget) // budget)
     while True:
         parts: list[list[Example]] = [[] for _ in range(count)]
-        tokens = [0] * count
+        filled = [(0, i) for i in range(count)]
         for example in ordered:
-            shortest = tokens.index(min(tokens))
+            tokens, shortest = filled[0]
             parts[shortest].append(example)
-            tokens[shortest] += len(example.own)
-        if all(n <= budget or len(p) == 1 for n, p in zip(tokens, parts, strict=True)):
+            heapreplace(filled, (tokens + len(example.own), shortest))
+        if all(tokens <= budget or len(parts[i]) == 1 for tokens, i in filled):
             return [p for p in parts if p]
         count += 1
 

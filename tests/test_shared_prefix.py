@@ -6,6 +6,8 @@ import copy
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -239,3 +241,14 @@ def test_packed_micro_groups_hold_a_budget_of_tokens():
     examples = [Example.of([1] * n, [False, *[True] * (n - 1)], str(n), "k") for n in (9, 2, 30, 4, 4, 5, 3)]
     parts = micro_groups(examples, 2, 12, packed=True)
     assert [[len(e.own) for e in p] for p in parts] == [[30], [9], [5, 3, 2], [4, 4]]
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=40), st.integers(10, 200))
+def test_packed_rows_lose_no_example_and_are_even(lengths, budget):
+    examples = [Example.of([1] * n, [False] * n, str(i), "k") for i, n in enumerate(lengths)]
+    parts = micro_groups(examples, 2, budget, packed=True)
+    assert sorted(e.conversation_id for p in parts for e in p) == sorted(map(str, range(len(lengths))))
+    tokens = [sum(len(e.own) for e in p) for p in parts]
+    assert all(n <= budget or len(p) == 1 for n, p in zip(tokens, parts, strict=True))
+    several = [n for n, p in zip(tokens, parts, strict=True) if len(p) > 1]
+    assert not several or max(several) - min(tokens) <= max(lengths)

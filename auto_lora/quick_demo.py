@@ -36,12 +36,12 @@ def demo_settings() -> dict[str, Any]:
         },
         # More of what is hard, so less of what is learnt soon; the test keeps the shares above.
         "training_shares": {
-            "single": 0.30,
+            "single": 0.28,
             "parallel": 0.13,
-            "chain": 0.08,
-            "optional": 0.25,
-            "no_call": 0.17,
-            "missing_argument": 0.07,
+            "chain": 0.07,
+            "optional": 0.23,
+            "no_call": 0.21,
+            "missing_argument": 0.08,
         },
         "rehearsal_share": 0.025,
         "num_iterations": 1,

@@ -8,6 +8,8 @@ Replaying a model's own answers holds them (self-synthesised rehearsal, Huang et
 from __future__ import annotations
 
 import random
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -35,6 +37,20 @@ class OwnAnswer:
 
     text: str
     cut: bool
+
+    @property
+    def worth_learning(self) -> bool:
+        """Whether there is a text that does not go round in circles, as small models' answers do."""
+        runs = word_runs(self.text)
+        return bool(self.text) and len(runs) >= 0.9 * sum(runs.values())
+
+
+def word_runs(text: str) -> Counter[tuple[str, ...]]:
+    """How often each run of four words comes; in text without spaces, of four characters."""
+    words = re.findall(r"\w[\w']*", text.casefold())
+    if len(words) < len(text) / 20:
+        words = list(text.casefold())
+    return Counter(zip(words, words[1:], words[2:], words[3:], strict=False))
 
 
 def with_own_answers(
@@ -79,23 +95,25 @@ def ordinary_prompt(conversation: Conversation) -> str | None:
 def own_answers(
     base: Base, template: ChatTemplate, prompts: Iterable[str], system_prompt: str = ""
 ) -> dict[str, OwnAnswer]:
-    """What the base answers, greedily and without tools, by prompt; empty answers are left out."""
+    """What the base answers, greedily and without tools, by prompt."""
     ordered = sorted(prompts, key=lambda p: (len(p), p))
     found: dict[str, OwnAnswer] = {}
     for start in range(0, len(ordered), _BATCH):
         part = ordered[start : start + _BATCH]
         asked = [(*_system(system_prompt), {"role": "user", "content": p}) for p in part]
-        found |= {p: a for p, a in zip(part, _answers(base, template, asked), strict=True) if a.text}
+        found |= zip(part, _answers(base, template, asked), strict=True)
     return found
 
 
 def rehearsed(
     answers: Mapping[str, OwnAnswer], count: int, seed: int, system_prompt: str = ""
 ) -> list[Conversation]:
-    """Conversations without tools, on `rehearsal_prompts` that have an answer."""
+    """Conversations without tools, on those `rehearsal_prompts` whose answer is worth learning."""
     made = []
-    for number, prompt in enumerate(p for p in rehearsal_prompts(count, seed) if p in answers):
+    for number, prompt in enumerate(rehearsal_prompts(count, seed)):
         own = answers[prompt]
+        if not own.worth_learning:
+            continue
         said = ({"role": "user", "content": prompt}, {"role": "assistant", "content": own.text})
         meta = {"writer": "the base", "cut": own.cut}
         name = f"rehearsal-{seed}-{number:06d}"
@@ -104,11 +122,11 @@ def rehearsed(
 
 
 def answered(conversations: Iterable[Conversation], answers: Mapping[str, OwnAnswer]) -> list[Conversation]:
-    """The conversations; ordinary prompts among them get the base's own answer instead of a stock phrase."""
+    """The conversations; ordinary prompts among them get the base's own answer, where it is worth learning, for a stock phrase."""
     made = []
     for c in conversations:
         own = answers.get(ordinary_prompt(c) or "")
-        if own is not None:
+        if own is not None and own.worth_learning:
             said = {"role": "assistant", "content": own.text}
             c = replace(c, messages=(*c.messages[:-1], said), meta={**c.meta, "cut": own.cut})
         made.append(c)

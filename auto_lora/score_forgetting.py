@@ -13,9 +13,7 @@ list does cover one of them, a call is no fault.
 from __future__ import annotations
 
 import asyncio
-import re
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +29,7 @@ from auto_lora._progress import Quiet, Reporter
 from auto_lora._runs import read_json
 from auto_lora.encode import ChatTemplate
 from auto_lora.llama_server import LlamaCppClient
-from auto_lora.rehearsal import PROBES_FILE
+from auto_lora.rehearsal import PROBES_FILE, word_runs
 from auto_lora.score import ToolCallEvaluator, gather
 
 SCALES = (0.25, 0.5, 0.75, 1.0, 1.25)
@@ -86,13 +84,10 @@ def degeneration(answer: PlainAnswer, base: PlainAnswer | None = None) -> str:
     It repeats when a run of four words comes four times, or most of its runs of four are repeats (in text
     without spaces: of four characters). It runs on when it reached the token limit that the base's did not.
     """
-    text = answer.text.strip().casefold()
+    text = answer.text.strip()
     if not text:
         return "empty"
-    words = re.findall(r"\w[\w']*", text)
-    if len(words) < len(text) / 20:
-        words = list(text)
-    runs = Counter(zip(words, words[1:], words[2:], words[3:], strict=False))
+    runs = word_runs(text)
     total = sum(runs.values())
     if total >= 8 and (max(runs.values()) >= 4 or len(runs) < total / 2):
         return "repeats"

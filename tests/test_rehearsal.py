@@ -42,19 +42,23 @@ def test_the_end_of_a_cut_answer_is_not_learnt(smollm, cut):
     assert dataset.decode_labels(0) == "I am glad to" + ("" if cut else "<|im_end|>")
 
 
+CIRCLES = "I'm here to help. I'm here to help. I'm here to help you."
+
+
 def no_call(shape: str, text: str, answer: str) -> Conversation:
     said = ({"role": "user", "content": text}, {"role": "assistant", "content": answer})
     return Conversation("a", "no_call", said, ({"type": "function"},), {"shape": shape})
 
 
 def test_ordinary_prompts_beside_tools_get_the_bases_answer_and_others_keep_theirs():
-    own = {STOCK[0]: OwnAnswer("Hi! It is a fine day for", True)}
+    own = {STOCK[0]: OwnAnswer("Hi! It is a fine day for", True), STOCK[1]: OwnAnswer(CIRCLES, True)}
     plain = no_call(STOCK[0], f"so, {STOCK[0]} please", "Hello! How can I help?")
     refused = no_call("flights_3", "book me a flight", "I have no tool for that.")
-    first, second = answered([plain, refused], own)
+    circling = no_call(STOCK[1], STOCK[1], "Hello! How can I help?")
+    first, second, third = answered([plain, refused, circling], own)
     assert first.messages[-1]["content"] == "Hi! It is a fine day for" and first.meta["cut"]
     assert first.tools == plain.tools and first.messages[0] == plain.messages[0]
-    assert second == refused
+    assert second == refused and third == circling
 
 
 def test_requests_for_tools_that_are_not_there_are_no_ordinary_prompts():
@@ -62,9 +66,14 @@ def test_requests_for_tools_that_are_not_there_are_no_ordinary_prompts():
 
 
 def test_rehearsed_prompts_show_no_tools_and_hold_the_system_prompt():
-    own = {p: OwnAnswer("Well.", False) for p in rehearsal_prompts(3, 1)[:2]}
+    first, second, third = rehearsal_prompts(3, 1)
+    own = {
+        first: OwnAnswer("Well.", False),
+        second: OwnAnswer(CIRCLES, True),
+        third: OwnAnswer("Yes?", False),
+    }
     made = rehearsed(own, 3, 1, "Be kind.")
-    assert [c.messages[1]["content"] for c in made] == rehearsal_prompts(3, 1)[:2]
+    assert [c.messages[1]["content"] for c in made] == [first, third]
     assert all(not c.tools and c.messages[0]["content"] == "Be kind." for c in made)
 
 

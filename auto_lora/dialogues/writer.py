@@ -253,7 +253,7 @@ class BuiltinWriter:
         such, a request beside a tool's topic (`near_misses`).
         """
         missed, kind = self._near_misses(tools), self.random.random()
-        if kind < 0.45:
+        if kind < 0.35:
             group = self.random.choice(phrases("chat")["groups"])
             stock = share_out(group["prompts"], self.split) or group["prompts"][:1]
             prompt = shape = self.random.choice(stock)

@@ -2,7 +2,8 @@
 
 Round 1 is shared. From then on two adapters are trained a round, each anew on all its conversations so far: the *loop* adds what
 `plan_next_round` asks for after the served adapter was scored on validation; the *control* adds as many of the usual mixture. Both
-are measured on the same held-out conversations, of which the plan has seen none: every token of the calls the arg-max, teacher-forced.
+are measured on the same held-out conversations, of which the plan has seen none: every token of the calls the arg-max, teacher-forced; where none is due, that none begins.
+An adapter that is in DIR is not trained again.
 
     python benchmarks/error_loop.py                                    # the demo's tools, 800 conversations, 2 rounds
     python benchmarks/error_loop.py --tools tools.json --examples 2400 --rounds 3 --out DIR   # DIR keeps adapters and data
@@ -18,6 +19,7 @@ import json
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,15 +114,18 @@ class Experiment:
         """Trains an adapter on the conversations; whether each held-out case is exact."""
         folder, started = self.folder / f"round_{number}_{arm}", time.monotonic()
         write_conversations(folder / "train.jsonl", conversations)
-        splits = with_own_answers(
-            self.base, self.template, self.config, conversations, self.validation, self.folder / "own_answers.json"
-        )  # fmt: skip
-        datasets = [ToolCallingDataset(split, self.template) for split in splits]
-        LoRATrainer(self.config, self.base).train(datasets[0], datasets[1], folder)
+        if not (folder / "training.json").is_file():
+            splits = with_own_answers(
+                self.base, self.template, self.config, conversations, self.validation, self.folder / "own_answers.json"
+            )  # fmt: skip
+            datasets = [ToolCallingDataset(split, self.template) for split in splits]
+            LoRATrainer(self.config, self.base).train(datasets[0], datasets[1], folder)
         seconds = time.monotonic() - started
+        turns = [turn for c in self.held_out for turn in scored_turns(c)]
         base = load_base(self.config)  # `forced` leaves the adapter in the one it asks
-        verdicts = forced(self.config, base, str(folder), self.held_out, self.template)
-        exact = [bool(v["exact"]) for v in verdicts]
+        verdicts = forced(self.config, base, str(folder), turns, self.template)
+        right_turns = {t.id: bool(v["exact"]) for t, v in zip(turns, verdicts, strict=True)}
+        exact = [all(right_turns[t.id] for t in scored_turns(c)) for c in self.held_out]
         of, right = (
             Counter(c.category for c, keep in zip(self.held_out, keeps, strict=True) if keep)
             for keeps in ([True] * len(exact), exact)
@@ -155,6 +160,14 @@ class Experiment:
                 self.validation, parallel=self.config.parallel_requests, max_tokens=128
             )
             return await evaluator.evaluate(client, "loop")
+
+
+def scored_turns(conversation: Conversation) -> list[Conversation]:
+    """The conversation up to each turn that is scored: its calls, or the words where none is due."""
+    return [
+        replace(conversation, id=f"{conversation.id}/{n}", messages=(*turn.history, turn.answer))
+        for n, turn in enumerate(conversation.scored_turns())
+    ]
 
 
 if __name__ == "__main__":

@@ -56,5 +56,5 @@ def demo_settings() -> dict[str, Any]:
 def _demo_size() -> int:
     """Conversations that train in some 8 minutes here, 800 to 2,300 of them."""
     rate = max(matmul_rate(narrow) for narrow in (False, True))
-    # 4.4 to 5.9 examples/s measured at 800 GFLOP/s; at 319 half of that was seen before rows were packed.
+    # 4.4 to 5.9 examples/s measured at 800 GFLOP/s, 2.2 at 321 to 400 (11 minutes: fewer than 1,200 teach too little).
     return int(min(2300, max(800, 500 * (0.8 + rate * 5e-12))) // 100 * 100)

@@ -39,7 +39,7 @@ from auto_lora.proof import (
     tokens_gate,
     trainer_logprobs,
 )
-from auto_lora.rehearsal import with_own_answers
+from auto_lora.rehearsal import rehearse
 from auto_lora.report import write_report
 from auto_lora.score import Metric
 from auto_lora.score_forgetting import PlainAnswer, adapter_drift
@@ -340,17 +340,9 @@ class Run:
         near = NEAR_4BIT if self.config.load_in_4bit else NEAR
         base_gate(self.probes, before, self.served_base, self.template, near)
         if not done.is_file():
-            splits = with_own_answers(
-                base,
-                self.template,
-                self.config,
-                conversations,
-                self.validation,
-                self.output / "data" / "own_answers.json",
-            )
-            lead(
-                LoRATrainer(self.config, base, self.reporter, self.processes), self.template, *splits, folder
-            )
+            own = rehearse(base, self.template, self.config, self.output / "data" / "own_answers.json")
+            trainer = LoRATrainer(self.config, base, self.reporter, self.processes)
+            lead(trainer, self.template, [*conversations, *own], self.validation, folder)
             if self.processes.size > 1:  # its layers may be split by now, and the others are not in this
                 del base
                 release_memory()

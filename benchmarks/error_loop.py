@@ -44,7 +44,7 @@ from auto_lora._runs import write_json
 from auto_lora.encode import ChatTemplate
 from auto_lora.gguf_export import export_adapter
 from auto_lora.preflight import embedded_model
-from auto_lora.rehearsal import with_own_answers
+from auto_lora.rehearsal import rehearse
 from auto_lora.score import Evaluation
 from auto_lora.triage import RoundPlan, analyse, plan_next_round
 
@@ -115,9 +115,8 @@ class Experiment:
         folder, started = self.folder / f"round_{number}_{arm}", time.monotonic()
         write_conversations(folder / "train.jsonl", conversations)
         if not (folder / "training.json").is_file():
-            splits = with_own_answers(
-                self.base, self.template, self.config, conversations, self.validation, self.folder / "own_answers.json"
-            )  # fmt: skip
+            own = rehearse(self.base, self.template, self.config, self.folder / "own_answers.json")
+            splits = [[*conversations, *own], self.validation]
             datasets = [ToolCallingDataset(split, self.template) for split in splits]
             LoRATrainer(self.config, self.base).train(datasets[0], datasets[1], folder)
         seconds = time.monotonic() - started

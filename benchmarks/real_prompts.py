@@ -43,7 +43,7 @@ from auto_lora.dialogues import vary
 from auto_lora.encode import ChatTemplate
 from auto_lora.gguf_export import export_adapter
 from auto_lora.preflight import embedded_model
-from auto_lora.rehearsal import with_own_answers
+from auto_lora.rehearsal import rehearse
 from auto_lora.score import gather, proportion
 
 REFUSAL = "I have no tool for that."
@@ -117,11 +117,9 @@ def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[st
             else:
                 count = config.num_synthetic_examples
                 made = SyntheticDataGenerator(tools, config).training(count)
-                train = vary(made, tools, config, seed)
+                own = rehearse(base, template, config, Path(folder) / "own_answers.json")
+                train = [*vary(made, tools, config, seed), *own]
             held = SyntheticDataGenerator(tools, config).generate(24, "validation")
-            if engine == "ours":
-                answers = Path(folder) / "own_answers.json"
-                train, held = with_own_answers(base, template, config, train, held, answers)
             reporter = Reporter() if sys.stderr.isatty() else None
             LoRATrainer(config, base, reporter).train(
                 ToolCallingDataset(train, template), ToolCallingDataset(held, template), folder

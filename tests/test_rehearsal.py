@@ -14,12 +14,11 @@ from auto_lora.encode import ChatTemplate, ToolCallingDataset
 from auto_lora.rehearsal import (
     ANSWER_TOKENS,
     OwnAnswer,
-    answered,
     ordinary_stock,
     own_answers,
     rehearsal_prompts,
+    rehearse,
     rehearsed,
-    with_own_answers,
 )
 from auto_lora.score_forgetting import ordinary_prompts
 
@@ -43,22 +42,6 @@ def test_the_end_of_a_cut_answer_is_not_learnt(smollm, cut):
 
 
 CIRCLES = "I'm here to help. I'm here to help. I'm here to help you."
-
-
-def no_call(shape: str, text: str, answer: str) -> Conversation:
-    said = ({"role": "user", "content": text}, {"role": "assistant", "content": answer})
-    return Conversation("a", "no_call", said, ({"type": "function"},), {"shape": shape})
-
-
-def test_ordinary_prompts_beside_tools_get_the_bases_answer_and_others_keep_theirs():
-    own = {STOCK[0]: OwnAnswer("Hi! It is a fine day for", True), STOCK[1]: OwnAnswer(CIRCLES, True)}
-    plain = no_call(STOCK[0], f"so, {STOCK[0]} please", "Hello! How can I help?")
-    refused = no_call("flights_3", "book me a flight", "I have no tool for that.")
-    circling = no_call(STOCK[1], STOCK[1], "Hello! How can I help?")
-    first, second, third = answered([plain, refused, circling], own)
-    assert first.messages[-1]["content"] == "Hi! It is a fine day for" and first.meta["cut"]
-    assert first.tools == plain.tools and first.messages[0] == plain.messages[0]
-    assert second == refused and third == circling
 
 
 def test_requests_for_tools_that_are_not_there_are_no_ordinary_prompts():
@@ -105,8 +88,7 @@ def test_an_answer_is_asked_for_once_a_run(smollm, tmp_path, monkeypatch):
     config = TrainingConfig(llama_cpp_model_path=str(smollm), num_synthetic_examples=10, rehearsal_share=0.2)
     base = load_base(config)
     template = ChatTemplate(base.tokenizer)
-    chat = no_call(STOCK[3], STOCK[3], "Hello! How can I help?")
-    train, held = with_own_answers(base, template, config, [chat], [chat], tmp_path / "own.json")
-    assert len(train) == 3 and train[0] == held[0] and train[0].messages[-1] != chat.messages[-1]
+    made = rehearse(base, template, config, tmp_path / "own.json")
+    assert 0 < len(made) <= 2
     monkeypatch.setattr("auto_lora.rehearsal._answers", None)  # would fail if it were called again
-    assert (train, held) == with_own_answers(base, template, config, [chat], [chat], tmp_path / "own.json")
+    assert made == rehearse(base, template, config, tmp_path / "own.json")

@@ -97,7 +97,7 @@ class TrainingConfig:
     target_modules: list[str] = setting(list(PROJECTIONS), "projections that get an adapter", kind=list, group="lora")
 
     num_epochs: int = setting(1, "passes over the training data; fresh conversations teach more than the same ones again", kind=int, low=1, high=1000)
-    batch_size: int = setting(16, "examples run at once, as many tokens as theirs on average; fewer where memory is short, with the same result", kind=int, low=1, high=4096)
+    batch_size: int = setting(16, "examples run at once, as many tokens as theirs on average; fewer where memory is short or more are no faster, with the same result", kind=int, low=1, high=4096)
     gradient_accumulation_steps: int = setting(1, "times batch_size: examples per optimizer step, over all processes; they share one pass over the tools", kind=int, low=1, high=4096)
     learning_rate: float | None = setting(None, "peak learning rate; none: 5e-4 x (2000 / hidden size) ^ 0.78 (Llama; ^ 1.57 up to 3.5e-3 below 2000) or ^ 0.08 (Qwen)", kind=float, low=1e-7, high=1.0)
     warmup_ratio: float = setting(0.1, "share of the steps with rising learning rate; cosine after it", kind=float, low=0.0, high=0.9)

@@ -296,7 +296,7 @@ def _evenly(ordered: Sequence[Example], budget: int) -> list[list[Example]]:
     Rows of one size reuse one another's memory.
     """
     lengths = [len(e.own) for e in ordered]
-    count = sum(n > budget for n in lengths) - (-sum(n for n in lengths if n <= budget) // budget)
+    count = max(1, sum(n > budget for n in lengths) - (-sum(n for n in lengths if n <= budget) // budget))
     while True:
         parts: list[list[Example]] = [[] for _ in range(count)]
         filled = [(0, i) for i in range(count)]

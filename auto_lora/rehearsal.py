@@ -108,8 +108,8 @@ def _system(prompt: str) -> tuple[Message, ...]:
 
 
 @cache
-def ordinary_stock(split: str = "train") -> tuple[str, ...]:
-    """A split's ordinary prompts: chat that asks for no tool, but those near one that forgetting is measured with."""
+def ordinary_stock() -> tuple[str, ...]:
+    """The training split's ordinary prompts: chat that asks for no tool, but those near one that forgetting is measured with."""
     probes = [set(words_of(p)) for kind in read_json(PROBES_FILE).values() for p in kind]
 
     def apart(prompt: str) -> bool:
@@ -117,7 +117,7 @@ def ordinary_stock(split: str = "train") -> tuple[str, ...]:
         return all(len(words & probe) < 0.75 * len(words) for probe in probes)
 
     chat = [g for g in phrases("chat")["groups"] if g["answer"] != phrases("no_call")["uncovered"]]
-    return tuple(p for group in chat for p in share_out(group["prompts"], split) if apart(p))
+    return tuple(p for group in chat for p in share_out(group["prompts"], "train") if apart(p))
 
 
 def _answers(

@@ -2,8 +2,8 @@
 
 Round 1 is shared. From then on two adapters are trained a round, each anew on all its conversations so far: the *loop* adds what
 `plan_next_round` asks for after the served adapter was scored on validation; the *control* adds as many of the usual mixture. Both
-are measured on the same held-out conversations, of which the plan has seen none: every token of the calls the arg-max, teacher-forced; where none is due, that none begins.
-An adapter that is in DIR is not trained again.
+are measured on the same held-out conversations, of which the plan has seen none: every token of the calls the arg-max,
+teacher-forced; where none is due, that none begins. An adapter that is in DIR is not trained again.
 
     python benchmarks/error_loop.py                                    # the demo's tools, 800 conversations, 2 rounds
     python benchmarks/error_loop.py --tools tools.json --examples 2400 --rounds 3 --out DIR   # DIR keeps adapters and data
@@ -38,7 +38,7 @@ from auto_lora import (
     load_tools,
 )
 from auto_lora._base_model import load_base
-from auto_lora._conversation import write_conversations
+from auto_lora._conversation import read_conversations, write_conversations
 from auto_lora._intervals import paired_test, proportion
 from auto_lora._runs import write_json
 from auto_lora.encode import ChatTemplate
@@ -113,8 +113,12 @@ class Experiment:
     def measure(self, number: int, arm: str, conversations: list[Conversation]) -> list[bool]:
         """Trains an adapter on the conversations; whether each held-out case is exact."""
         folder, started = self.folder / f"round_{number}_{arm}", time.monotonic()
-        write_conversations(folder / "train.jsonl", conversations)
-        if not (folder / "training.json").is_file():
+        data = folder / "train.jsonl"
+        if (folder / "training.json").is_file():
+            if [c.to_json() for c in read_conversations(data)] != [c.to_json() for c in conversations]:
+                raise SystemExit(f"{folder} holds an adapter of other data: give another --out")
+        else:
+            write_conversations(data, conversations)
             own = rehearse(self.base, self.template, self.config, self.folder / "own_answers.json")
             splits = [[*conversations, *own], self.validation]
             datasets = [ToolCallingDataset(split, self.template) for split in splits]

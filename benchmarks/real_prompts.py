@@ -71,9 +71,12 @@ def main() -> None:
     )
     args = parser.parse_args()
     if args.without:
-        from without import switch_off
+        from without import PARTS, switch_off
 
-        switch_off(args.without.split(","))
+        names = args.without.split(",")
+        if unknown := set(names) - PARTS.keys():
+            parser.error(f"--without: no {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        switch_off(names)
     belts = (
         args.belts.split(",")
         if args.belts

@@ -22,7 +22,7 @@ from auto_lora.rehearsal import (
 )
 from auto_lora.score_forgetting import ordinary_prompts
 
-STOCK = ordinary_stock("train")
+STOCK = ordinary_stock()
 
 
 def test_no_prompt_is_rehearsed_that_forgetting_is_measured_with():

@@ -189,8 +189,11 @@ async def served(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "chat_template.jinja"
         file.write_text(template.text, encoding="utf-8")
+        longest = max(
+            len(template.encode(template.render(c["messages"], entries, prompt=True))) for c in cases
+        )
         client = LlamaCppClient(
-            config.llama_cpp_model_path, adapter_path=adapter, chat_template_file=file, context=4096,
+            config.llama_cpp_model_path, adapter_path=adapter, chat_template_file=file, context=longest + 256,
             parallel=config.parallel_requests, log_path=Path(folder) / "server.log",
         )  # fmt: skip
         slots = asyncio.Semaphore(config.parallel_requests)

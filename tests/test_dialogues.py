@@ -20,13 +20,11 @@ from auto_lora._toolcall import normal_text
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Focus, SyntheticDataGenerator, find_links
 from auto_lora.dialogues.frames import fill, parse
+from auto_lora.dialogues.meaning import act_of, described_values, objects_of
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
     SPLITS,
     act_frames,
-    act_of,
-    described_values,
-    objects_of,
     phrases,
     role_of,
     share_out,
@@ -278,7 +276,16 @@ def test_descriptions_that_list_values_are_read():
 def test_every_act_and_topic_has_frames_of_its_own_in_each_split():
     book = {act: {s: act_frames(act, s) for s in SPLITS} for act in phrases("acts")}
     book |= {topic.name: dict(topic.frames) for topic in topics()}
-    known = set(phrases("roles")) | {"object", "verb", "main", "tail", "state", "condition"}
+    known = set(phrases("roles")) | {
+        "object",
+        "verb",
+        "main",
+        "given",
+        "tail",
+        "state",
+        "action",
+        "condition",
+    }
     known |= set(phrases("inventories")) | set(Pools(random.Random(0))._makers)
     for name, frames in book.items():
         parts = [{f.name for f in frames[s]} for s in SPLITS]

@@ -8,21 +8,20 @@ from dataclasses import dataclass, replace
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.frames import Frame, Slot, fill
+from auto_lora.dialogues.meaning import is_action, objects_of, tool_act
 from auto_lora.dialogues.phrasebook import (
     fills,
     is_state,
     main_roles,
-    objects_of,
     phrases,
     role_of,
     tails_of,
-    tool_act,
     topic_of,
     words_of,
 )
-from auto_lora.dialogues.values import Value
+from auto_lora.dialogues.values import Value, join_words
 
-OWN_SLOTS = frozenset(("object", "verb", "main", "tail"))  # those of acts, which stand for no role
+OWN_SLOTS = frozenset(("object", "verb", "main", "given", "tail"))  # those of acts, which stand for no role
 # What stands beside an argument when both are given: role to (before, after with its form).
 BESIDE: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
     "place": ((), (("region", ", {v}"), ("country", ", {v}"))),
@@ -38,6 +37,23 @@ BESIDE: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
     "date": ((), (("daypart", " {v}"), ("time", " at {v}"))),
     "dish": ((), (("org", " from {v}"),)),
 }  # fmt: skip
+# Arguments that nothing but their name tells apart: (before the first, each, between), for numbers and for any.
+_NUMBERED = (
+    ("with ", "{a} {n} of {v}", " and "), ("with ", "{a} {n} of {v}", " and "), ("with ", "{a} {n} of {v}", ", "), ("given ", "{a} {n} of {v}", " and "), ("for ", "{a} {n} of {v}", " and "),
+    ("using ", "{a} {n} of {v}", " and "), ("where ", "the {n} is {v}", " and "), ("with ", "{n} = {v}", ", "), ("with ", "{n} of {v}", " and "), ("if ", "the {n} is {v}", " and "),
+)  # fmt: skip
+_NAMED = (
+    ("with ", "{n} {v}", " and "), ("with ", "the {n} {v}", " and "), ("", "{n}: {v}", ", "), ("with ", "{v} as the {n}", " and "), ("using ", "{v} as {n}", " and "),
+    ("given ", "{n} {v}", " and "), ("for ", "{n} {v}", " and "), ("with ", "the {n} set to {v}", " and "), ("", "{n} {v}", ", "), ("where ", "the {n} is {v}", " and "), ("", "{n} = {v}", ", "),
+)  # fmt: skip
+_BARE_NAMES = re.compile(
+    r"(?:[a-z]|n|num|numbers?|values?|integers?|(?:num|number|value|int|n|a|x)[_ ]?\d|(?:first|second) (?:number|num|value))"
+)
+_STOOD_FOR = frozenset(
+    "generic number identifier symbol org product person person_name title song movie book".split()
+)
+_COUNTED = {"two": 2, "three": 3}
+_ENDS_IN_PREPOSITION = frozenset("by from to at in of with within after before until since for on".split())
 BARE_TIMES = re.compile(
     r"(?:today|tomorrow|yesterday|tonight|next|this|every|in|at|on|after|before|around|by|between|now|right now|later|soon|the day|a week|"
     r"half an hour|during|early|late|each|for|from|until|since|noon|midnight|weekly|daily|\w+ (?:days|weeks) from)\b",
@@ -50,7 +66,8 @@ class PlannedCall:
     """A tool and its arguments with their surfaces, in schema order.
 
     `hidden` are arguments whose value comes from an earlier result, so no words give it. `frame` is the sentence
-    that the arguments were chosen for, None when any will do. `casual`: typed without capitals.
+    that the arguments were chosen for, None when any will do. `casual`: typed without capitals. `crowded`: another tool
+    of the list has this one's topic, so its words would not tell the two apart.
     """
 
     tool: ToolDefinition
@@ -58,6 +75,7 @@ class PlannedCall:
     hidden: frozenset[str] = frozenset()
     frame: Frame | None = None
     casual: bool = False
+    crowded: bool = False
 
     def arguments(self) -> dict[str, object]:
         return self.tool.order_arguments({name: value.json for name, value in self.values.items()})
@@ -73,7 +91,15 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
         schema = schema if isinstance(schema, dict) else {}
         kind = schema.get("type", "string")
         role = role_of(name, str(schema.get("description", "")), kind if isinstance(kind, str) else "string")
-        found[name] = "state" if is_state(schema) else "boolean" if kind == "boolean" else role
+        found[name] = (
+            "state"
+            if is_state(schema)
+            else "action"
+            if is_action(schema)
+            else str(kind)
+            if kind in ("boolean", "object")
+            else role
+        )
     return found
 
 
@@ -83,7 +109,7 @@ class Clause:
     def __init__(self, rng: random.Random, call: PlannedCall, frame: Frame) -> None:
         self.random, self.call, self.frame = rng, call, frame
         self.roles = roles_of(call.tool)
-        self.left = dict(call.shown())
+        self.left = {n: v for n, v in call.shown().items() if v.surface}
         self.act, self.verb = tool_act(call.tool)
 
     def text(self) -> str | None:
@@ -94,7 +120,9 @@ class Clause:
         if "tail" not in self.frame.named:
             made = f"{made} {self._tail()}"
         text = re.sub(r"\s+([,.;?])", r"\1", " ".join(made.split()))
-        return re.sub(r"\ba (?=[aeio]\w)", "an ", text)
+        return re.sub(
+            r"\ba (?!(?:and|or|is|as|of|in|if|on|at|it|eight\w*|eleven)\b)(?=[aeio]\w)", "an ", text
+        )
 
     def _typed(self) -> Frame:
         """The frame, now and then with two letters of one word swapped; never inside a slot."""
@@ -121,30 +149,52 @@ class Clause:
                 for n, v in self.left.items()
                 if fills(self.roles[n], role) and isinstance(v.json, (str, int, float))
             ]
-            found = [n for n in found if n in self.call.tool.required or role != "generic"]
+            if role == "generic":
+                found = [n for n in found if [n] == self.call.tool.required]
             if found:
                 return found[0]
         return None
 
     def _has(self, slot: str) -> bool:
         if slot in OWN_SLOTS:
-            return slot != "main" or self._main() is not None
+            return bool(self.left) if slot == "given" else slot != "main" or self._main() is not None
         return self._find(slot) is not None
 
     def _words(self, slot: Slot) -> str | None:
         if slot.role == "object":
             topic = topic_of(self.call.tool)
-            named = [f"the {noun}" for noun in topic.nouns] if topic else []
-            return self.random.choice([*named, *objects_of(self.call.tool.name, self.call.tool.description)])
+            named = [f"the {noun}" for noun in topic.nouns] if topic and not self.call.crowded else []
+            own = objects_of(self.call.tool.name, self.call.tool.description)
+            return self._with_what_it_is_of(self.random.choice([*named, *own]))
         if slot.role == "verb":
             return self.verb
-        if slot.role == "tail":
+        if slot.role in ("tail", "given"):
             return self._tail()
         name = self._main() if slot.role == "main" else self._find(slot.role)
         if name is None:
             return None
         value = self.left.pop(name)
         return self._phrase(name, value) if slot.phrase else self._with_neighbours(name, value)
+
+    def _with_what_it_is_of(self, words: str) -> str:
+        """An object with the arguments that its last noun stands for: "the factorial of a number" is "the factorial of 5"."""
+        found = re.match(r"(.+ of) (an?|the|two|three) ([a-z ]+)$", words)
+        if not found or self.random.random() < 0.4:
+            return words
+        many, noun = _COUNTED.get(found[2], 1), found[3].split()[-1].removesuffix("s")
+        numbers = [
+            n
+            for n, v in self.left.items()
+            if _is_number(v.json) and _BARE_NAMES.fullmatch(" ".join(words_of(n)))
+        ]
+        if noun in ("number", "integer", "value") and len(numbers) == many:
+            meant = numbers
+        else:
+            meant = [n for n in self.left if noun in words_of(n) and self.roles[n] in _STOOD_FOR]
+        if not meant or len(meant) != many:
+            return words
+        kept = f" {found[3]}" if self.roles[meant[0]] == "identifier" else ""
+        return f"{found[1]}{kept} {join_words([self.left.pop(n).surface for n in meant])}"
 
     def _tail(self) -> str:
         """What the frame has no place for, in any order, with prepositions."""
@@ -157,9 +207,69 @@ class Clause:
         names.sort(
             key=lambda n: self.roles[n] not in BESIDE
         )  # heads first, so that they take their neighbours
-        phrased = [self._phrase(n, self.left.pop(n)) for n in names if n in self.left]
+        listed = [n for n in names if self._only_named(n, self.left[n])]
+        several = [self._listed({n: self.left.pop(n) for n in listed})] if listed else []
+        phrased = [self._phrase(n, self.left.pop(n)) for n in names if n in self.left] + several
         self.random.shuffle(phrased)
         return " ".join(parts + phrased)
+
+    def _only_named(self, name: str, value: Value) -> bool:
+        """Whether nothing but its name tells an argument apart; a number with a longer name half of the time."""
+        role = self.roles[name]
+        if role in (
+            "boolean",
+            "object",
+            "state",
+            "action",
+            "rating",
+            "temperature",
+            "date",
+            "time",
+            "when",
+            "daypart",
+        ):
+            return False
+        twice = (
+            sum(r == role for r in self.roles.values()) > 1 and words_of(name)[-1] not in _ENDS_IN_PREPOSITION
+        )
+        plain = value.role in ("generic", "number") or (
+            _is_number(value.json) and not re.search(r"[^\d.]", value.surface)
+        )
+        long = (
+            _is_number(value.json)
+            and len(words_of(name)) > 1
+            and role not in ("percent", "level")
+            and self.random.random() < 0.5
+        )
+        return plain or long or (twice and tails_of(role) == tails_of("generic"))
+
+    def _listed(self, values: dict[str, Value]) -> str:
+        """Several such arguments in one form: "with a mass of 45 kg and a volume of 15 m³", "a = 1, b = 3", "12 and 15"."""
+        numbers = all(map(_is_number, (v.json for v in values.values())))
+        spoken = {n: " ".join(_spoken(n)) for n in values}
+        bare = numbers and all(_BARE_NAMES.fullmatch(s) for s in spoken.values())
+        if bare and self.random.random() < 0.6:
+            inner = [values[n].surface for n in self.call.tool.properties if n in values]
+            forms = ["of {v}", "for {v}", "of {v}"] + (
+                ["with {v}", "({t})", "of ({t})"] if len(inner) > 1 else ["of the number {v}", "{v}"]
+            )
+            return self.random.choice(forms).format(v=join_words(inner), t=", ".join(inner))
+        before, form, between = self.random.choice(
+            _NUMBERED if numbers and self.random.random() < 0.7 else _NAMED
+        )
+        if bare and form.startswith("{a}"):
+            form = "{n} = {v}"
+        parts = [
+            form.format(
+                n=spoken[n],
+                v=v.surface,
+                a="the" if spoken[n].endswith("s") or self.random.random() < 0.2 else "a",
+            )
+            for n, v in values.items()
+        ]
+        if between == ", " and len(parts) > 1 and self.random.random() < 0.5:
+            return before + join_words(parts)
+        return before + between.join(parts)
 
     def _with_neighbours(self, name: str, value: Value) -> str:
         """An argument's words, with those that stand right beside it."""
@@ -184,6 +294,9 @@ class Clause:
         role = self.roles[name]
         if role == "boolean":
             return value.surface
+        spoken = _before_unit(words_of(name))
+        if spoken[-1] in _ENDS_IN_PREPOSITION and len(spoken) > 1 and self.random.random() < 0.7:
+            return f"{' '.join(spoken)} {value.surface}"  # "directed by Ann Lee"
         spatial = next((n for n in self.left if self.roles[n] == "spatial"), None)
         if role in ("place", "poi") and spatial:
             return f"{self.left.pop(spatial).surface} {self._with_neighbours(name, value)}"
@@ -198,7 +311,7 @@ class Clause:
             return self.random.choice(["on {v}", "for {v}", "at {v}"]).format(v=text)
         twice = sum(r == role for r in self.roles.values()) > 1
         plain = value.role in ("generic", "number") or (
-            isinstance(value.json, (int, float)) and not re.search(r"[^\d.]", text)
+            _is_number(value.json) and not re.search(r"[^\d.]", text)
         )
         forms = (
             tails_of("generic")
@@ -208,6 +321,23 @@ class Clause:
         if role == "room" and re.match(r"(?:the|my|our|all|every|up|down)", text):
             forms = ["in {v}"]
         return self.random.choice(forms).format(v=text, name=" ".join(words_of(name)))
+
+
+_UNIT_WORDS = frozenset("seconds minutes hours days weeks months years secs mins".split())
+
+
+def _before_unit(words: list[str]) -> list[str]:
+    return words[:-1] if words[-1] in _UNIT_WORDS and len(words) > 1 else words
+
+
+def _spoken(name: str) -> list[str]:
+    """A parameter's name as it is said beside a value with its unit: "period_in_years" is a period."""
+    words = _before_unit(words_of(name))
+    return words[:-1] if words[-1] in _ENDS_IN_PREPOSITION and len(words) > 1 else words
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_person(call: PlannedCall) -> bool:

@@ -103,6 +103,7 @@ class LLMWriter:
             f"- {' '.join(words_of(name))}: {value.surface}"
             for call in calls
             for name, value in call.shown().items()
+            if value.surface
         ]
         tasks = [call.tool.description or " ".join(words_of(call.tool.name)) for call in calls]
         plan = [

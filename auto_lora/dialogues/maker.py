@@ -16,10 +16,12 @@ from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.clause import PlannedCall
 from auto_lora.dialogues.llm_writer import LLMWriter
-from auto_lora.dialogues.phrasebook import role_of, split_of
+from auto_lora.dialogues.meaning import kind_of_unit
+from auto_lora.dialogues.near import fitting_distractors, near
+from auto_lora.dialogues.phrasebook import phrases, role_of, split_of, words_of
 from auto_lora.dialogues.respond import final_answer, tool_response
 from auto_lora.dialogues.style import Style
-from auto_lora.dialogues.values import Sampler, Value
+from auto_lora.dialogues.values import Sampler, Value, join_words
 from auto_lora.dialogues.verify import fault_of, values_key
 from auto_lora.dialogues.writer import BuiltinWriter, Written
 
@@ -112,7 +114,10 @@ class Maker:
         self.random = random.Random(f"{seed}/{split}")
         self.sampler = Sampler(self.random.randrange(2**31), split)
         self.writer, self.style = writer, style
-        self.builtin = BuiltinWriter(self.random, split, style)
+        self.builtin = BuiltinWriter(self.random, split, style, self.tools)
+        # A tenth of what no tool covers is asked of tools that are not there, in the same words as of those that are.
+        self._absent = [t for t, alike in fitting_distractors(tools) if not alike]
+        self._absent_writer = BuiltinWriter(self.random, split, style, [*tools, *self._absent])
         self._by_name = {t.name: t for t in tools}
         self._entries = tuple(t.to_openai() for t in tools)
 
@@ -158,16 +163,32 @@ class Maker:
         return self._calls("chain", name, [first, second], responses=[response], chain=True)
 
     def _no_call(self, name: str) -> tuple[Conversation | None, str]:
+        if self._absent and self.random.random() < _ABSENT:
+            return self._asked_of_none(name)
         found = self.builtin.no_call(self.tools)
         if found is None:
             return None, "no-call prompt near a tool"
         written, answer = found
+        return self._answered("no_call", name, written, answer), ""
+
+    def _asked_of_none(self, name: str) -> tuple[Conversation | None, str]:
+        """A request to a tool that is not in the list: the same sentences, and no call is right."""
+        tool = self.random.choice(self._absent)
+        call = self._plan_call(tool, optional=0.2, casual=self._casual(), writer=self._absent_writer)
+        written = self._absent_writer.write([call])
+        if written is None or near(written.text, self.tools):
+            return None, "no-call prompt near a tool"
+        made = self._answered("no_call", name, written, str(phrases("no_call")["uncovered"]))
+        return replace(made, meta={**made.meta, "foreign": tool.name}), ""
+
+    def _answered(self, category: str, name: str, written: Written, answer: str) -> Conversation:
+        """A prompt answered in words."""
         messages = [
             *self._system(),
             {"role": "user", "content": written.text},
             {"role": "assistant", "content": answer},
         ]
-        return self._conversation("no_call", name, messages, written, "builtin", ""), ""
+        return self._conversation(category, name, messages, written, "builtin", "")
 
     def _missing_argument(self, name: str) -> tuple[Conversation | None, str]:
         tool = self.tool([t for t in self.tools if t.required])
@@ -178,13 +199,7 @@ class Maker:
         written = self.builtin.write([partial])
         if written is None:
             return None, "no frame fits"
-        question = self.builtin.ask_for(left_out)
-        messages = [
-            *self._system(),
-            {"role": "user", "content": written.text},
-            {"role": "assistant", "content": question},
-        ]
-        return self._conversation("missing_argument", name, messages, written, "builtin", ""), ""
+        return self._answered("missing_argument", name, written, self.builtin.ask_for(left_out)), ""
 
     # Parts.
 
@@ -201,11 +216,14 @@ class Maker:
         at_least: int = 0,
         given: Mapping[str, Any] | None = None,
         casual: bool = False,
+        writer: BuiltinWriter | None = None,
     ) -> PlannedCall:
         """A frame and the arguments one would give in it; the combination belongs to this split where there are enough."""
+        writer = writer or self.builtin
         weights = {k: self.focus.parameters.get((tool.name, k), 0.0) for k in tool.properties}
+        self.sampler.tool_words = f"{tool.name} {tool.description}"
         for _ in range(25):
-            frame, chosen = self.builtin.choose(tool, optional=optional, at_least=at_least, weights=weights)
+            frame, chosen = writer.choose(tool, optional=optional, at_least=at_least, weights=weights)
             values: dict[str, Value] = {}
             for name, schema in tool.properties.items():
                 if given and name in given:
@@ -213,23 +231,50 @@ class Maker:
                 elif name in chosen:
                     value = self._distinct(name, schema, tool, values)
                     values[name] = _uncapitalised(value, schema) if casual else value
-            values = _possible_together(values, tool)
-            call = PlannedCall(tool, values, frozenset(given or ()), None if given else frame, casual)
+            values = self._paired(_possible_together(values, tool), tool)
+            crowded = writer.topic_of(tool) is None
+            call = PlannedCall(
+                tool, values, frozenset(given or ()), None if given else frame, casual, crowded
+            )
             enough = len(values.keys() - set(tool.required)) >= at_least
             if enough and (not values or split_of("call", values_key([call])) == self.split):
                 break
         return call
 
+    def _paired(self, values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
+        """Things and how many of each, in two lists of one length and one phrase: "five burgers and two colas"."""
+        amounts, things = (
+            next((n for n, v in values.items() if fits(n, v)), None) for fits in (_are_amounts, _are_things)
+        )
+        if amounts is None or things is None:
+            return values
+        schema = tool.properties[amounts]
+        count = len(values[things].json)
+        item = schema.get("items", {}) if isinstance(schema, dict) else {}
+        drawn = [
+            self.sampler.sample("quantity", {"minimum": 1, "maximum": 9, **item}, tool.parameters)
+            for _ in range(count)
+        ]
+        spoken = [
+            f"{v.json if self.random.random() < 0.6 else v.surface} {t}"
+            for v, t in zip(drawn, values[things].json, strict=True)
+        ]
+        paired = {
+            amounts: Value([v.json for v in drawn], "", "number"),
+            things: replace(values[things], surface=join_words(spoken)),
+        }
+        return {**values, **paired}
+
     def _distinct(self, name: str, schema: Any, tool: ToolDefinition, given: Mapping[str, Value]) -> Value:
-        """A value unlike the call's other texts: nobody flies from Rome to Rome."""
+        """A value unlike the call's other texts: nobody flies from Rome to Rome, or converts miles into litres."""
         own = self.samplers.get(f"{tool.name}.{name}") or self.samplers.get(name)
-        for _ in range(10):
+        for _ in range(30):
             value = (
                 self._from_domain(own, name, schema)
                 if own
                 else self.sampler.sample(name, schema, tool.parameters)
             )
-            if not isinstance(value.json, str) or all(value.json != v.json for v in given.values()):
+            if not isinstance(value.json, str) or not any(_clash(value, v) for v in given.values()):
                 break
         return value
 
@@ -313,6 +358,26 @@ class Maker:
         return Conversation(name, category, tuple(messages), self._entries, meta)
 
 
+def _clash(value: Value, other: Value) -> bool:
+    if value.json == other.json:
+        return True
+    units = value.role.startswith("unit") and other.role.startswith("unit") and isinstance(other.json, str)
+    return units and kind_of_unit(str(value.json)) != kind_of_unit(str(other.json))
+
+
+def _are_amounts(name: str, value: Value) -> bool:
+    named = {"quantities", "amounts", "counts", "quantity", "numbers"} & set(words_of(name))
+    return bool(named) and isinstance(value.json, list) and all(isinstance(v, int) for v in value.json)
+
+
+def _are_things(name: str, value: Value) -> bool:
+    return (
+        value.role in ("item", "dish", "product")
+        and isinstance(value.json, list)
+        and all(isinstance(v, str) for v in value.json)
+    )
+
+
 def _uncapitalised(value: Value, schema: Any) -> Value:
     """A value as it is typed in a prompt without capitals; only where the words are taken over as they are."""
     free = isinstance(value.json, str) and not any(
@@ -324,6 +389,7 @@ def _uncapitalised(value: Value, schema: Any) -> Value:
     return replace(value, json=kept, surface=value.surface.lower())
 
 
+_ABSENT = 0.15  # of the no-call prompts
 _CODES = frozenset(("time_zone", "currency", "symbol"))  # written one way however they are typed
 _OFF = frozenset("off closed close locked lock disabled stop stopped".split())
 

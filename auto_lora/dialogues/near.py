@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import cache
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.frames import Frame
@@ -81,3 +82,39 @@ def topic_of_shape(shape: str) -> Topic | None:
 def _words_in(tools: Sequence[ToolDefinition]) -> set[str]:
     """All words in the definitions of tools."""
     return {stem(w) for tool in tools for w in words_of(json.dumps(tool.to_openai()["function"]))}
+
+
+# Shipped tools: distractors in tool lists, and what requests that no tool covers ask for.
+
+
+@cache
+def _pool() -> tuple[tuple[ToolDefinition, frozenset[str], str], ...]:
+    """The shipped tools, the stems that tell another tool does the same, and the topic each looks like."""
+    return tuple(
+        (
+            ToolDefinition(e["name"], e["description"], e["parameters"]),
+            frozenset(map(stem, e["does"])),
+            e.get("beside", ""),
+        )
+        for e in phrases("distractors")["tools"]
+    )
+
+
+def fitting_distractors(tools: Sequence[ToolDefinition]) -> list[tuple[ToolDefinition, bool]]:
+    """The shipped tools that do nothing any of `tools` does; True with those that look like one of them.
+
+    A look-alike ("get_weather_alerts" beside "get_weather") may share a topic; any other must be far from all tools.
+    """
+    spoken = {stem(w) for tool in tools for w in words_of(f"{tool.name} {tool.description}")}
+    taken = {frozenset(words_of(t.name)) for t in tools}
+    own = {t.name for tool in tools if (t := topic_of(tool)) is not None}
+    found = []
+    for tool, does, beside in _pool():
+        if frozenset(words_of(tool.name)) in taken or does & spoken:
+            continue
+        alike = beside in own
+        topic = topic_of(tool)
+        far = not near(" ".join(words_of(tool.name)), tools) and not (topic and kindred(topic, tools))
+        if alike or far:
+            found.append((tool, alike))
+    return found

@@ -23,7 +23,7 @@ SPLITS = ("train", "validation", "test")
 # Of ten frames or stock phrases, seven are training's, one validation's, two the test's.
 _OWNERS = ("train", "train", "test", "train", "validation", "train", "test", "train", "train", "train")
 _NUMERIC = frozenset(
-    "temperature level percent duration amount count age weight distance rating rating_max number year identifier".split()
+    "temperature level percent duration amount count age weight distance rating rating_max number year identifier capacity".split()
 )
 # A slot may also be filled by an argument of a kindred role.
 _KIN = (
@@ -34,19 +34,16 @@ _KIN = (
     frozenset("identifier code".split()), frozenset("file folder".split()), frozenset("subject topic".split()), frozenset("temperature level".split()),
     frozenset("currency currency_to".split()), frozenset("unit unit_to".split()), frozenset("lamp device".split()), frozenset("origin place".split()), frozenset("destination place".split()),
 )  # fmt: skip
-_SPOKEN_VERBS = {
-    "calculator": "calculate",
-    "math": "calculate",
-    "status": "check",
-    "checkout": "pay",
-    "query": "run",
-}
 _STATES = set(
     "on off open closed close locked unlocked lock unlock enabled disabled start stop started stopped".split()
 )
-_CUT = r"\b(?:given|based|using|by|via|that|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as)\b|[,.;:(]"
 
 
+# What a description says of how a tool does its work, up to the end of the sentence: its topic is not there.
+_MEANS = re.compile(
+    r"\b(?:based on|using|given|by (?:specifying|providing|using)|for (?:the )?(?:customers?|users?)\b)[^.;]*",
+    re.I,
+)
 _COMMON_STEMS = frozenset(
     ("nam", "the", "for", "new", "off", "all", "and", "with", "info", "information", "detail")
 )
@@ -96,7 +93,7 @@ def role_of(name: str, description: str, kind: str) -> str:
 
     The longest cue wins; one in the name counts twice a word, one in the description less, unless it begins it.
     """
-    spoken, about = " ".join(words_of(name)), " ".join(words_of(description))
+    spoken, about = " ".join(words_of(name)), re.sub(r"^(?:the|an?) ", "", " ".join(words_of(description)))
     best, found = 0.0, "generic"
     for role, entry in phrases("roles").items():
         for cue in entry["name"]:
@@ -159,8 +156,8 @@ def fills(role: str, slot: str) -> bool:
 
 @cache
 def all_verbs() -> frozenset[str]:
-    """The stems of the verbs of all acts."""
-    return frozenset(stem(v) for entry in phrases("acts").values() for v in entry["verbs"])
+    """The stems of the verbs of all acts but "do", many of whose verbs are nouns too: rate, water, report."""
+    return frozenset(stem(v) for act, entry in phrases("acts").items() for v in entry["verbs"] if act != "do")
 
 
 @dataclass(frozen=True)
@@ -219,7 +216,8 @@ def lines_of_split(name: str, split: str) -> Mapping[str, Frame]:
 
 @cache
 def _tool_words(name: str, description: str) -> tuple[frozenset[str], frozenset[str]]:
-    return frozenset(map(stem, words_of(name))), frozenset(map(stem, words_of(description)))
+    about = _MEANS.sub(" ", description)
+    return frozenset(map(stem, words_of(name))), frozenset(map(stem, words_of(about)))
 
 
 def likeness(topic: Topic, name: str, description: str) -> float:
@@ -236,10 +234,14 @@ def likeness(topic: Topic, name: str, description: str) -> float:
 @cache
 def _topic_of(name: str, description: str, switches: bool) -> Topic | None:
     best, found = 2.0, None
+    spoken = [stem(w) for w in words_of(name) if stem(w) not in all_verbs()]
     for topic in topics():
         score = likeness(topic, name, description)
         # Turning off is another topic than switching on or off.
         score -= 1.5 * (switches != topic.switches)
+        # One word in three is no topic: a forecast of a forest's growth is not the weather's.
+        if score < 3.0 and sum(w in topic.words for w in spoken) * 2 < len(spoken):
+            continue
         if score >= best:
             best, found = score + 1e-9, topic
     return found
@@ -252,50 +254,6 @@ def topic_of(tool: ToolDefinition) -> Topic | None:
     )
 
 
-@cache
-def act_of(name: str, description: str) -> tuple[str, str]:
-    """(act, verb) of a tool: by the first word of its name, then of its description, then any verb in them.
-
-    In "rate_book", described as "Give a book a rating", the book is no verb.
-    """
-    verbs = {verb: act for act, entry in reversed(phrases("acts").items()) for verb in entry["verbs"]}
-    named = words_of(name)
-    if any(word in ("alarm", "reminder", "timer", "remind") for word in named):
-        return "remind", "set"
-    described = words_of(description)[:4]
-    for word in (*named[:1], *described[:1], *named[1:], *described[1:]):
-        if re.search(rf"\b(?:an?|the) {re.escape(word)}\b", description, re.I):
-            continue
-        known = word if word in verbs else word.removesuffix("s")
-        if known in verbs:
-            return verbs[known], _SPOKEN_VERBS.get(known, known)
-    return "any", "do"
-
-
-def tool_act(tool: ToolDefinition) -> tuple[str, str]:
-    return act_of(tool.name, tool.description)
-
-
-@cache
-def objects_of(name: str, description: str) -> tuple[str, ...]:
-    """Noun phrases for what a tool acts on: from its description and from its name."""
-    _, verb = act_of(name, description)
-    found = []
-    sentence = description.strip().split(". ")[0].rstrip(".")
-    rest = sentence.split(maxsplit=1)
-    if len(rest) == 2:
-        phrase = re.split(_CUT, rest[1], maxsplit=1)[0].strip()
-        phrase = re.sub(r"\b(?:of|and|or|the|a|an)$", "", phrase).strip()
-        if phrase and len(phrase.split()) <= 7:
-            found.append(phrase[0].lower() + phrase[1:] if phrase[1:2].islower() else phrase)
-    named = [w for w in words_of(name) if w != verb]
-    while named and named[0] in ("to", "for", "of", "in", "on", "by", "from", "with", "and"):
-        named = named[1:]
-    if named:
-        found.append("the " + " ".join(named))
-    return tuple(found) or (" ".join(words_of(name)),)
-
-
 def is_state(schema: Mapping[str, Any]) -> bool:
     """An enum of states: on and off, open and closed."""
     values = schema.get("enum") or []
@@ -306,27 +264,3 @@ def main_roles(act: str) -> tuple[str, ...]:
     """Roles that stand right after the verb of an act: "play {artist}", "translate {text}"."""
     roles: list[str] = phrases("acts")[act].get("main", [])
     return tuple(roles)
-
-
-_MADE_OF = frozenset(
-    "place region country address person date time latitude longitude phone email url title number".split()
-)
-
-
-@cache
-def described_values(description: str) -> tuple[str, ...]:
-    """Example values that a description lists: "Kind of thing: song, album...", "such as red or blue", "(a, b, c)".
-
-    Also a description that is nothing but a list.
-    """
-    found = re.search(
-        r"(?::|such as|e\.g\.,?|for example,?|like|\()\s*([^.:()]+(?:,|\bor\b)[^.:()]+)", description
-    )
-    if not found and description.count(",") < 2:
-        return ()
-    parts = [p.strip(" .'\"") for p in re.split(r",|\bor\b|\band\b", found[1] if found else description)]
-    # Not a bare list of values ("shuffle, repeat, next."): a sentence, or what a value is made of ("street, city, country").
-    if not found and any(len(p.split()) > 2 or role_of(p, "", "string") in _MADE_OF for p in parts):
-        return ()
-    kept = tuple(p for p in parts if p and len(p.split()) <= 3 and p not in ("etc", "..."))
-    return kept if len(kept) >= 2 else ()

@@ -59,7 +59,8 @@ class Pools:
             "duration": self.duration, "year": self.year, "party": self.party, "identifier": self.identifier,
             "email": lambda: self.faker("en_US").email(), "url": lambda: self.faker("en_US").url(),
             "phone": lambda: self.faker("en_US").numerify(r(["+1 555 ### ####", "555-####", "0#### ######"])),
-            "username": lambda: self.faker("en_US").user_name(), "expression": self.expression, "query": self.query,
+            "username": lambda: self.faker("en_US").user_name(), "expression": self.expression, "formula": self.formula, "token": self.token, "postcode": lambda: self.faker(r(["en_US", "en_US", "de_DE", "en_GB", "nl_NL"])).postcode(),
+            "system": lambda: f"{self.noun()}-{self.stock('service_suffix')}", "query": self.query,
             "label": self.label, "event": self.event, "subject": self.event, "note": self.message, "message": self.message, "text": lambda: r([self.message(), self.message(), self.stock("phrase")]),
             "file": self.file, "symbol": lambda: self.stock("ticker"), "dish": self.dish, "item": self.item,
             "product": self.product, "rating": lambda: self.small_number(0, 6), "rating_max": lambda: r(["5", "6", "10", "five", "six", "ten"]),
@@ -344,6 +345,24 @@ class Pools:
                 f"{a / 10} {first} {b}",
             ]
         )
+
+    def token(self) -> str:
+        """A code that one is given: SPRING20, X7K2P, 4471."""
+        word = self.pick([self.noun(), self.adjective()]).upper()
+        shape = self.pick(["?##?#", "####", "??###", "###-###", "?#?#?#"])
+        code = str(self.faker("en_US").bothify(shape, letters=string.ascii_uppercase))
+        return self.pick([f"{word}{self.random.randint(5, 50)}", word, code, code])
+
+    def formula(self) -> str:
+        """A function of one variable, as people type it: "3x^2 + 2x - 1", "2*x**3", "sin(x)"."""
+        v, power = self.pick("xxxxtyz"), self.pick(["^", "^", "**"])
+        a, b, c = (self.random.randint(2, 12) for _ in range(3))
+        times, sign, other = self.pick(["", "", "*"]), self.pick("+-"), self.pick("+-")
+        return self.pick([
+            f"{v}{power}{self.random.randint(2, 5)}", f"{a}{times}{v}{power}2 {sign} {b}{times}{v} {other} {c}", f"{a}{times}{v}{power}3 {sign} {b}{times}{v}", f"{v}{power}2 {sign} {c}",
+            f"{a}{times}{v} {sign} {c}", f"{a}{times}{v}{power}{self.random.randint(2, 4)}", f"{self.pick(['sin', 'cos', 'exp', 'log', 'sqrt'])}({v})", f"{a}{times}{v}{power}2", f"e^{v}", f"1/{v}", f"{v}{power}3 {sign} {a}{times}{v}{power}2 {other} {b}",
+            f"{a}*sin({v}) {sign} {b}",
+        ])  # fmt: skip
 
     def party(self) -> str:
         who = [

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from auto_lora.dialogues.meaning import described_values, is_action, unit_forms, units_measuring
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
-    described_values,
     is_state,
     phrases,
     pool_of,
@@ -30,6 +30,47 @@ _ONES = [number_words(n) for n in range(20)]
 _WITHOUT_ARTICLE = frozenset(
     "date when daypart year condition weather warmth facility meal kind position series".split()
 )
+
+
+_LIMITS = frozenset("minimum maximum exclusiveMinimum exclusiveMaximum multipleOf".split())
+_FRACTION = re.compile(
+    r"\b(?:probability|fraction|proportion|frequency of|allele|significance|alpha|confidence level|between 0 and 1|as a decimal)\b",
+    re.I,
+)
+_LARGE = re.compile(
+    r"\b(?:shares|shareholders?|revenue|turnover|population|payout|assets|equity|market cap|net income|dividends)\b",
+    re.I,
+)
+_SIGNED = re.compile(r"\b(?:[a-cx-z]|x\d|y\d|coefficient|coordinate|offset)\b", re.I)
+_COMMAS = re.compile(r"\bcity(?:,| and) (?:state|country)\b", re.I)  # "in the format 'City, State'"
+# What one searches for, by a word of the description of a query.
+_SOUGHT = {
+    "song": "song",
+    "track": "song",
+    "movie": "movie",
+    "film": "movie",
+    "book": "book",
+    "product": "product",
+    "recipe": "dish",
+    "restaurant": "restaurant",
+}
+# What a title is of, by a word of the tool's definition; any other is a work's.
+_TITLED = {
+    "event": "event",
+    "meeting": "event",
+    "calendar": "event",
+    "appointment": "event",
+    "task": "task_title",
+    "todo": "task_title",
+    "ticket": "issue",
+    "incident": "issue",
+    "issue": "issue",
+    "bug": "issue",
+}
+_ENTERTAINING = re.compile(
+    r"\b(?:music|song|stream|video|play|watch|movie|listen|subscri|chat|app|message|deliver|ride)", re.I
+)
+_OF_MEDIA = re.compile(r"\b(?:music|media|song|movie|film|book|restaurant|business|thing)s?\b", re.I)
 
 
 @dataclass(frozen=True)
@@ -47,12 +88,16 @@ class Sampler:
     Args:
         seed: all choices follow from it.
         split: "train", "validation" or "test".
+
+    Attributes:
+        tool_words: name and description of the tool whose arguments are sampled; they say what a unit measures.
     """
 
     def __init__(self, seed: int, split: str) -> None:
         self.random = random.Random(seed)
         self.split = split
         self.pools = Pools(self.random)
+        self.tool_words = ""
 
     def sample(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> Value:
         """A value that fits `schema`, with its surface.
@@ -69,17 +114,14 @@ class Sampler:
             return Value(schema["const"], _plain(schema["const"]), role)
         if schema.get("enum"):
             value = self.random.choice(schema["enum"])
-            return Value(value, self._enum_words(value), "state" if is_state(schema) else role)
+            return Value(
+                value,
+                self._enum_words(value),
+                "state" if is_state(schema) else "action" if is_action(schema) else role,
+            )
         if kind == "boolean":
             value = self.random.random() < 0.5
-            spoken = " ".join(words_of(name))
-            states = {
-                "enabled": ("enabled", "disabled"),
-                "active": ("active", "inactive"),
-                "open": ("open", "closed"),
-            }
-            words = states.get(spoken, (f"with {spoken}", f"without {spoken}"))
-            return Value(value, words[0] if value else words[1], "boolean")
+            return Value(value, self.random.choice(switch_words(name, value)), "boolean")
         if kind in ("integer", "number"):
             return self._number(schema, kind, role, name)
         if kind == "array":
@@ -101,70 +143,96 @@ class Sampler:
     # Numbers.
 
     def _number(self, schema: Mapping[str, Any], kind: str, role: str, name: str) -> Value:
-        low, high = _bounds(
-            schema, kind, role, " ".join([*words_of(name), str(schema.get("description", ""))])
-        )
+        about = " ".join([*words_of(name), str(schema.get("description", ""))])
+        low, high = _bounds(schema, kind, role, about)
+        free = role in ("generic", "number", "amount", "capacity", "count") and not (_LIMITS & schema.keys())
+        wide = self._wide(kind, role, name, about) if free else None
+        if wide is not None:
+            return self._said(wide, role, schema, name)
         step = schema.get("multipleOf") or (
             1 if kind == "integer" or high - low > 40 or role == "temperature" else 0.5
         )
-        if (
-            kind == "number"
-            and role == "temperature"
-            and self.random.random() < 0.3
-            and not schema.get("multipleOf")
-        ):
+        halves = kind == "number" and role == "temperature" and not schema.get("multipleOf")
+        if halves and self.random.random() < 0.3:
             step = 0.5
         first, last = -(-low // step), high // step
         if last - first > 30 and step == 1 and self.random.random() < 0.5:
             step, first, last = 5, -(-low // 5), high // 5
-        value = self.random.randint(int(first), max(int(first), int(last))) * step
+        return self._said(
+            self.random.randint(int(first), max(int(first), int(last))) * step, role, schema, name
+        )
+
+    def _wide(self, kind: str, role: str, name: str, about: str) -> float | None:
+        """A number of a size that what it counts may have: shares by the million, a probability, a negative coordinate."""
+        chance, draw = self.random.random(), self.random.randint
+        if kind == "number" and _FRACTION.search(about):
+            return draw(1, 99) / 100
+        if _LARGE.search(about):
+            return draw(1, 99) * 10 ** draw(3, 7)
+        if role == "count":
+            return None
+        if role == "amount":
+            return draw(1, 99) * 1000 if chance < 0.25 else draw(10, 99) * 100 if chance < 0.4 else None
+        if chance < 0.15 and (_SIGNED.search(" ".join(words_of(name)))):
+            return -draw(1, 20)
+        if kind == "number" and chance < 0.45:
+            return draw(1, 999) / self.random.choice([10, 10, 100])
+        return draw(100, 9999) if chance > 0.85 else None
+
+    def _said(self, value: float, role: str, schema: Mapping[str, Any], name: str) -> Value:
         value = round(value, 6)
-        if kind == "integer" or float(value).is_integer():
+        if float(value).is_integer():
             value = int(value)
         surface = self._spoken_number(value, role, schema, name)
         bare = role == "count" and " " not in surface  # "limit 20", where "for 3 guests" needs no name
         return Value(value, surface, "generic" if bare else role)
 
-    def _spoken_number(self, value: float, role: str, schema: Mapping[str, Any], name: str) -> str:
+    def _digits(self, value: float, role: str) -> str:
+        """Digits as people type them: 4500, 4,500, 45 million."""
         text = f"{value:g}" if isinstance(value, float) else str(value)
-        words = (
-            number_words(value)
-            if isinstance(value, int) and 0 <= value < 100 and self.random.random() < 0.12
-            else text
-        )
+        if not isinstance(value, int) or value < 1000 or role in ("year", "identifier"):
+            return text
+        if value >= 10**6 and value % 10**5 == 0 and self.random.random() < 0.6:
+            return f"{value / 10**6:g} million"
+        return f"{value:,}" if self.random.random() < 0.35 else text
+
+    def _spoken_number(self, value: float, role: str, schema: Mapping[str, Any], name: str) -> str:
+        text = self._digits(value, role)
+        in_words = isinstance(value, int) and 0 <= value < 100 and self.random.random() < 0.12
+        words = number_words(int(value)) if in_words else text
         about = f"{name} {schema.get('description', '')}".lower()
+        pick = self.random.choice
         if role in ("percent", "level") and ("percent" in about or "%" in about):
-            return self.random.choice([f"{text}%", f"{text} percent", f"{words} percent"])
-        if role == "temperature":
+            return pick([f"{text}%", f"{text} percent", f"{words} percent"])
+        if role == "temperature" and "kelvin" not in about:
             unit = "fahrenheit" if "fahrenheit" in about else "celsius"
-            return self.random.choice(
-                [f"{text} degrees", f"{words} degrees", text, f"{text} degrees {unit}", f"{text}°"]
+            return pick(
+                [f"{text} degrees", f"{words} degrees", text, f"{text} degrees {unit}", f"{text}\u00b0"]
             )
         if role == "duration":
-            unit = next(
-                (
-                    u
-                    for u in ("second", "minute", "hour", "day", "week", "night", "month", "year")
-                    if u in about
-                ),
-                "minute",
-            )
+            units: tuple[str, ...] = ("second", "minute", "hour", "day", "week", "night", "month", "year")
+            unit = next((u for u in units if u in about), "minute")
             return f"{words} {unit}{'' if value == 1 else 's'}"
-        if role == "amount":
-            return (
-                self.random.choice([f"${text}", f"{text} dollars", text]) if "currency" not in about else text
-            )
+        if role == "amount" and "currency" not in f"{about} {self.tool_words}".lower():
+            return pick([f"${text}", f"{text} dollars", text])
         if role == "count":
-            unit = next(
-                (
-                    u
-                    for u in ("passenger", "guest", "adult", "ticket", "result", "item", "copie")
-                    if u in about
-                ),
-                "",
+            units = ("passenger", "guest", "adult", "ticket", "result", "item", "copie")
+            counted = words_of(name)[-1]
+            own = (
+                "people"
+                if counted == "people"
+                else counted.removesuffix("s")
+                if counted.endswith("s")
+                else ""
             )
-            plural = {"copie": ("copy", "copies")}.get(unit, (unit, f"{unit}s"))
+            unit = next((u for u in units if u in about), own)
+            plural = {"copie": ("copy", "copies"), "people": ("person", "people")}.get(
+                unit, (unit, f"{unit}s")
+            )
             return f"{words} {plural[0] if value == 1 else plural[1]}" if unit else words
+        forms = unit_forms(str(schema.get("description", "")))
+        if forms and self.random.random() < 0.65:
+            return pick(forms).format(v=text)
         return words
 
     # Strings.
@@ -216,18 +284,44 @@ class Sampler:
         about = str(schema.get("description", ""))
         given = [v for v in schema.get("examples", []) if isinstance(v, str)] or list(described_values(about))
         pool = str(phrases("roles").get(role, {}).get("pool", pool_of(role)))
-        if role == "currency" and re.search(r"\b(?:ISO|code|USD)\b", about):
+        if role.startswith("currency") and re.search(
+            r"\b(?:ISO|codes?|USD|EUR)\b|\[A-Z\]\{3\}", f"{about} {schema.get('pattern', '')}"
+        ):
             return self._code(role)
         if pool == "org" and "restaurant" in about.lower():
             pool = "restaurant"
+        if pool == "query":
+            pool = next((p for word, p in _SOUGHT.items() if word in about.lower()), pool)
+        if pool == "title":
+            pool = next(
+                (p for word, p in _TITLED.items() if word in f"{about} {self.tool_words}".lower()), pool
+            )
+        if pool == "service" and not _ENTERTAINING.search(f"{about} {self.tool_words}"):
+            pool = "system"
+        if role in ("place", "address") and _COMMAS.search(about) and self.random.random() < 0.8:
+            value = self._mine(lambda: self._full_place(role, about))
+            return Value(value, value, role)
         if re.search(r"joined by|comma.separated|separated by commas", about):
             return self._joined(pool, about, role)
         if pool == "kind":
             named = next((w for w in ("place", "work", "media") if w in about.lower()), "")
-            pool = f"kind_{named}" if named else pool
-        closed = role in ("generic", "kind", "position", "series", "rating_unit")  # few words do
+            pool = f"kind_{named}" if named else "kind" if _OF_MEDIA.search(about) else "generic"
+        closed = role in (
+            "generic",
+            "kind",
+            "category",
+            "unit",
+            "position",
+            "series",
+            "rating_unit",
+        )  # few words do
         if given and self.random.random() < (0.85 if closed else 0.45):
             value = self.random.choice(given)
+            return Value(value, value, role)
+        if role == "unit":
+            value = self.random.choice(
+                units_measuring(f"{about} {self.tool_words}") or phrases("inventories")["unit"]
+            )
             return Value(value, value, role)
         value = self._mine(lambda: self.pools.make(pool))
         if role == "time_zone":  # people name the city of it
@@ -237,6 +331,17 @@ class Sampler:
             return Value(value, f'"{value}"', role)
         label = re.sub(r"^(?:the|an?) (?=.)", "", value) if role in _WITHOUT_ARTICLE else value
         return Value(label, value, role)
+
+    def _full_place(self, role: str, about: str) -> str:
+        """A place with what its description asks for: "Boston, MA", "Riga, Latvia", "12 Elm Street, Boston, MA, USA"."""
+        faker = self.pools.faker("en_US")
+        city, state = self.pools.place(), faker.state_abbr()
+        if role == "address":
+            return f"{faker.street_address()}, {city}, {state}" + (
+                ", USA" if "country" in about.lower() else ""
+            )
+        abroad = "country" in about.lower() and self.random.random() < 0.5
+        return f"{city}, {self.pools.country() if abroad else state}"
 
     def _code(self, role: str) -> Value:
         """A currency's code, by its name."""
@@ -306,9 +411,11 @@ class Sampler:
                 items.append(made)
         while len(items) < low:
             items.append(self.sample(singular, item, root))  # type: ignore[arg-type]
-        return Value(
-            [v.json for v in items], join_words([v.surface for v in items]), items[0].role if items else role
-        )
+        surface = join_words([v.surface for v in items])
+        numbers = [v.json for v in items if isinstance(v.json, (int, float))]
+        if len(numbers) == len(items) > 1 and self.random.random() < 0.35:
+            surface = f"[{', '.join(map(str, numbers))}]"
+        return Value([v.json for v in items], surface, items[0].role if items else role)
 
     def _object(self, schema: Mapping[str, Any], root: Mapping[str, Any], role: str) -> Value:
         value, words = {}, []
@@ -318,8 +425,23 @@ class Sampler:
             if key in required or self.random.random() < 0.4:
                 made = self.sample(key, properties[key], root)
                 value[key] = made.json
-                words.append(f"{' '.join(words_of(key))} {made.surface}")
-        return Value(value, ", ".join(words) or "nothing in particular", "object")
+                words.append(self._part(key, made))
+        return Value(value, join_words(words) or "nothing in particular", "object")
+
+    def _part(self, key: str, value: Value) -> str:
+        """What is said for one property of an object: "high wind strength", "target temperature of 22 degrees"."""
+        name = " ".join(words_of(key))
+        if value.role == "boolean":
+            return value.surface
+        named = (
+            isinstance(value.json, str)
+            and " " not in value.surface
+            and not name.endswith(f" {value.surface}")
+        )
+        forms = ["{n} {v}", "{n} {v}", "{n}: {v}"] + (
+            ["{v} {n}"] if named else ["a {n} of {v}", "{n} at {v}"]
+        )
+        return self.random.choice(forms).format(n=name, v=value.surface)
 
 
 def resolve(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -360,18 +482,92 @@ def _bounds(schema: Mapping[str, Any], kind: str, role: str, about: str) -> tupl
         "temperature": (15, 28), "level": (5, 100), "percent": (1, 100), "duration": (5, 60), "amount": (5, 900), "count": (1, 10),
         "identifier": (1000, 99999), "age": (2, 90), "weight": (2, 120), "distance": (1, 300), "rating": (1, 5), "year": (1900, 2026),
     }.get(role, (1, 99))  # fmt: skip
+    if role == "temperature" and "kelvin" in about.lower():
+        usual = (200, 600)
     tiny = 1 if kind == "integer" else 0.5
     low, high = schema.get("minimum"), schema.get("maximum")
     if schema.get("exclusiveMinimum") is not None:
         low = schema["exclusiveMinimum"] + tiny
     if schema.get("exclusiveMaximum") is not None:
         high = schema["exclusiveMaximum"] - tiny
+    if role == "amount" and low == 0:
+        low = 1  # nobody asks for 0 dollars
     width = usual[1] - usual[0]
     if low is None:
         low = usual[0] if high is None or high > usual[0] else high - width
     if high is None:
         high = max(usual[1], low + width) if low > usual[0] else usual[1]
     return low, max(low, high)
+
+
+def switch_words(name: str, value: bool) -> list[str]:
+    """Ways to say that a switch is on or off: "including the description", "with power save off", "formatted", "unread only"."""
+    words = words_of(name)
+    states = {
+        "enabled": ("enabled", "disabled"),
+        "active": ("active", "inactive"),
+        "open": ("open", "closed"),
+    }
+    if len(words) == 1 and words[0] in states:
+        return [states[words[0]][0 if value else 1]]
+    including = words[0] in ("include", "show", "with", "has")
+    enabling = {words[0], words[-1]} & {"enable", "enabled", "on"}
+    core = " ".join(
+        words[
+            including or words[0] in ("is", "enable", "use") : len(words)
+            - (words[-1] in ("enabled", "on", "flag"))
+        ]
+    )
+    core = core or " ".join(words)
+    if words[-1] == "only" and len(words) > 1:
+        rest = " ".join(words[:-1])
+        return (
+            [f"only {rest}", f"{rest} only", f"just {rest}"]
+            if value
+            else [f"not only {rest}", f"not just {rest}"]
+        )
+    if including:
+        yes = [
+            f"including the {core}",
+            f"with the {core}",
+            f"including {core}",
+            f"with {core}",
+        ]
+        return (
+            yes
+            if value
+            else [
+                f"without the {core}",
+                f"without {core}",
+                f"no {core}",
+                f"excluding {core}",
+            ]
+        )
+    if enabling:
+        yes = [
+            f"with {core} enabled",
+            f"with {core} on",
+            f"{core} on",
+            f"{core} enabled",
+            f"with {core}",
+        ]
+        return (
+            yes
+            if value
+            else [
+                f"with {core} disabled",
+                f"with {core} off",
+                f"{core} off",
+                f"without {core}",
+            ]
+        )
+    if len(words) == 1 and core.endswith("ed"):
+        return [core, f"make it {core}", f"with it {core}"] if value else [f"not {core}", f"but not {core}"]
+    return (
+        [f"with {core}", f"with {core}", f"{core} on"]
+        if value
+        else [f"without {core}", f"without {core}", f"no {core}"]
+    )
 
 
 def time_surfaces(hour: int, minute: int) -> list[str]:

@@ -10,15 +10,14 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 from auto_lora._conversation import Conversation, Message
 from auto_lora._runs import dumps
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.near import kindred, near, topic_of_shape
-from auto_lora.dialogues.phrasebook import phrases, stem, topic_of, words_of
+from auto_lora.dialogues.near import fitting_distractors, kindred, near, topic_of_shape
+from auto_lora.dialogues.phrasebook import words_of
 
 # A parameter schema of these keywords alone names its parameters nowhere but in properties and required.
 _RENAMED = frozenset(
@@ -77,39 +76,6 @@ def vary(
 # Distractors.
 
 
-@cache
-def _pool() -> tuple[tuple[ToolDefinition, frozenset[str], str], ...]:
-    """The shipped tools, the stems that tell another tool does the same, and the topic each looks like."""
-    return tuple(
-        (
-            ToolDefinition(e["name"], e["description"], e["parameters"]),
-            frozenset(map(stem, e["does"])),
-            e.get("beside", ""),
-        )
-        for e in phrases("distractors")["tools"]
-    )
-
-
-def fitting_distractors(tools: Sequence[ToolDefinition]) -> list[tuple[ToolDefinition, bool]]:
-    """The shipped tools that do nothing any of `tools` does; True with those that look like one of them.
-
-    A look-alike ("get_weather_alerts" beside "get_weather") may share a topic; any other must be far from all tools.
-    """
-    spoken = {stem(w) for tool in tools for w in words_of(f"{tool.name} {tool.description}")}
-    taken = {frozenset(words_of(t.name)) for t in tools}
-    own = {t.name for tool in tools if (t := topic_of(tool)) is not None}
-    found = []
-    for tool, does, beside in _pool():
-        if frozenset(words_of(tool.name)) in taken or does & spoken:
-            continue
-        alike = beside in own
-        topic = topic_of(tool)
-        far = not near(" ".join(words_of(tool.name)), tools) and not (topic and kindred(topic, tools))
-        if alike or far:
-            found.append((tool, alike))
-    return found
-
-
 def _crowded(conversation: Conversation, shown: Sequence[ToolDefinition], extra: list[str]) -> Conversation:
     if not extra:
         return conversation
@@ -131,6 +97,8 @@ def _asks_for(conversation: Conversation, distractor: ToolDefinition) -> bool:
     """Whether a conversation that needs no call might need the distractor."""
     if conversation.category != "no_call":
         return False
+    if conversation.meta.get("foreign") == distractor.name:
+        return True
     topic = topic_of_shape(str(conversation.meta.get("shape", "")))
     return near(conversation.prompt, [distractor]) or (topic is not None and kindred(topic, [distractor]))
 

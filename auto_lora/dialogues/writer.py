@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.clause import BARE_TIMES, BESIDE, OWN_SLOTS, Clause, PlannedCall, roles_of
 from auto_lora.dialogues.frames import Frame, Slot, fill, parse
+from auto_lora.dialogues.meaning import act_of, tool_act
 from auto_lora.dialogues.near import kindred, near, near_misses
 from auto_lora.dialogues.phrasebook import (
+    Topic,
     act_frames,
     fills,
     main_roles,
@@ -23,7 +26,6 @@ from auto_lora.dialogues.phrasebook import (
     share_out,
     slots_for,
     tails_of,
-    tool_act,
     topic_of,
     topics,
     words_of,
@@ -61,12 +63,17 @@ class BuiltinWriter:
         rng: the source of all choices.
         split: whose frames may be used.
         style: how people type; default: the phrasebook's own way.
+        tools: the whole list; where two share a topic, its sentences tell neither from the other and are not used.
     """
 
     name = "builtin"
 
-    def __init__(self, rng: random.Random, split: str, style: Style | None = None) -> None:
+    def __init__(
+        self, rng: random.Random, split: str, style: Style | None = None, tools: Sequence[ToolDefinition] = ()
+    ) -> None:
         self.random = rng
+        names = Counter(topic.name for tool in tools if (topic := topic_of(tool)))
+        self._crowded = {name for name, count in names.items() if count > 1}
         self.style = style
         self.split = split
         self.pools = Pools(rng)
@@ -145,7 +152,7 @@ class BuiltinWriter:
 
     def _nothing_given(self, tool: ToolDefinition) -> float:
         """How many of the requests name no argument; fewer where the topic has no sentence for that."""
-        topic = topic_of(tool)
+        topic = self.topic_of(tool)
         said = topic is None or any(not f.needed - OWN_SLOTS for f in topic.frames[self.split])
         return _NOTHING_GIVEN if said else _NOTHING_GIVEN / 2
 
@@ -170,28 +177,40 @@ class BuiltinWriter:
         usable = [(f, w) for f, w in self._frames(tool) if self._answers(f, roles, tool)]
         return self.random.choices(*zip(*usable, strict=True))[0] if usable else None  # type: ignore[arg-type]
 
+    def topic_of(self, tool: ToolDefinition) -> Topic | None:
+        """The topic of a tool, where it is this tool's alone."""
+        topic = topic_of(tool)
+        return None if topic is None or topic.name in self._crowded else topic
+
     def _frames(self, tool: ToolDefinition) -> list[tuple[Frame, float]]:
         """The tool's frames of this split with weights: three quarters to its topic's, where it has one."""
         if tool.name not in self._candidates:
-            topic, (act, _), states = topic_of(tool), tool_act(tool), "state" in roles_of(tool).values()
+            topic, (act, _), roles = self.topic_of(tool), tool_act(tool), set(roles_of(tool).values())
             own = [_with_slots(f, tool) for f in topic.frames[self.split]] if topic else []
-            act = "switch" if states else "set" if act == "switch" else act
             general: list[Frame] = []
-            if states or not (own and tool_act(tool)[0] == "switch"):  # "set the lights" does not say off
-                general += act_frames(act, self.split)
+            turns = act_of(tool.name, tool.description)[0] == "switch"
+            if act in ("switch", "act") or not (own and turns):  # "set the lights" does not say off
+                general += act_frames("set" if act == "switch" and "state" not in roles else act, self.split)
                 if act == "any" or not own:
                     general += act_frames("any", self.split)[:2]
+            if act in ("compute", "run") and any(fills(r, m) for r in roles for m in main_roles(act)):
+                general = [
+                    f for f in general if "main" in f.needed
+                ]  # "compute 3 + 4", not "compute the expression of 3 + 4"
             self._candidates[tool.name] = [(f, 3.0 / len(own)) for f in own] + [
                 (f, 1.0 / len(general)) for f in general
             ]
         return self._candidates[tool.name]
 
     def _answers(self, frame: Frame, roles: set[str], tool: ToolDefinition) -> bool:
-        """Whether every slot outside brackets can be filled; on or off must have its place."""
-        if "state" in roles_of(tool).values() and "state" not in frame.named:
+        """Whether every slot outside brackets can be filled; on or off, or what to do, must have its place."""
+        if any(role in roles_of(tool).values() and role not in frame.named for role in ("state", "action")):
             return False
         for slot in frame.needed:
-            if slot == "main":
+            if slot == "given":
+                if not roles:
+                    return False
+            elif slot == "main":
                 if not any(fills(r, m) for m in main_roles(tool_act(tool)[0]) for r in roles):
                     return False
             elif slot not in OWN_SLOTS and not any(fills(r, slot) for r in roles):

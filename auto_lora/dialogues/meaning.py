@@ -1,0 +1,217 @@
+"""What a definition says, read as English: what a tool does and to what, example values, units of measurement.
+
+"Calculates the density of a substance based on its mass and volume." is to compute "the density of a substance";
+"Weight of the person in kilograms." is said as "70 kg".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.phrasebook import is_state, phrases, role_of, stem, words_of
+
+_SPOKEN_VERBS = {
+    "calculator": "calculate",
+    "math": "calculate",
+    "status": "check",
+    "checkout": "pay",
+    "query": "run",
+}
+# How a description speaks of its tool before it says what that does: "This function searches", "Used to find".
+_OF_ITSELF = re.compile(
+    r"^(?:(?:this|the|an?)\s+)?(?:function|tool|method|api|endpoint)\s+(?:(?:that|which)\s+)?"
+    r"(?:(?:is\s+)?used\s+to\s+|allows\s+(?:you|users?|the\s+user)\s+to\s+|can\s+|to\s+)?|^(?:used?|allows\s+(?:you|users?|the\s+user))\s+to\s+",
+    re.I,
+)
+_DETERMINERS = frozenset(
+    "a an the all some any your my one this its new multiple nearby more every each or and up".split()
+)
+_QUALIFIERS = re.compile(
+    r"\b(an?|the|one or more) (?:(?:specified|given|provided|specific|certain|particular|suitable|desired|requested) )+"
+)
+_CUT = r"\b(?:given|based|using|by|via|that|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as)\b|[,.;:(]"
+_PARTICLES = r"(?:up|back|out|off|on|down|over)"
+_FIRST_DROPPED = frozenset("to for of in on by from with and off up".split())
+_LOOKING = frozenset("search look query check browse scan use".split())
+
+
+def _conjugated(word: str, verbs: Mapping[str, str]) -> str:
+    """The verb that a word is a form of: "searches", "applies", "predicts"; one that is not known loses its s."""
+    word = word.lower()
+    forms = [word, re.sub("ies$", "y", word), word.removesuffix("es"), word.removesuffix("s")]
+    known = next((f for f in forms if f in verbs), "")
+    return known or (word if word.endswith("ss") else re.sub("ies$", "y", word).removesuffix("s"))
+
+
+@cache
+def _verbs() -> dict[str, str]:
+    return {verb: act for act, entry in reversed(phrases("acts").items()) for verb in entry["verbs"]}
+
+
+@cache
+def _deed(description: str) -> tuple[str, str]:
+    """(verb, what follows it) of a description's first sentence; no verb where it begins with none that is one for sure."""
+    sentence = _OF_ITSELF.sub("", description.strip().split(". ")[0].rstrip("."))
+    first, _, rest = sentence.partition(" ")
+    verb, second = _conjugated(first, _verbs()), rest.partition(" ")[0].lower()
+    if (
+        not first.isalpha()
+        or first.lower() in _DETERMINERS
+        or not (verb in _verbs() or second in _DETERMINERS)
+    ):
+        return "", sentence
+    rest = re.sub(r"^(?:or|and) \w+ ", "", rest)
+    particle = re.match(rf"{_PARTICLES} ", rest)
+    if verb in _LOOKING and not particle:
+        deeper = re.search(r"\bto (\w+) (.+)", rest)
+        if deeper and deeper[1] in _verbs():  # "searches the database to find all movies by an actor"
+            return deeper[1], deeper[2]
+        sought = re.match(r"(?:.*?\s)?for (.+)", rest)
+        if sought:  # "search the web for information"
+            return verb, sought[1]
+    return (f"{verb} {particle[0].strip()}", rest[particle.end() :]) if particle else (verb, rest)
+
+
+@cache
+def act_of(name: str, description: str) -> tuple[str, str]:
+    """(act, verb) of a tool: by the first word of its name, then of its description, then any verb in them.
+
+    In "rate_book", described as "Give a book a rating", the book is no verb.
+    """
+    verbs, named = _verbs(), words_of(name)
+    if any(word in ("alarm", "reminder", "timer", "remind") for word in named):
+        return "remind", "set"
+    deed = _deed(description)[0].partition(" ")[0]
+    described = words_of(description)[:4]
+    for word in (*named[:1], *([deed] if deed else described[:1]), *named[1:], *described[1:]):
+        if re.search(rf"\b(?:an?|the) (?:\w+ )?{re.escape(word)}\b", description, re.I):
+            continue
+        known = word if word in verbs else word.removesuffix("s")
+        if known in verbs:
+            return verbs[known], _SPOKEN_VERBS.get(known, known)
+        if word == deed:
+            return "do", deed
+    return "any", "do"
+
+
+def tool_act(tool: ToolDefinition) -> tuple[str, str]:
+    """(act, verb) of a tool; one with an argument that says on or off, or what to do, has that argument's act."""
+    act, verb = act_of(tool.name, tool.description)
+    schemas = [s for s in tool.properties.values() if isinstance(s, Mapping)]
+    if any(map(is_state, schemas)):
+        return "switch", verb
+    return ("act" if any(map(is_action, schemas)) else act), verb
+
+
+@cache
+def objects_of(name: str, description: str) -> tuple[str, ...]:
+    """Noun phrases for what a tool acts on: from its description, and from its name where that is of the same words."""
+    verb, rest = _deed(description)
+    found = []
+    phrase = re.split(_CUT, _QUALIFIERS.sub(r"\1 ", rest), maxsplit=1)[0].strip()
+    while phrase != (shorter := re.sub(r"\s*\b(?:of|and|or|the|an?)$", "", phrase)):
+        phrase = shorter
+    phrase = re.sub(r"\ba (?=[aeio])", "an ", phrase)
+    clause: re.Match[str] | None = re.match(r"(?:whether|if|how|what|who|when|where|or|tell)\b", phrase)
+    # "Give a book a rating" is to rate the book, if the name says rate.
+    if clause is None and verb != act_of(name, description)[1]:
+        clause = re.match(r"(?:an?|the) \w+ (?:an?|the) ", phrase)
+    if phrase and not clause and len(phrase.split()) <= 7:
+        found.append(phrase[0].lower() + phrase[1:] if phrase[1:2].islower() else phrase)
+    named = [w for w in words_of(name) if w != act_of(name, description)[1] and w != verb]
+    while named and named[0] in _FIRST_DROPPED:
+        named = named[1:]
+    described = set(map(stem, words_of(description)))
+    if named and (not found or described.issuperset(map(stem, named))):
+        found.append("the " + " ".join(named))
+    return tuple(dict.fromkeys(found)) or (" ".join(words_of(name)),)
+
+
+@cache
+def _is_verb(word: str) -> bool:
+    return word in _verbs()
+
+
+def is_action(schema: Mapping[str, Any]) -> bool:
+    """An enum of things to do: add, delete, complete."""
+    values = schema.get("enum") or []
+    return (
+        len(values) >= 2
+        and not is_state(schema)
+        and all(isinstance(v, str) and _is_verb(v.lower()) for v in values)
+    )
+
+
+# Parameters.
+
+_MADE_OF = frozenset(
+    "place region country address person date time latitude longitude phone email url title number".split()
+)
+_QUOTED = re.compile(r"""(?<![\w])(['"`])([^'"`]{1,40}?)\1(?!\w)""")
+
+
+@cache
+def described_values(description: str) -> tuple[str, ...]:
+    """Example values that a description lists: "Kind of thing: song, album...", "such as red or blue", "(a, b, c)", "'list' or 'dictionary'".
+
+    Also a description that is nothing but a list.
+    """
+    quoted = tuple(
+        dict.fromkeys(m[2] for m in _QUOTED.finditer(description) if not _is_form(description[: m.start()]))
+    )
+    if len(quoted) >= 2 and not any("," in q for q in quoted):
+        return quoted
+    found = re.search(
+        r"(?::|such as|e\.g\.,?|for example,?|like|\()\s*([^.:()]+(?:,|\bor\b)[^.:()]+)", description
+    )
+    if not found and description.count(",") < 2:
+        return ()
+    parts = [p.strip(" .'\"") for p in re.split(r",|\bor\b|\band\b", found[1] if found else description)]
+    # Not a bare list of values ("shuffle, repeat, next."): a sentence, or what a value is made of ("street, city, country").
+    if not found and any(len(p.split()) > 2 or role_of(p, "", "string") in _MADE_OF for p in parts):
+        return ()
+    kept = tuple(
+        p for p in parts if p and len(p.split()) <= 3 and p not in ("etc", "...") and "default" not in p
+    )
+    return kept if len(kept) >= 2 else ()
+
+
+def _is_form(before: str) -> bool:
+    """Whether what is quoted next says how a value is written, not which values there are: "in the format 'City, State'"."""
+    return (
+        re.search(r"\b(?:format|form|formatted|written|like this)\W+(?:of|as|is)?\W*$", before, re.I)
+        is not None
+    )
+
+
+@cache
+def unit_forms(description: str) -> tuple[str, ...]:
+    """How people write a number of what a description measures in: "{v} kg", "{v} kilograms"; none where it names no unit."""
+    for unit in phrases("units")["units"]:
+        if any(
+            re.search(rf"\b(?:in|of) {re.escape(cue)}(?!\w|/|\^)", description, re.I) for cue in unit["cues"]
+        ):
+            return tuple(unit["forms"])
+    return ()
+
+
+@cache
+def units_measuring(words: str) -> tuple[str, ...]:
+    """The units in which one would want what a definition speaks of: miles of a distance, celsius of a temperature."""
+    for kind in phrases("units")["kinds"]:
+        if any(re.search(rf"\b{cue}", words, re.I) for cue in kind["cues"]):
+            return tuple(kind["units"])
+    return ()
+
+
+@cache
+def kind_of_unit(unit: str) -> str:
+    """What a unit measures, by the first cue of its kind; "" where it is not known."""
+    for kind in phrases("units")["kinds"]:
+        if unit.lower() in [u.lower() for u in (*kind["units"], *kind.get("also", ()))]:
+            return str(kind["cues"][0])
+    return ""

@@ -16,6 +16,7 @@ from auto_lora._settings import TrainingConfig
 from auto_lora._toolcall import ToolCall, match_calls, same_value
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Focus
+from auto_lora.dialogues.near import topic_of_shape
 from auto_lora.score import CaseResult, Evaluation, TurnResult
 
 ERROR_CLASSES = (
@@ -55,14 +56,17 @@ class RoundPlan:
         focus = {
             "tools": dict(self.focus.tools),
             "parameters": {".".join(key): weight for key, weight in self.focus.parameters.items()},
+            "topics": dict(self.focus.topics),
         }
         return {**asdict(self), "shares": dict(self.shares), "focus": focus}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> RoundPlan:
         """The plan that `to_json` wrote."""
-        parameters = {tuple(key.rsplit(".", 1)): w for key, w in value["focus"]["parameters"].items()}
-        return cls(**{**value, "focus": Focus(tools=value["focus"]["tools"], parameters=parameters)})
+        found = value["focus"]
+        parameters = {tuple(key.rsplit(".", 1)): w for key, w in found["parameters"].items()}
+        focus = Focus(tools=found["tools"], parameters=parameters, topics=found.get("topics", {}))
+        return cls(**{**value, "focus": focus})
 
 
 def faults_of(turn: TurnResult, tools: Mapping[str, ToolDefinition]) -> list[Fault]:
@@ -179,7 +183,7 @@ def plan_next_round(
 
     New examples: 4 for each failed case (LoopTool, arXiv 2511.09148, found 4 new variations of an
     error better than its repetition), at least a quarter and at most all of the first round's
-    number. Categories are weighted by their error rate, tools and parameters by their faults.
+    number. Categories, tools, parameters and the topics of no-call prompts are weighted by their error rates.
 
     Args:
         quality: share of final answers judged at least as good as the base's; None: not judged.
@@ -196,15 +200,19 @@ def plan_next_round(
     worst = max(rates, key=lambda c: rates[c], default="")
     if worst and rates[worst] > 0:
         reasons.append(f"more of the category {worst} ({rates[worst]:.0%} failed)")
-    if analysis["by_tool"]:
-        reasons.append(f"more of the tool {next(iter(analysis['by_tool']))}")
-    if analysis["by_parameter"]:
-        reasons.append(f"more of the parameter {next(iter(analysis['by_parameter']))}")
+    focus = _focus(evaluation, analysis)
+    if focus.tools:
+        reasons.append(f"more of the tool {max(focus.tools, key=lambda t: focus.tools[t])}")
+    if focus.parameters:
+        tool, parameter = max(focus.parameters, key=lambda p: focus.parameters[p])
+        reasons.append(f"more of the parameter {tool}.{parameter}")
+    if focus.topics:
+        reasons.append(f"more prompts that need no call about {', '.join(list(focus.topics)[:3])}")
     temperature = config.temperature
     if quality is not None and quality < 0.5:
         temperature = round(max(0.1, temperature - 0.2), 2)
         reasons.append(f"{quality:.0%} of the final answers were good enough: temperature {temperature}")
-    return RoundPlan(new, shares, _focus(analysis), temperature, reasons)
+    return RoundPlan(new, shares, focus, temperature, reasons)
 
 
 def _error_rates(evaluation: Evaluation) -> dict[str, float]:
@@ -213,8 +221,31 @@ def _error_rates(evaluation: Evaluation) -> dict[str, float]:
     return {category: failed[category] / n for category, n in cases.items()}
 
 
-def _focus(analysis: Mapping[str, Any]) -> Focus:
-    failures = [Fault(**f) for failure in analysis["failures"] for f in failure["faults"]]
-    tools = Counter(f.tool for f in failures if f.tool)
-    parameters = Counter((f.tool, f.parameter) for f in failures if f.parameter)
-    return Focus(tools=dict(tools), parameters=dict(parameters))
+# Faults that more conversations with the parameter mend; one that was given too much needs more of its tool without it.
+_OF_PARAMETERS = frozenset(("missing_argument", "wrong_value", "wrong_type"))
+# A call that was not due is mended by prompts that need none, not by more calls.
+_OF_TOOLS = _OF_PARAMETERS | {"missed_call", "wrong_tool", "extra_argument"}
+
+
+def _focus(evaluation: Evaluation, analysis: Mapping[str, Any]) -> Focus:
+    """Extra weights of up to 3: three times the share that failed of what asks for a tool, gives a parameter, is of a topic."""
+    asked, given, topics = Counter[str](), Counter[tuple[str, str]](), Counter[str]()
+    for case in evaluation.cases:
+        for call in [c for turn in case.turns for c in turn.expected]:
+            asked[call.name] += 1
+            given.update((call.name, key) for key in call.arguments)
+        topic = topic_of_shape(str(case.conversation.meta.get("shape", "")))
+        if case.conversation.category == "no_call" and topic and not case.has("exact"):
+            topics[topic.name] += 1
+    tools, parameters = Counter[str](), Counter[tuple[str, str]]()
+    for failure in analysis["failures"]:
+        faults = [Fault(**f) for f in failure["faults"]]
+        tools.update({f.tool for f in faults if f.kind in _OF_TOOLS})
+        parameters.update({(f.tool, f.parameter) for f in faults if f.kind in _OF_PARAMETERS})
+    return Focus(
+        tools={
+            t: round(3 * n / (asked[t] + 2), 3) for t, n in tools.items()
+        },  # + 2: of few cases little is known
+        parameters={p: round(3 * n / (given[p] + 2), 3) for p, n in parameters.items()},
+        topics={t: 3.0 * n for t, n in topics.items()},
+    )

@@ -89,11 +89,10 @@ def test_wilson_against_a_known_value():
     )
 
 
-def case(name, category, expected, predicted, error=""):
+def case(name, category, expected, predicted, error="", **meta):
     messages = ({"role": "user", "content": name}, {"role": "assistant", "content": "x"})
-    return CaseResult(
-        Conversation(name, category, messages, ()), (score_turn(expected, predicted, "raw", error),)
-    )
+    conversation = Conversation(name, category, messages, (), meta)
+    return CaseResult(conversation, (score_turn(expected, predicted, "raw", error),))
 
 
 def evaluation(name, hits):
@@ -219,7 +218,7 @@ def test_analysis_and_plan_aim_at_what_failed(demo_tools):
     }
     config = TrainingConfig(num_synthetic_examples=100)
     plan = plan_next_round(scored, analysis, config)
-    assert plan.new_examples == 25 and plan.focus.tools == {"set_light": 3}
+    assert plan.new_examples == 25 and plan.focus.tools == {"set_light": 0.75}  # 3 x 3 / (10 + 2)
     assert (
         plan.shares["single"] / plan.shares["no_call"]
         > config.category_shares["single"] / config.category_shares["no_call"]
@@ -227,6 +226,15 @@ def test_analysis_and_plan_aim_at_what_failed(demo_tools):
     assert plan.temperature == config.temperature
     assert plan_next_round(scored, analysis, config, quality=0.2).temperature == pytest.approx(0.6)
     assert RoundPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+def test_what_was_called_too_much_is_not_asked_for_more(demo_tools):
+    chatty = ToolCall("set_light", {**ON.arguments, "brightness": 5})
+    cases = [case("a", "single", [ON], [chatty]), case("n", "no_call", [], [ON], shape="translate/17")]
+    scored = Evaluation("m", cases)
+    focus = plan_next_round(scored, analyse(scored, demo_tools), TrainingConfig()).focus
+    # The surplus argument counts for its tool alone, the call that was not due for its topic alone.
+    assert focus.parameters == {} and focus.tools == {"set_light": 1.0} and focus.topics == {"translate": 3.0}
 
 
 class Model:

@@ -1,12 +1,13 @@
 """Stage 2: synthetic conversations whose labels are right by construction.
 
-phrases/      the built-in writer's words, as data: topics/ (weather, set_alarm, ...), acts, roles, chat, enums
+phrases/      the built-in writer's words, as data: topics/ (weather, set_alarm, ...), acts, roles, units, chat, enums
 frames.py     the grammar of a line of the phrasebook
-phrasebook.py tools to topics and acts, parameters to roles, frames to splits
+phrasebook.py tools to topics, parameters to roles, frames to splits
+meaning.py    what a definition says: what is done to what, example values, units
 patterns.py   strings that a regular expression matches
 pools.py      open vocabularies: names, titles, places, times as people say them
 values.py     argument values with the words people use for them
-near.py       which requests no tool serves
+near.py       which requests no tool serves, shipped tools that may stand beside any
 clause.py     a planned call in a frame
 writer.py     the built-in writer: which frame and arguments, how it is typed
 llm_writer.py a language model as writer, its texts verified

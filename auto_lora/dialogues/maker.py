@@ -45,10 +45,12 @@ class Focus:
     Attributes:
         tools: tool name to extra weight.
         parameters: (tool, parameter) to extra weight; such a parameter is given more often.
+        topics: topic of requests that no tool covers to extra weight.
     """
 
     tools: Mapping[str, float] = field(default_factory=dict)
     parameters: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    topics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class Maker:
     def _no_call(self, name: str) -> tuple[Conversation | None, str]:
         if self._absent and self.random.random() < _ABSENT:
             return self._asked_of_none(name)
-        found = self.builtin.no_call(self.tools)
+        found = self.builtin.no_call(self.tools, self.focus.topics)
         if found is None:
             return None, "no-call prompt near a tool"
         written, answer = found

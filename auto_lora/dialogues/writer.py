@@ -265,11 +265,13 @@ class BuiltinWriter:
             picked += self.random.choices([f for f, _ in usable], weights, k=3)
         return picked
 
-    def no_call(self, tools: Sequence[ToolDefinition]) -> tuple[Written, str] | None:
+    def no_call(
+        self, tools: Sequence[ToolDefinition], wanted: Mapping[str, float] | None = None
+    ) -> tuple[Written, str] | None:
         """A prompt that no tool serves, and the answer to it; None when the tools' words are near it.
 
         Chat; a request on a topic that none of the tools is about, worded like any other request; in a tenth, where there are
-        such, a request beside a tool's topic (`near_misses`).
+        such, a request beside a tool's topic (`near_misses`). `wanted` gives topics extra weight.
         """
         missed, kind = self._near_misses(tools), self.random.random()
         if kind < 0.35:
@@ -281,7 +283,8 @@ class BuiltinWriter:
             frames: Sequence[Frame] = missed if kind >= 0.9 else ()
             others = [] if frames else [t for t in topics() if not kindred(t, tools)]
             if others:
-                frames = self.random.choice(others).frames[self.split]
+                weights = [1.0 + (wanted or {}).get(t.name, 0.0) for t in others]
+                frames = self.random.choices(others, weights)[0].frames[self.split]
             frame = self.random.choice(frames) if frames else None
             made = self._filled(frame) if frame else None
             if frame is None or made is None:

@@ -79,6 +79,7 @@ class BuiltinWriter:
         self.pools = Pools(rng)
         self._candidates: dict[str, list[tuple[Frame, float]]] = {}
         self._missed: dict[tuple[str, ...], list[Frame]] = {}
+        self._far: dict[tuple[str, ...], list[Topic]] = {}
 
     def choose(
         self,
@@ -194,18 +195,17 @@ class BuiltinWriter:
                 if act == "any" or not own:
                     general += act_frames("any", self.split)[:2]
             if act in ("compute", "run") and any(fills(r, m) for r in roles for m in main_roles(act)):
-                general = [
-                    f for f in general if "main" in f.needed
-                ]  # "compute 3 + 4", not "compute the expression of 3 + 4"
+                # "Compute 3 + 4", not "compute the expression of 3 + 4".
+                general = [f for f in general if "main" in f.needed]
+            must = roles & {"state", "action"}  # on or off, and what to do, must have their place
+            own, general = ([f for f in frames if must <= f.named] for frames in (own, general))
             self._candidates[tool.name] = [(f, 3.0 / len(own)) for f in own] + [
                 (f, 1.0 / len(general)) for f in general
             ]
         return self._candidates[tool.name]
 
     def _answers(self, frame: Frame, roles: set[str], tool: ToolDefinition) -> bool:
-        """Whether every slot outside brackets can be filled; on or off, or what to do, must have its place."""
-        if any(role in roles_of(tool).values() and role not in frame.named for role in ("state", "action")):
-            return False
+        """Whether every slot outside brackets can be filled."""
         for slot in frame.needed:
             if slot == "given":
                 if not roles:
@@ -281,7 +281,7 @@ class BuiltinWriter:
             answer = group["answer"]
         else:
             frames: Sequence[Frame] = missed if kind >= 0.9 else ()
-            others = [] if frames else [t for t in topics() if not kindred(t, tools)]
+            others = [] if frames else self._far_topics(tools)
             if others:
                 weights = [1.0 + (wanted or {}).get(t.name, 0.0) for t in others]
                 frames = self.random.choices(others, weights)[0].frames[self.split]
@@ -295,6 +295,12 @@ class BuiltinWriter:
         prompt = self._around(prompt, question=_is_question(prompt), plain=True)
         lower = self.style.lower if self.style else 0.4
         return Written(prompt.lower() if self.random.random() < lower else prompt, shape), answer
+
+    def _far_topics(self, tools: Sequence[ToolDefinition]) -> list[Topic]:
+        names = tuple(t.name for t in tools)
+        if names not in self._far:
+            self._far[names] = [t for t in topics() if not kindred(t, tools)]
+        return self._far[names]
 
     def _near_misses(self, tools: Sequence[ToolDefinition]) -> list[Frame]:
         names = tuple(t.name for t in tools)

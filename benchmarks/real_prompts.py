@@ -32,6 +32,7 @@ from auto_lora import (
     LoRATrainer,
     SyntheticDataGenerator,
     ToolCallingDataset,
+    ToolDefinition,
     TrainingConfig,
     load_tools,
 )
@@ -60,6 +61,9 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of ours")
     parser.add_argument(
         "--adapters", type=Path, help="keep the adapters here; one that is there is not trained again"
+    )
+    parser.add_argument(
+        "--synthetic", type=int, default=0, help="conversations of the writer's test split to score as well"
     )
     parser.add_argument("--without", default="", help="parts of the writer to switch off: see without.py")
     parser.add_argument("--show", type=int, default=0, help="wrong cases to print (development half only)")
@@ -129,16 +133,15 @@ def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[st
             )
             export_adapter(Path(folder), config.llama_cpp_model_path, adapter)
         trained = time.monotonic() - started
-        if args.quick:
-            verdicts = forced(
-                config,
-                base,
-                folder if adapter else None,
-                [conversation(r, entries, order) for r in cases],
-                template,
-            )
-        else:
-            verdicts = asyncio.run(served(config, adapter, template, cases, entries))
+        own = synthetic(tools, config, args.synthetic)
+
+        def judged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            if not args.quick:
+                return asyncio.run(served(config, adapter, template, rows, entries))
+            asked = [conversation(r, entries, order) for r in rows]
+            return forced(config, base, folder if adapter else None, asked, template)
+
+        verdicts, of_writer = judged(cases), judged(own) if own else []
     if args.show and args.half == "first":
         for case, verdict in [p for p in zip(cases, verdicts, strict=True) if not p[1]["exact"]][: args.show]:
             print(
@@ -146,15 +149,33 @@ def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[st
             )
     return {
         "belt": belt.name, "engine": engine, "seed": seed, "cases": len(cases), "train_seconds": round(trained, 1),
-        **{m: proportion(sum(v[m] for v in verdicts if v[m] is not None), sum(v[m] is not None for v in verdicts)) for m in MEASURES},
+        **{m: share_of(verdicts, m) for m in MEASURES}, **({"synthetic": share_of(of_writer, "exact")} if own else {}),
     }  # fmt: skip
+
+
+def share_of(verdicts: list[dict[str, Any]], measure: str) -> dict[str, Any]:
+    values = [v[measure] for v in verdicts if v[measure] is not None]
+    return proportion(sum(values), len(values))
+
+
+def synthetic(tools: list[ToolDefinition], config: TrainingConfig, count: int) -> list[dict[str, Any]]:
+    """The first turns of conversations of the writer's test split, as cases."""
+    made = SyntheticDataGenerator(tools, config).generate(count, "test") if count else []
+    turns = [(c, c.scored_turns()[0]) for c in made]
+    return [
+        {
+            "id": c.id, "category": c.category, "messages": list(turn.history),
+            "expected": [{"name": e.name, "arguments": {k: [v] for k, v in e.arguments.items()}, "optional": []} for e in turn.expected],
+        }
+        for c, turn in turns
+    ]  # fmt: skip
 
 
 def show(row: dict[str, Any]) -> None:
     parts = [
         f"{m} {row[m]['count']}/{row[m]['of']} = {row[m]['share']:.3f} [{row[m]['low']:.2f}-{row[m]['high']:.2f}]"
-        for m in MEASURES
-        if row[m]["of"]
+        for m in (*MEASURES, "synthetic")
+        if row.get(m, {"of": 0})["of"]
     ]
     print(
         f"{row['belt']:8} {row['engine']:7} seed {row['seed']}  {row['train_seconds']:6.0f} s  "

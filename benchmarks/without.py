@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from auto_lora.dialogues import clause, maker, values, writer
+from auto_lora.dialogues.surfaces import Value
 
 
 def topics() -> None:
@@ -19,7 +20,7 @@ def surfaces() -> None:
     """Values stand in the prompt as in the call: 2023-03-08, not "March 8th"."""
     sample = values.Sampler.sample
 
-    def as_called(self: values.Sampler, *args: Any, **named: Any) -> values.Value:
+    def as_called(self: values.Sampler, *args: Any, **named: Any) -> Value:
         value = sample(self, *args, **named)
         written = value.json if isinstance(value.json, str) else json.dumps(value.json, ensure_ascii=False)
         return replace(value, surface=written)

@@ -33,7 +33,8 @@ from auto_lora.dialogues.phrasebook import (
     topics,
 )  # fmt: skip
 from auto_lora.dialogues.pools import Pools
-from auto_lora.dialogues.values import Sampler, time_surfaces
+from auto_lora.dialogues.surfaces import time_surfaces
+from auto_lora.dialogues.values import Sampler
 
 
 def make(tools, count=120, split="train", **options):

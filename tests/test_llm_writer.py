@@ -16,7 +16,8 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator, Written
 from auto_lora.dialogues.clause import PlannedCall
 from auto_lora.dialogues.phrasebook import phrases
-from auto_lora.dialogues.values import Sampler, Value
+from auto_lora.dialogues.surfaces import Value
+from auto_lora.dialogues.values import Sampler
 from auto_lora.dialogues.verify import Duplicates, fault_of, leak_of
 from auto_lora.llama_server import free_port
 from auto_lora.synthetic_data import generate_data, language_model, writers_of

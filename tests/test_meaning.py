@@ -22,7 +22,8 @@ from auto_lora.dialogues.meaning import (
 )
 from auto_lora.dialogues.near import fitting_distractors, near
 from auto_lora.dialogues.phrasebook import role_of, topic_of
-from auto_lora.dialogues.values import Sampler, switch_words
+from auto_lora.dialogues.surfaces import switch_words
+from auto_lora.dialogues.values import Sampler
 
 
 def _tool(name, description, required=(), **properties):

@@ -6,7 +6,9 @@ phrasebook.py tools to topics, parameters to roles, frames to splits
 meaning.py    what a definition says: what is done to what, example values, units
 patterns.py   strings that a regular expression matches
 pools.py      open vocabularies: names, titles, places, times as people say them
-values.py     argument values with the words people use for them
+surfaces.py   a value with its words; switches, times and lists as people say them
+quantities.py numbers of a sensible size, and their words
+values.py     argument values of any schema
 near.py       which requests no tool serves, shipped tools that may stand beside any
 clause.py     a planned call in a frame
 writer.py     the built-in writer: which frame and arguments, how it is typed

@@ -21,7 +21,8 @@ from auto_lora.dialogues.near import fitting_distractors, near
 from auto_lora.dialogues.phrasebook import phrases, role_of, split_of, words_of
 from auto_lora.dialogues.respond import final_answer, tool_response
 from auto_lora.dialogues.style import Style
-from auto_lora.dialogues.values import Sampler, Value, join_words
+from auto_lora.dialogues.surfaces import Value, join_words
+from auto_lora.dialogues.values import Sampler
 from auto_lora.dialogues.verify import fault_of, values_key
 from auto_lora.dialogues.writer import BuiltinWriter, Written
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from auto_lora.dialogues.meaning import described_values, is_action, unit_forms, units_measuring
+from auto_lora.dialogues.meaning import described_values, is_action, units_measuring
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
     is_state,
@@ -23,25 +22,16 @@ from auto_lora.dialogues.phrasebook import (
     split_of,
     words_of,
 )
-from auto_lora.dialogues.pools import Pools, number_words, ordinal
+from auto_lora.dialogues.pools import Pools, ordinal
+from auto_lora.dialogues.quantities import sample_number
+from auto_lora.dialogues.surfaces import Value, join_words, plain, switch_words, time_surfaces
 
-_ONES = [number_words(n) for n in range(20)]
 # Common nouns: "the weekend" is the weekend, where "The Wall" is the title.
 _WITHOUT_ARTICLE = frozenset(
     "date when daypart year condition weather warmth facility meal kind position series".split()
 )
 
 
-_LIMITS = frozenset("minimum maximum exclusiveMinimum exclusiveMaximum multipleOf".split())
-_FRACTION = re.compile(
-    r"\b(?:probability|fraction|proportion|frequency of|allele|significance|alpha|confidence level|between 0 and 1|as a decimal)\b",
-    re.I,
-)
-_LARGE = re.compile(
-    r"\b(?:shares|shareholders?|revenue|turnover|population|payout|assets|equity|market cap|net income|dividends)\b",
-    re.I,
-)
-_SIGNED = re.compile(r"\b(?:[a-cx-z]|x\d|y\d|coefficient|coordinate|offset)\b", re.I)
 _COMMAS = re.compile(r"\bcity(?:,| and) (?:state|country)\b", re.I)  # "in the format 'City, State'"
 # What one searches for, by a word of the description of a query.
 _SOUGHT = {
@@ -73,15 +63,6 @@ _ENTERTAINING = re.compile(
 _OF_MEDIA = re.compile(r"\b(?:music|media|song|movie|film|book|restaurant|business|thing)s?\b", re.I)
 
 
-@dataclass(frozen=True)
-class Value:
-    """A JSON value and the words for it; `role` says what kind of phrase it goes into."""
-
-    json: Any
-    surface: str
-    role: str
-
-
 class Sampler:
     """Samples values for one split: open vocabularies are divided between the splits by hash.
 
@@ -111,7 +92,7 @@ class Sampler:
         kind = _type_of(schema)
         role = role_of(name, str(schema.get("description", "")), kind)
         if "const" in schema:
-            return Value(schema["const"], _plain(schema["const"]), role)
+            return Value(schema["const"], plain(schema["const"]), role)
         if schema.get("enum"):
             value = self.random.choice(schema["enum"])
             return Value(
@@ -123,7 +104,7 @@ class Sampler:
             value = self.random.random() < 0.5
             return Value(value, self.random.choice(switch_words(name, value)), "boolean")
         if kind in ("integer", "number"):
-            return self._number(schema, kind, role, name)
+            return sample_number(self.random, schema, kind, role, name, self.tool_words)
         if kind == "array":
             return self._array(name, schema, root or {}, role)
         if kind == "object":
@@ -134,106 +115,11 @@ class Sampler:
 
     def _enum_words(self, value: Any) -> str:
         """What people call an enum's value: its own words, or another name for it."""
-        plain = _plain(value)
+        own = plain(value)
         others: list[str] = phrases("enums").get(str(value).lower(), [])
         if not isinstance(value, str) or not others or self.random.random() < 0.45:
-            return plain if self.random.random() < 0.3 else plain.lower()
+            return own if self.random.random() < 0.3 else own.lower()
         return self.random.choice(others)
-
-    # Numbers.
-
-    def _number(self, schema: Mapping[str, Any], kind: str, role: str, name: str) -> Value:
-        about = " ".join([*words_of(name), str(schema.get("description", ""))])
-        low, high = _bounds(schema, kind, role, about)
-        free = role in ("generic", "number", "amount", "capacity", "count") and not (_LIMITS & schema.keys())
-        wide = self._wide(kind, role, name, about) if free else None
-        if wide is not None:
-            return self._said(wide, role, schema, name)
-        step = schema.get("multipleOf") or (
-            1 if kind == "integer" or high - low > 40 or role == "temperature" else 0.5
-        )
-        halves = kind == "number" and role == "temperature" and not schema.get("multipleOf")
-        if halves and self.random.random() < 0.3:
-            step = 0.5
-        first, last = -(-low // step), high // step
-        if last - first > 30 and step == 1 and self.random.random() < 0.5:
-            step, first, last = 5, -(-low // 5), high // 5
-        return self._said(
-            self.random.randint(int(first), max(int(first), int(last))) * step, role, schema, name
-        )
-
-    def _wide(self, kind: str, role: str, name: str, about: str) -> float | None:
-        """A number of a size that what it counts may have: shares by the million, a probability, a negative coordinate."""
-        chance, draw = self.random.random(), self.random.randint
-        if kind == "number" and _FRACTION.search(about):
-            return draw(1, 99) / 100
-        if _LARGE.search(about):
-            return draw(1, 99) * 10 ** draw(3, 7)
-        if role == "count":
-            return None
-        if role == "amount":
-            return draw(1, 99) * 1000 if chance < 0.25 else draw(10, 99) * 100 if chance < 0.4 else None
-        if chance < 0.15 and (_SIGNED.search(" ".join(words_of(name)))):
-            return -draw(1, 20)
-        if kind == "number" and chance < 0.45:
-            return draw(1, 999) / self.random.choice([10, 10, 100])
-        return draw(100, 9999) if chance > 0.85 else None
-
-    def _said(self, value: float, role: str, schema: Mapping[str, Any], name: str) -> Value:
-        value = round(value, 6)
-        if float(value).is_integer():
-            value = int(value)
-        surface = self._spoken_number(value, role, schema, name)
-        bare = role == "count" and " " not in surface  # "limit 20", where "for 3 guests" needs no name
-        return Value(value, surface, "generic" if bare else role)
-
-    def _digits(self, value: float, role: str) -> str:
-        """Digits as people type them: 4500, 4,500, 45 million."""
-        text = f"{value:g}" if isinstance(value, float) else str(value)
-        if not isinstance(value, int) or value < 1000 or role in ("year", "identifier"):
-            return text
-        if value >= 10**6 and value % 10**5 == 0 and self.random.random() < 0.6:
-            return f"{value / 10**6:g} million"
-        return f"{value:,}" if self.random.random() < 0.35 else text
-
-    def _spoken_number(self, value: float, role: str, schema: Mapping[str, Any], name: str) -> str:
-        text = self._digits(value, role)
-        in_words = isinstance(value, int) and 0 <= value < 100 and self.random.random() < 0.12
-        words = number_words(int(value)) if in_words else text
-        about = f"{name} {schema.get('description', '')}".lower()
-        pick = self.random.choice
-        if role in ("percent", "level") and ("percent" in about or "%" in about):
-            return pick([f"{text}%", f"{text} percent", f"{words} percent"])
-        if role == "temperature" and "kelvin" not in about:
-            unit = "fahrenheit" if "fahrenheit" in about else "celsius"
-            return pick(
-                [f"{text} degrees", f"{words} degrees", text, f"{text} degrees {unit}", f"{text}\u00b0"]
-            )
-        if role == "duration":
-            units: tuple[str, ...] = ("second", "minute", "hour", "day", "week", "night", "month", "year")
-            unit = next((u for u in units if u in about), "minute")
-            return f"{words} {unit}{'' if value == 1 else 's'}"
-        if role == "amount" and "currency" not in f"{about} {self.tool_words}".lower():
-            return pick([f"${text}", f"{text} dollars", text])
-        if role == "count":
-            units = ("passenger", "guest", "adult", "ticket", "result", "item", "copie")
-            counted = words_of(name)[-1]
-            own = (
-                "people"
-                if counted == "people"
-                else counted.removesuffix("s")
-                if counted.endswith("s")
-                else ""
-            )
-            unit = next((u for u in units if u in about), own)
-            plural = {"copie": ("copy", "copies"), "people": ("person", "people")}.get(
-                unit, (unit, f"{unit}s")
-            )
-            return f"{words} {plural[0] if value == 1 else plural[1]}" if unit else words
-        forms = unit_forms(str(schema.get("description", "")))
-        if forms and self.random.random() < 0.65:
-            return pick(forms).format(v=text)
-        return words
 
     # Strings.
 
@@ -475,139 +361,3 @@ def _type_of(schema: Mapping[str, Any]) -> str:
     if kind is None:
         kind = "object" if "properties" in schema else "array" if "items" in schema else "string"
     return str(kind)
-
-
-def _bounds(schema: Mapping[str, Any], kind: str, role: str, about: str) -> tuple[float, float]:
-    usual = {
-        "temperature": (15, 28), "level": (5, 100), "percent": (1, 100), "duration": (5, 60), "amount": (5, 900), "count": (1, 10),
-        "identifier": (1000, 99999), "age": (2, 90), "weight": (2, 120), "distance": (1, 300), "rating": (1, 5), "year": (1900, 2026),
-    }.get(role, (1, 99))  # fmt: skip
-    if role == "temperature" and "kelvin" in about.lower():
-        usual = (200, 600)
-    tiny = 1 if kind == "integer" else 0.5
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if schema.get("exclusiveMinimum") is not None:
-        low = schema["exclusiveMinimum"] + tiny
-    if schema.get("exclusiveMaximum") is not None:
-        high = schema["exclusiveMaximum"] - tiny
-    if role == "amount" and low == 0:
-        low = 1  # nobody asks for 0 dollars
-    width = usual[1] - usual[0]
-    if low is None:
-        low = usual[0] if high is None or high > usual[0] else high - width
-    if high is None:
-        high = max(usual[1], low + width) if low > usual[0] else usual[1]
-    return low, max(low, high)
-
-
-def switch_words(name: str, value: bool) -> list[str]:
-    """Ways to say that a switch is on or off: "including the description", "with power save off", "formatted", "unread only"."""
-    words = words_of(name)
-    states = {
-        "enabled": ("enabled", "disabled"),
-        "active": ("active", "inactive"),
-        "open": ("open", "closed"),
-    }
-    if len(words) == 1 and words[0] in states:
-        return [states[words[0]][0 if value else 1]]
-    including = words[0] in ("include", "show", "with", "has")
-    enabling = {words[0], words[-1]} & {"enable", "enabled", "on"}
-    core = " ".join(
-        words[
-            including or words[0] in ("is", "enable", "use") : len(words)
-            - (words[-1] in ("enabled", "on", "flag"))
-        ]
-    )
-    core = core or " ".join(words)
-    if words[-1] == "only" and len(words) > 1:
-        rest = " ".join(words[:-1])
-        return (
-            [f"only {rest}", f"{rest} only", f"just {rest}"]
-            if value
-            else [f"not only {rest}", f"not just {rest}"]
-        )
-    if including:
-        yes = [
-            f"including the {core}",
-            f"with the {core}",
-            f"including {core}",
-            f"with {core}",
-        ]
-        return (
-            yes
-            if value
-            else [
-                f"without the {core}",
-                f"without {core}",
-                f"no {core}",
-                f"excluding {core}",
-            ]
-        )
-    if enabling:
-        yes = [
-            f"with {core} enabled",
-            f"with {core} on",
-            f"{core} on",
-            f"{core} enabled",
-            f"with {core}",
-        ]
-        return (
-            yes
-            if value
-            else [
-                f"with {core} disabled",
-                f"with {core} off",
-                f"{core} off",
-                f"without {core}",
-            ]
-        )
-    if len(words) == 1 and core.endswith("ed"):
-        return [core, f"make it {core}", f"with it {core}"] if value else [f"not {core}", f"but not {core}"]
-    return (
-        [f"with {core}", f"with {core}", f"{core} on"]
-        if value
-        else [f"without {core}", f"without {core}", f"no {core}"]
-    )
-
-
-def time_surfaces(hour: int, minute: int) -> list[str]:
-    """Ways to say a time of day, each naming the half of the day."""
-    half = "am" if hour < 12 else "pm"
-    twelve = hour % 12 or 12
-    part = (
-        "in the morning"
-        if hour < 12
-        else "in the afternoon"
-        if hour < 18
-        else "in the evening"
-        if hour < 22
-        else "at night"
-    )
-    clock = f"{twelve}:{minute:02d}"
-    forms = [f"{hour:02d}:{minute:02d}", f"{clock} {half}", f"{clock}{half}", f"{clock} {part}"]
-    if minute == 0:
-        forms += [
-            f"{twelve} {half}",
-            f"{twelve}{half}",
-            f"{_ONES[twelve]} {half}",
-            f"{twelve} o'clock {part}",
-            f"{_ONES[twelve]} {part}",
-        ]
-    if minute == 30:
-        forms += [f"half past {_ONES[twelve]} {part}", f"{_ONES[twelve]} thirty {half}"]
-    if minute == 15:
-        forms += [f"quarter past {_ONES[twelve]} {part}", f"{_ONES[twelve]} fifteen {half}"]
-    if minute == 45:
-        forms += [f"quarter to {_ONES[(hour + 1) % 12 or 12]} {part}"] if hour not in (11, 17, 21, 23) else []
-    return forms
-
-
-def join_words(parts: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value).replace("_", " ") if isinstance(value, str) else f"{value}"

@@ -1,0 +1,133 @@
+"""A value with its words, and the words of switches, times and lists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from auto_lora.dialogues.phrasebook import words_of
+from auto_lora.dialogues.pools import number_words
+
+_ONES = [number_words(n) for n in range(20)]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A JSON value and the words for it; `role` says what kind of phrase it goes into."""
+
+    json: Any
+    surface: str
+    role: str
+
+
+def switch_words(name: str, value: bool) -> list[str]:
+    """Ways to say that a switch is on or off: "including the description", "with power save off", "formatted", "unread only"."""
+    words = words_of(name)
+    states = {
+        "enabled": ("enabled", "disabled"),
+        "active": ("active", "inactive"),
+        "open": ("open", "closed"),
+    }
+    if len(words) == 1 and words[0] in states:
+        return [states[words[0]][0 if value else 1]]
+    including = words[0] in ("include", "show", "with", "has")
+    enabling = {words[0], words[-1]} & {"enable", "enabled", "on"}
+    core = " ".join(
+        words[
+            including or words[0] in ("is", "enable", "use") : len(words)
+            - (words[-1] in ("enabled", "on", "flag"))
+        ]
+    )
+    core = core or " ".join(words)
+    if words[-1] == "only" and len(words) > 1:
+        rest = " ".join(words[:-1])
+        return (
+            [f"only {rest}", f"{rest} only", f"just {rest}"]
+            if value
+            else [f"not only {rest}", f"not just {rest}"]
+        )
+    if including:
+        yes = [
+            f"including the {core}",
+            f"with the {core}",
+            f"including {core}",
+            f"with {core}",
+        ]
+        return (
+            yes
+            if value
+            else [
+                f"without the {core}",
+                f"without {core}",
+                f"no {core}",
+                f"excluding {core}",
+            ]
+        )
+    if enabling:
+        yes = [
+            f"with {core} enabled",
+            f"with {core} on",
+            f"{core} on",
+            f"{core} enabled",
+            f"with {core}",
+        ]
+        return (
+            yes
+            if value
+            else [
+                f"with {core} disabled",
+                f"with {core} off",
+                f"{core} off",
+                f"without {core}",
+            ]
+        )
+    if len(words) == 1 and core.endswith("ed"):
+        return [core, f"make it {core}", f"with it {core}"] if value else [f"not {core}", f"but not {core}"]
+    return (
+        [f"with {core}", f"with {core}", f"{core} on"]
+        if value
+        else [f"without {core}", f"without {core}", f"no {core}"]
+    )
+
+
+def time_surfaces(hour: int, minute: int) -> list[str]:
+    """Ways to say a time of day, each naming the half of the day."""
+    half = "am" if hour < 12 else "pm"
+    twelve = hour % 12 or 12
+    part = (
+        "in the morning"
+        if hour < 12
+        else "in the afternoon"
+        if hour < 18
+        else "in the evening"
+        if hour < 22
+        else "at night"
+    )
+    clock = f"{twelve}:{minute:02d}"
+    forms = [f"{hour:02d}:{minute:02d}", f"{clock} {half}", f"{clock}{half}", f"{clock} {part}"]
+    if minute == 0:
+        forms += [
+            f"{twelve} {half}",
+            f"{twelve}{half}",
+            f"{_ONES[twelve]} {half}",
+            f"{twelve} o'clock {part}",
+            f"{_ONES[twelve]} {part}",
+        ]
+    if minute == 30:
+        forms += [f"half past {_ONES[twelve]} {part}", f"{_ONES[twelve]} thirty {half}"]
+    if minute == 15:
+        forms += [f"quarter past {_ONES[twelve]} {part}", f"{_ONES[twelve]} fifteen {half}"]
+    if minute == 45:
+        forms += [f"quarter to {_ONES[(hour + 1) % 12 or 12]} {part}"] if hour not in (11, 17, 21, 23) else []
+    return forms
+
+
+def join_words(parts: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+
+
+def plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value).replace("_", " ") if isinstance(value, str) else f"{value}"

@@ -21,7 +21,7 @@ from auto_lora.dialogues.meaning import (
     unit_forms,
 )
 from auto_lora.dialogues.near import fitting_distractors, near
-from auto_lora.dialogues.phrasebook import role_of, topic_of
+from auto_lora.dialogues.phrasebook import phrases, role_of, topic_of
 from auto_lora.dialogues.surfaces import switch_words
 from auto_lora.dialogues.values import Sampler
 
@@ -120,8 +120,9 @@ def test_numbered_arguments_are_said_in_their_order():
 
 def test_an_argument_that_says_what_to_do_is_the_verb():
     assert tool_act(TODO)[0] == "act" and is_action(TODO.properties["what"])
+    verbs = phrases("acts")["act"]["said_as"]
     for prompt, arguments in _asked(TODO):
-        assert re.search(r"\b(?:add|addition|delete|remove|complete|finish)", prompt, re.I), (
+        assert any(re.search(rf"\b{v}\b", prompt, re.I) for v in verbs[arguments["what"]]), (
             prompt,
             arguments,
         )
@@ -162,6 +163,15 @@ def test_values_are_of_the_kind_that_the_definition_speaks_of():
     assert role_of("coupon_code", "", "string") == "token" and role_of("script", "", "string") == "code"
     share = {sampler.sample("p", {"type": "number", "description": "Probability of it."}).json for _ in range(40)}  # fmt: skip
     assert all(0 < v < 1 for v in share)
+
+
+def test_words_for_no_wish_are_not_said_and_verbs_have_synonyms_that_mean_no_other():
+    sampler = Sampler(1, "train")
+    said = {sampler.sample("genre", {"type": "string", "enum": ["Drama", "dontcare", "Horror"]}).json for _ in range(60)}  # fmt: skip
+    assert said == {"Drama", "Horror"}
+    verbs = {"type": "string", "enum": ["add", "create", "delete"]}
+    words = {(v.json, v.surface) for v in (sampler.sample("what", verbs) for _ in range(200))}
+    assert ("delete", "remove") in words and ("create", "add") not in words and ("create", "make") in words
 
 
 def test_one_word_in_three_is_no_topic():

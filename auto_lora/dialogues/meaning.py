@@ -148,6 +148,8 @@ def is_action(schema: Mapping[str, Any]) -> bool:
 
 # Parameters.
 
+# Values that stand for no wish at all: nobody says them.
+UNSAID = frozenset(("dontcare", "none", "None", "null", "n/a", "N/A", "unspecified", "default", "", None))
 _MADE_OF = frozenset(
     "place region country address person date time latitude longitude phone email url title number".split()
 )
@@ -163,6 +165,7 @@ def described_values(description: str) -> tuple[str, ...]:
     quoted = tuple(
         dict.fromkeys(m[2] for m in _QUOTED.finditer(description) if not _is_form(description[: m.start()]))
     )
+    quoted = tuple(q for q in quoted if q not in UNSAID)
     if len(quoted) >= 2 and not any("," in q for q in quoted):
         return quoted
     found = re.search(

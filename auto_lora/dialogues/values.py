@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from auto_lora.dialogues.meaning import described_values, is_action, units_measuring
+from auto_lora.dialogues.meaning import UNSAID, described_values, is_action, units_measuring
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
     is_state,
@@ -94,12 +94,10 @@ class Sampler:
         if "const" in schema:
             return Value(schema["const"], plain(schema["const"]), role)
         if schema.get("enum"):
-            value = self.random.choice(schema["enum"])
-            return Value(
-                value,
-                self._enum_words(value),
-                "state" if is_state(schema) else "action" if is_action(schema) else role,
-            )
+            value = self.random.choice([v for v in schema["enum"] if v not in UNSAID] or schema["enum"])
+            if is_action(schema):
+                return Value(value, self._action_words(value, schema["enum"]), "action")
+            return Value(value, self._enum_words(value), "state" if is_state(schema) else role)
         if kind == "boolean":
             value = self.random.random() < 0.5
             return Value(value, self.random.choice(switch_words(name, value)), "boolean")
@@ -120,6 +118,12 @@ class Sampler:
         if not isinstance(value, str) or not others or self.random.random() < 0.45:
             return own if self.random.random() < 0.3 else own.lower()
         return self.random.choice(others)
+
+    def _action_words(self, value: str, values: list[str]) -> str:
+        """A verb for one of several things to do, never one that is another of them: "remove" for delete."""
+        said: list[str] = phrases("acts")["act"]["said_as"].get(value.lower(), [value.lower()])
+        others = {v.lower() for v in values if v != value}
+        return self.random.choice([s for s in said if s not in others] or [value.lower()])
 
     # Strings.
 

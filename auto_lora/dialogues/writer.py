@@ -122,6 +122,10 @@ class BuiltinWriter:
                     chance = 0.8 if wordy else 0.4
                 elif role == "kind":
                     chance = 0.01
+                elif (
+                    bare and frame is not None and "tail" in frame.named
+                ):  # a sentence that has room for anything
+                    chance = 0.4 if wordy else 0.2
                 elif bare and frame is not None:
                     chance = 0.12 if wordy or role in _ANYWHERE else 0.05
                 else:

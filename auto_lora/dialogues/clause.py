@@ -52,6 +52,7 @@ _BARE_NAMES = re.compile(
 _STOOD_FOR = frozenset(
     "generic number identifier symbol org product person person_name title song movie book".split()
 )
+_NEVER_LISTED = frozenset("boolean object state action rating temperature date time when daypart".split())
 _COUNTED = {"two": 2, "three": 3}
 _ENDS_IN_PREPOSITION = frozenset("by from to at in of with within after before until since for on".split())
 BARE_TIMES = re.compile(
@@ -90,16 +91,15 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
     for name, schema in tool.properties.items():
         schema = schema if isinstance(schema, dict) else {}
         kind = schema.get("type", "string")
-        role = role_of(name, str(schema.get("description", "")), kind if isinstance(kind, str) else "string")
-        found[name] = (
-            "state"
-            if is_state(schema)
-            else "action"
-            if is_action(schema)
-            else str(kind)
-            if kind in ("boolean", "object")
-            else role
-        )
+        kind = kind if isinstance(kind, str) else "string"
+        if is_state(schema):
+            found[name] = "state"
+        elif is_action(schema):
+            found[name] = "action"
+        elif kind in ("boolean", "object"):
+            found[name] = kind
+        else:
+            found[name] = role_of(name, str(schema.get("description", "")), kind)
     return found
 
 
@@ -215,33 +215,16 @@ class Clause:
 
     def _only_named(self, name: str, value: Value) -> bool:
         """Whether nothing but its name tells an argument apart; a number with a longer name half of the time."""
-        role = self.roles[name]
-        if role in (
-            "boolean",
-            "object",
-            "state",
-            "action",
-            "rating",
-            "temperature",
-            "date",
-            "time",
-            "when",
-            "daypart",
-        ):
+        role, words = self.roles[name], words_of(name)
+        if role in _NEVER_LISTED:
             return False
-        twice = (
-            sum(r == role for r in self.roles.values()) > 1 and words_of(name)[-1] not in _ENDS_IN_PREPOSITION
-        )
-        plain = value.role in ("generic", "number") or (
-            _is_number(value.json) and not re.search(r"[^\d.]", value.surface)
-        )
-        long = (
-            _is_number(value.json)
-            and len(words_of(name)) > 1
-            and role not in ("percent", "level")
-            and self.random.random() < 0.5
-        )
-        return plain or long or (twice and tails_of(role) == tails_of("generic"))
+        number = _is_number(value.json)
+        if value.role in ("generic", "number") or (number and not re.search(r"[^\d.]", value.surface)):
+            return True
+        if number and len(words) > 1 and role not in ("percent", "level") and self.random.random() < 0.5:
+            return True
+        twice = sum(r == role for r in self.roles.values()) > 1 and words[-1] not in _ENDS_IN_PREPOSITION
+        return twice and tails_of(role) == tails_of("generic")
 
     def _listed(self, values: dict[str, Value]) -> str:
         """Several such arguments in one form: "with a mass of 45 kg and a volume of 15 m³", "a = 1, b = 3", "12 and 15"."""

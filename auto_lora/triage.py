@@ -228,7 +228,7 @@ _OF_TOOLS = _OF_PARAMETERS | {"missed_call", "wrong_tool", "extra_argument"}
 
 
 def _focus(evaluation: Evaluation, analysis: Mapping[str, Any]) -> Focus:
-    """Extra weights of up to 3: three times the share that failed of what asks for a tool, gives a parameter, is of a topic."""
+    """Extra weights: three times the share that failed of what asks for a tool or gives a parameter; for a topic 3 a false call."""
     asked, given, topics = Counter[str](), Counter[tuple[str, str]](), Counter[str]()
     for case in evaluation.cases:
         for call in [c for turn in case.turns for c in turn.expected]:

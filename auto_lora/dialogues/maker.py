@@ -118,7 +118,7 @@ class Maker:
         self.sampler = Sampler(self.random.randrange(2**31), split)
         self.writer, self.style = writer, style
         self.builtin = BuiltinWriter(self.random, split, style, self.tools)
-        # A tenth of what no tool covers is asked of tools that are not there, in the same words as of those that are.
+        # Some of what no tool covers (_ABSENT) is asked of tools that are not there, in the same words as of those that are.
         self._absent = [t for t, alike in fitting_distractors(tools) if not alike]
         self._absent_writer = BuiltinWriter(self.random, split, style, [*tools, *self._absent])
         self._by_name = {t.name: t for t in tools}
@@ -249,7 +249,7 @@ class Maker:
         amounts, things = (
             next((n for n, v in values.items() if fits(n, v)), None) for fits in (_are_amounts, _are_things)
         )
-        if amounts is None or things is None:
+        if amounts is None or things is None or {amounts, f"{tool.name}.{amounts}"} & self.samplers.keys():
             return values
         schema = tool.properties[amounts]
         count = len(values[things].json)

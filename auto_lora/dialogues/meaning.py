@@ -149,7 +149,18 @@ def is_action(schema: Mapping[str, Any]) -> bool:
 # Parameters.
 
 # Values that stand for no wish at all: nobody says them.
-UNSAID = frozenset(("dontcare", "none", "None", "null", "n/a", "N/A", "unspecified", "default", "", None))
+UNSAID = (
+    "dontcare",
+    "none",
+    "None",
+    "null",
+    "n/a",
+    "N/A",
+    "unspecified",
+    "default",
+    "",
+    None,
+)  # an enum may hold lists
 _MADE_OF = frozenset(
     "place region country address person date time latitude longitude phone email url title number".split()
 )

@@ -77,7 +77,8 @@ def share_out(items: list[Any], split: str) -> list[Any]:
 def words_of(name: str) -> list[str]:
     """`getUserName`, `get_user_name` and `get-user.name` as ["get", "user", "name"]."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
-    return [w for w in re.split(r"[^A-Za-z0-9]+", spaced.lower()) if w]
+    found = [w for w in re.split(r"[^A-Za-z0-9]+", spaced.lower()) if w]
+    return found or [name] * bool(name)  # a name in another script, or of signs alone, is one word
 
 
 def stem(word: str) -> str:

@@ -8,8 +8,8 @@ from collections import Counter
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.maker import _uncapitalised
 from auto_lora.dialogues.meaning import act_of, described_values
+from auto_lora.dialogues.planner import _uncapitalised
 from auto_lora.dialogues.values import Sampler
 
 

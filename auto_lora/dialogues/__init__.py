@@ -18,7 +18,8 @@ verify.py     what a conversation must pass
 style.py      how the user's own prompts are typed
 reader.py     lines that a user wrote, as conversations
 donated.py    what the user has: cases, prompts, public data
-maker.py      one conversation: plan, word, respond
+planner.py    one call: which arguments, and values that go together
+maker.py      one conversation: its calls planned, worded, answered
 generator.py  as many as are wanted, none twice, verified
 variants.py   distractors, meaningless names
 """
@@ -27,7 +28,8 @@ from auto_lora.dialogues.clause import PlannedCall
 from auto_lora.dialogues.donated import Donated
 from auto_lora.dialogues.generator import SyntheticDataGenerator, find_links
 from auto_lora.dialogues.llm_writer import LLMWriter
-from auto_lora.dialogues.maker import Focus, ValueSampler, Writer
+from auto_lora.dialogues.maker import Writer
+from auto_lora.dialogues.planner import Focus, ValueSampler
 from auto_lora.dialogues.variants import vary
 from auto_lora.dialogues.writer import Written
 

@@ -12,8 +12,9 @@ from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.donated import NEAR_TEST, Donated
 from auto_lora.dialogues.llm_writer import LLMWriter
-from auto_lora.dialogues.maker import Draft, Focus, Maker, ValueSampler, Writer, begin, judged
+from auto_lora.dialogues.maker import Draft, Maker, Writer, begin, judged
 from auto_lora.dialogues.phrasebook import words_of
+from auto_lora.dialogues.planner import Focus, ValueSampler
 from auto_lora.dialogues.verify import Duplicates, check_conversation
 
 _LOOKED_UP = set(
@@ -71,7 +72,7 @@ class SyntheticDataGenerator:
     def adopt(self, writer: Writer, *, probes: int = 8, at_least: float = 0.5) -> bool:
         """Uses `writer` if most of its texts for a few plans verify; `verdict` and `notes` say what came of it."""
         maker = self._maker("train", self.config.seed, Focus())
-        plans = [maker.planned(maker.tool(), optional=0.3) for _ in range(probes)]
+        plans = [maker.planned(maker.planner.tool(), optional=0.3) for _ in range(probes)]
         words = [begin(writer, plan) for plan in plans]
         faults: Counter[str] = Counter()
         for get, plan in zip(words, plans, strict=True):

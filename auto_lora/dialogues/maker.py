@@ -1,4 +1,4 @@
-"""One conversation: plan calls, have them worded, simulate the responses."""
+"""One conversation of a category: its calls planned and worded, the responses simulated."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 import string
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from auto_lora._conversation import Conversation, Message
@@ -16,12 +16,11 @@ from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.clause import PlannedCall
 from auto_lora.dialogues.llm_writer import LLMWriter
-from auto_lora.dialogues.meaning import kind_of_unit
 from auto_lora.dialogues.near import fitting_distractors, near
-from auto_lora.dialogues.phrasebook import phrases, role_of, split_of, words_of
+from auto_lora.dialogues.phrasebook import phrases, split_of
+from auto_lora.dialogues.planner import Focus, Planner, ValueSampler
 from auto_lora.dialogues.respond import final_answer, tool_response
 from auto_lora.dialogues.style import Style
-from auto_lora.dialogues.surfaces import Value, join_words
 from auto_lora.dialogues.values import Sampler
 from auto_lora.dialogues.verify import fault_of, values_key
 from auto_lora.dialogues.writer import BuiltinWriter, Written
@@ -33,25 +32,6 @@ class Writer(Protocol):
     name: str
 
     def write(self, calls: Sequence[PlannedCall], *, chain: bool = False) -> Written | str | None: ...
-
-
-# A value for a parameter, and how a person would write it: ("EGLL", "Heathrow").
-ValueSampler = Callable[[random.Random], tuple[Any, str]]
-
-
-@dataclass(frozen=True)
-class Focus:
-    """What the error loop wants more of.
-
-    Attributes:
-        tools: tool name to extra weight.
-        parameters: (tool, parameter) to extra weight; such a parameter is given more often.
-        topics: topic of requests that no tool covers to extra weight.
-    """
-
-    tools: Mapping[str, float] = field(default_factory=dict)
-    parameters: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    topics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,11 +92,12 @@ class Maker:
     ) -> None:
         if split not in ("train", "validation", "test"):
             raise ValueError(f"split is {split!r}, not train, validation or test")
-        self.tools, self.config, self.links, self.samplers = list(tools), config, links, samplers
+        self.tools, self.config, self.links = list(tools), config, links
         self.split, self.seed, self.focus, self.rejects = split, seed, focus, rejects
         self.random = random.Random(f"{seed}/{split}")
         self.sampler = Sampler(self.random.randrange(2**31), split)
         self.writer, self.style = writer, style
+        self.planner = Planner(tools, split, self.random, self.sampler, samplers, focus)
         self.builtin = BuiltinWriter(self.random, split, style, self.tools)
         # Some of what no tool covers (_ABSENT) is asked of tools that are not there, in the same words as of those that are.
         self._absent = [t for t, alike in fitting_distractors(tools) if not alike]
@@ -133,23 +114,25 @@ class Maker:
     # Categories.
 
     def _single(self, name: str) -> tuple[Conversation | Draft | None, str]:
-        return self._calls("single", name, self.planned(self.tool(), optional=0.0))
+        return self._calls("single", name, self.planned(self.planner.tool(), optional=0.0))
 
     def _optional(self, name: str) -> tuple[Conversation | Draft | None, str]:
         able = [t for t in self.tools if set(t.properties) - set(t.required)]
-        return self._calls("optional", name, self.planned(self.tool(able), optional=0.3, at_least=1))
+        return self._calls("optional", name, self.planned(self.planner.tool(able), optional=0.3, at_least=1))
 
     def _parallel(self, name: str) -> tuple[Conversation | Draft | None, str]:
         count = 2 if self.random.random() < 0.8 else 3
         casual = self._casual()
-        one = self.tool() if self.random.random() < 0.35 else None  # several of one kind are asked for often
-        calls = [self._plan_call(one or self.tool(), optional=0.1, casual=casual) for _ in range(count)]
+        one = (
+            self.planner.tool() if self.random.random() < 0.35 else None
+        )  # several of one kind are asked for often
+        calls = [self._plan(one or self.planner.tool(), optional=0.1, casual=casual) for _ in range(count)]
         if len({values_key([c]) for c in calls}) < count:
             return None, "the same call twice"
         return self._calls("parallel", name, calls)
 
     def planned(self, tool: ToolDefinition, *, optional: float, at_least: int = 0) -> list[PlannedCall]:
-        return [self._plan_call(tool, optional=optional, at_least=at_least, casual=self._casual())]
+        return [self._plan(tool, optional=optional, at_least=at_least, casual=self._casual())]
 
     def _casual(self, share: float = 0.4) -> bool:
         """Whether a prompt is typed without capitals: by the user's style, else by `share`."""
@@ -159,10 +142,10 @@ class Maker:
     def _chain(self, name: str) -> tuple[Conversation | Draft | None, str]:
         giver, result, taker, parameter = self.random.choice(self.links)
         casual = self._casual(0.0)
-        first = self._plan_call(self._by_name[giver], optional=0.1, casual=casual)
+        first = self._plan(self._by_name[giver], optional=0.1, casual=casual)
         response = tool_response(first.tool, first.arguments(), self.sampler)
         given = {parameter: response[result]}
-        second = self._plan_call(self._by_name[taker], optional=0.1, given=given, casual=casual)
+        second = self._plan(self._by_name[taker], optional=0.1, given=given, casual=casual)
         return self._calls("chain", name, [first, second], responses=[response], chain=True)
 
     def _no_call(self, name: str) -> tuple[Conversation | None, str]:
@@ -177,7 +160,7 @@ class Maker:
     def _asked_of_none(self, name: str) -> tuple[Conversation | None, str]:
         """A request to a tool that is not in the list: the same sentences, and no call is right."""
         tool = self.random.choice(self._absent)
-        call = self._plan_call(tool, optional=0.2, casual=self._casual(), writer=self._absent_writer)
+        call = self.planner.plan(self._absent_writer, tool, optional=0.2, casual=self._casual())
         written = self._absent_writer.write([call])
         if written is None or near(written.text, self.tools):
             return None, "no-call prompt near a tool"
@@ -194,8 +177,8 @@ class Maker:
         return self._conversation(category, name, messages, written, "builtin", "")
 
     def _missing_argument(self, name: str) -> tuple[Conversation | None, str]:
-        tool = self.tool([t for t in self.tools if t.required])
-        whole = self._plan_call(tool, optional=0.1, casual=self._casual(0.0))
+        tool = self.planner.tool([t for t in self.tools if t.required])
+        whole = self._plan(tool, optional=0.1, casual=self._casual(0.0))
         left_out = self.random.choice(tool.required)
         values = {k: v for k, v in whole.values.items() if k != left_out}
         partial = PlannedCall(tool, values, casual=whole.casual)
@@ -206,89 +189,8 @@ class Maker:
 
     # Parts.
 
-    def tool(self, among: Sequence[ToolDefinition] | None = None) -> ToolDefinition:
-        tools = list(among or self.tools)
-        weights = [1.0 + self.focus.tools.get(t.name, 0.0) for t in tools]
-        return self.random.choices(tools, weights)[0]
-
-    def _plan_call(
-        self,
-        tool: ToolDefinition,
-        *,
-        optional: float,
-        at_least: int = 0,
-        given: Mapping[str, Any] | None = None,
-        casual: bool = False,
-        writer: BuiltinWriter | None = None,
-    ) -> PlannedCall:
-        """A frame and the arguments one would give in it; the combination belongs to this split where there are enough."""
-        writer = writer or self.builtin
-        weights = {k: self.focus.parameters.get((tool.name, k), 0.0) for k in tool.properties}
-        self.sampler.tool_words = f"{tool.name} {tool.description}"
-        for _ in range(25):
-            frame, chosen = writer.choose(tool, optional=optional, at_least=at_least, weights=weights)
-            values: dict[str, Value] = {}
-            for name, schema in tool.properties.items():
-                if given and name in given:
-                    values[name] = Value(given[name], "", "hidden")
-                elif name in chosen:
-                    value = self._distinct(name, schema, tool, values)
-                    values[name] = _uncapitalised(value, schema) if casual else value
-            values = self._paired(_possible_together(values, tool), tool)
-            crowded = writer.topic_of(tool) is None
-            call = PlannedCall(
-                tool, values, frozenset(given or ()), None if given else frame, casual, crowded
-            )
-            enough = len(values.keys() - set(tool.required)) >= at_least
-            if enough and (not values or split_of("call", values_key([call])) == self.split):
-                break
-        return call
-
-    def _paired(self, values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
-        """Things and how many of each, in two lists of one length and one phrase: "five burgers and two colas"."""
-        amounts, things = (
-            next((n for n, v in values.items() if fits(n, v)), None) for fits in (_are_amounts, _are_things)
-        )
-        if amounts is None or things is None or {amounts, f"{tool.name}.{amounts}"} & self.samplers.keys():
-            return values
-        schema = tool.properties[amounts]
-        count = len(values[things].json)
-        item = schema.get("items", {}) if isinstance(schema, dict) else {}
-        drawn = [
-            self.sampler.sample("quantity", {"minimum": 1, "maximum": 9, **item}, tool.parameters)
-            for _ in range(count)
-        ]
-        spoken = [
-            f"{v.json if self.random.random() < 0.6 else v.surface} {t}"
-            for v, t in zip(drawn, values[things].json, strict=True)
-        ]
-        paired = {
-            amounts: Value([v.json for v in drawn], "", "number"),
-            things: replace(values[things], surface=join_words(spoken)),
-        }
-        return {**values, **paired}
-
-    def _distinct(self, name: str, schema: Any, tool: ToolDefinition, given: Mapping[str, Value]) -> Value:
-        """A value unlike the call's other texts: nobody flies from Rome to Rome, or converts miles into litres."""
-        own = self.samplers.get(f"{tool.name}.{name}") or self.samplers.get(name)
-        for _ in range(30):
-            value = (
-                self._from_domain(own, name, schema)
-                if own
-                else self.sampler.sample(name, schema, tool.parameters)
-            )
-            if not isinstance(value.json, str) or not any(_clash(value, v) for v in given.values()):
-                break
-        return value
-
-    def _from_domain(self, sampler: ValueSampler, name: str, schema: Any) -> Value:
-        """A user's value, of this split if one comes up in 30 tries."""
-        for _ in range(30):
-            value, surface = sampler(self.random)
-            if split_of("value", surface) == self.split:
-                break
-        role = role_of(name, str(schema.get("description", "")), str(schema.get("type", "string")))
-        return Value(value, surface, role)
+    def _plan(self, tool: ToolDefinition, **how: Any) -> PlannedCall:
+        return self.planner.plan(self.builtin, tool, **how)
 
     def _calls(
         self,
@@ -361,49 +263,7 @@ class Maker:
         return Conversation(name, category, tuple(messages), self._entries, meta)
 
 
-def _clash(value: Value, other: Value) -> bool:
-    if value.json == other.json:
-        return True
-    units = value.role.startswith("unit") and other.role.startswith("unit") and isinstance(other.json, str)
-    return units and kind_of_unit(str(value.json)) != kind_of_unit(str(other.json))
-
-
-def _are_amounts(name: str, value: Value) -> bool:
-    named = {"quantities", "amounts", "counts", "quantity", "numbers"} & set(words_of(name))
-    return bool(named) and isinstance(value.json, list) and all(isinstance(v, int) for v in value.json)
-
-
-def _are_things(name: str, value: Value) -> bool:
-    return (
-        value.role in ("item", "dish", "product")
-        and isinstance(value.json, list)
-        and all(isinstance(v, str) for v in value.json)
-    )
-
-
-def _uncapitalised(value: Value, schema: Any) -> Value:
-    """A value as it is typed in a prompt without capitals; only where the words are taken over as they are."""
-    free = isinstance(value.json, str) and not any(
-        k in schema for k in ("enum", "const", "pattern", "format")
-    )
-    if not free or not value.surface.strip('"').endswith(value.json):  # an article may stand before it
-        return value
-    kept = value.json if value.role in _CODES else value.json.lower()
-    return replace(value, json=kept, surface=value.surface.lower())
-
-
 _ABSENT = 0.15  # of the no-call prompts
-_CODES = frozenset(("time_zone", "currency", "symbol"))  # written one way however they are typed
-_OFF = frozenset("off closed close locked lock disabled stop stopped".split())
-
-
-def _possible_together(values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
-    """Without what makes no sense beside the rest: nobody switches a lamp off at 75 percent."""
-    off = any(v.role == "state" and str(v.json).lower() in _OFF for v in values.values())
-    if not off:
-        return values
-    levels = ("percent", "level", "color", "temperature", "warmth", "mood")
-    return {n: v for n, v in values.items() if n in tool.required or v.role not in levels}
 
 
 def _combinations(tool: ToolDefinition) -> int:

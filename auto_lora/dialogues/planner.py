@@ -1,0 +1,191 @@
+"""What is asked for, before its words: one call's arguments, and what they have in common."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.clause import PlannedCall
+from auto_lora.dialogues.meaning import kind_of_unit
+from auto_lora.dialogues.phrasebook import role_of, split_of, words_of
+from auto_lora.dialogues.surfaces import Value, join_words
+from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.verify import values_key
+from auto_lora.dialogues.writer import BuiltinWriter
+
+# A value for a parameter, and how a person would write it: ("EGLL", "Heathrow").
+ValueSampler = Callable[[random.Random], tuple[Any, str]]
+
+
+@dataclass(frozen=True)
+class Focus:
+    """What the error loop wants more of.
+
+    Attributes:
+        tools: tool name to extra weight.
+        parameters: (tool, parameter) to extra weight; such a parameter is given more often.
+        topics: topic of requests that no tool covers to extra weight.
+    """
+
+    tools: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    topics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Planner:
+    """Plans calls of one split.
+
+    Args:
+        tools: those to choose from.
+        rng: decides all but the values, which `sampler` draws.
+        samplers: values of the user's domain, by "parameter" or "tool.parameter".
+    """
+
+    def __init__(
+        self,
+        tools: Sequence[ToolDefinition],
+        split: str,
+        rng: random.Random,
+        sampler: Sampler,
+        samplers: Mapping[str, ValueSampler],
+        focus: Focus,
+    ) -> None:
+        self.tools, self.split, self.random = list(tools), split, rng
+        self.sampler, self.samplers, self.focus = sampler, samplers, focus
+
+    def tool(self, among: Sequence[ToolDefinition] | None = None) -> ToolDefinition:
+        tools = list(among or self.tools)
+        weights = [1.0 + self.focus.tools.get(t.name, 0.0) for t in tools]
+        return self.random.choices(tools, weights)[0]
+
+    def plan(
+        self,
+        writer: BuiltinWriter,
+        tool: ToolDefinition,
+        *,
+        optional: float,
+        at_least: int = 0,
+        given: Mapping[str, Any] | None = None,
+        casual: bool = False,
+    ) -> PlannedCall:
+        """A frame and the arguments one would give in it; the combination belongs to this split where there are enough.
+
+        Args:
+            writer: has the frames.
+            optional: share of the optional arguments to give; at_least: as many of them.
+            given: arguments that come from elsewhere, which the prompt does not say.
+            casual: the prompt is typed without capitals.
+        """
+        weights = {k: self.focus.parameters.get((tool.name, k), 0.0) for k in tool.properties}
+        self.sampler.tool_words = f"{tool.name} {tool.description}"
+        for _ in range(25):
+            frame, chosen = writer.choose(tool, optional=optional, at_least=at_least, weights=weights)
+            values: dict[str, Value] = {}
+            for name, schema in tool.properties.items():
+                if given and name in given:
+                    values[name] = Value(given[name], "", "hidden")
+                elif name in chosen:
+                    value = self._distinct(name, schema, tool, values)
+                    values[name] = _uncapitalised(value, schema) if casual else value
+            values = self._paired(_possible_together(values, tool), tool)
+            crowded = writer.topic_of(tool) is None
+            call = PlannedCall(
+                tool, values, frozenset(given or ()), None if given else frame, casual, crowded
+            )
+            enough = len(values.keys() - set(tool.required)) >= at_least
+            if enough and (not values or split_of("call", values_key([call])) == self.split):
+                break
+        return call
+
+    def _paired(self, values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
+        """Things and how many of each, in two lists of one length and one phrase: "five burgers and two colas"."""
+        amounts, things = (
+            next((n for n, v in values.items() if fits(n, v)), None) for fits in (_are_amounts, _are_things)
+        )
+        if amounts is None or things is None or {amounts, f"{tool.name}.{amounts}"} & self.samplers.keys():
+            return values
+        schema = tool.properties[amounts]
+        count = len(values[things].json)
+        item = schema.get("items", {}) if isinstance(schema, dict) else {}
+        drawn = [
+            self.sampler.sample("quantity", {"minimum": 1, "maximum": 9, **item}, tool.parameters)
+            for _ in range(count)
+        ]
+        spoken = [
+            f"{v.json if self.random.random() < 0.6 else v.surface} {t}"
+            for v, t in zip(drawn, values[things].json, strict=True)
+        ]
+        paired = {
+            amounts: Value([v.json for v in drawn], "", "number"),
+            things: replace(values[things], surface=join_words(spoken)),
+        }
+        return {**values, **paired}
+
+    def _distinct(self, name: str, schema: Any, tool: ToolDefinition, given: Mapping[str, Value]) -> Value:
+        """A value unlike the call's other texts: nobody flies from Rome to Rome, or converts miles into litres."""
+        own = self.samplers.get(f"{tool.name}.{name}") or self.samplers.get(name)
+        for _ in range(30):
+            value = (
+                self._from_domain(own, name, schema)
+                if own
+                else self.sampler.sample(name, schema, tool.parameters)
+            )
+            if not isinstance(value.json, str) or not any(_clash(value, v) for v in given.values()):
+                break
+        return value
+
+    def _from_domain(self, sampler: ValueSampler, name: str, schema: Any) -> Value:
+        """A user's value, of this split if one comes up in 30 tries."""
+        for _ in range(30):
+            value, surface = sampler(self.random)
+            if split_of("value", surface) == self.split:
+                break
+        role = role_of(name, str(schema.get("description", "")), str(schema.get("type", "string")))
+        return Value(value, surface, role)
+
+
+def _clash(value: Value, other: Value) -> bool:
+    if value.json == other.json:
+        return True
+    units = value.role.startswith("unit") and other.role.startswith("unit") and isinstance(other.json, str)
+    return units and kind_of_unit(str(value.json)) != kind_of_unit(str(other.json))
+
+
+def _are_amounts(name: str, value: Value) -> bool:
+    named = {"quantities", "amounts", "counts", "quantity", "numbers"} & set(words_of(name))
+    return bool(named) and isinstance(value.json, list) and all(isinstance(v, int) for v in value.json)
+
+
+def _are_things(name: str, value: Value) -> bool:
+    return (
+        value.role in ("item", "dish", "product")
+        and isinstance(value.json, list)
+        and all(isinstance(v, str) for v in value.json)
+    )
+
+
+def _uncapitalised(value: Value, schema: Any) -> Value:
+    """A value as it is typed in a prompt without capitals; only where the words are taken over as they are."""
+    free = isinstance(value.json, str) and not any(
+        k in schema for k in ("enum", "const", "pattern", "format")
+    )
+    if not free or not value.surface.strip('"').endswith(value.json):  # an article may stand before it
+        return value
+    kept = value.json if value.role in _CODES else value.json.lower()
+    return replace(value, json=kept, surface=value.surface.lower())
+
+
+_CODES = frozenset(("time_zone", "currency", "symbol"))  # written one way however they are typed
+_OFF = frozenset("off closed close locked lock disabled stop stopped".split())
+
+
+def _possible_together(values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
+    """Without what makes no sense beside the rest: nobody switches a lamp off at 75 percent."""
+    off = any(v.role == "state" and str(v.json).lower() in _OFF for v in values.values())
+    if not off:
+        return values
+    levels = ("percent", "level", "color", "temperature", "warmth", "mood")
+    return {n: v for n, v in values.items() if n in tool.required or v.role not in levels}

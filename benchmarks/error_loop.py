@@ -3,7 +3,7 @@
 Round 1 is shared. From then on two adapters are trained a round, each anew on all its conversations so far: the *loop* adds what
 `plan_next_round` asks for after the served adapter was scored on validation; the *control* adds as many of the usual mixture. Both
 are measured on the same held-out conversations, of which the plan has seen none: every token of the calls the arg-max,
-teacher-forced; where none is due, that none begins. An adapter that is in DIR is not trained again.
+teacher-forced; where none is due, that none begins. An adapter that is in DIR is not trained again, its data are read from there.
 
     python benchmarks/error_loop.py                                    # the demo's tools, 800 conversations, 2 rounds
     python benchmarks/error_loop.py --tools tools.json --examples 2400 --rounds 3 --out DIR   # DIR keeps adapters and data
@@ -93,22 +93,35 @@ class Experiment:
         exact["control"] = exact["loop"]
         tests = []
         for number in range(2, self.args.rounds + 1):
-            plan = self.plan(number - 1)
-            for reason in plan.reasons:
-                print(f"  {reason}", flush=True)
-            seed, count = self.config.seed + number, plan.new_examples
-            asked = {"loop": {"shares": plan.shares, "focus": plan.focus}, "control": {}}
-            for arm, wishes in asked.items():
-                train[arm] = [
-                    *train[arm],
-                    *self.generator.training(count, train[arm], seed=seed, **wishes),
-                ]
+            seed, before = self.config.seed + number, len(train["loop"])
+            train["loop"] = self.kept(number, "loop") or self.asked_for(number, train["loop"], seed)
+            more = len(train["loop"]) - before
+            control = [*train["control"], *self.generator.training(more, train["control"], seed=seed)]
+            train["control"] = self.kept(number, "control") or control
+            for arm in ("loop", "control"):
                 exact[arm] = self.measure(number, arm, train[arm])
             pairs = list(zip(exact["control"], exact["loop"], strict=True))
             test = paired_test(sum(b and not a for a, b in pairs), sum(a and not b for a, b in pairs))
             tests.append({"round": number, **test})
             print(f"round {number}, loop against control: {test}", flush=True)
         return {"examples": self.args.examples, "seed": self.args.seed, "rows": self.rows, "tests": tests}
+
+    def kept(self, number: int, arm: str) -> list[Conversation]:
+        """The data of an adapter that is already there: a served plan does not come out the same twice."""
+        folder = self.folder / f"round_{number}_{arm}"
+        return (
+            list(read_conversations(folder / "train.jsonl")) if (folder / "training.json").is_file() else []
+        )
+
+    def asked_for(self, number: int, before: list[Conversation], seed: int) -> list[Conversation]:
+        """The data so far, and what the errors of the round before ask for."""
+        plan = self.plan(number - 1)
+        for reason in plan.reasons:
+            print(f"  {reason}", flush=True)
+        new = self.generator.training(
+            plan.new_examples, before, shares=plan.shares, focus=plan.focus, seed=seed
+        )
+        return [*before, *new]
 
     def measure(self, number: int, arm: str, conversations: list[Conversation]) -> list[bool]:
         """Trains an adapter on the conversations; whether each held-out case is exact."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from auto_lora._errors import ToolsError
@@ -40,7 +41,7 @@ class ToolDefinition:
         object.__setattr__(self, "parameters", _as_object_schema(self.parameters))
         _check(self)
 
-    @property
+    @cached_property
     def properties(self) -> dict[str, Any]:
         """Parameter name to schema, required ones first: the order calls are written in.
 

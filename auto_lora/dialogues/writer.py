@@ -78,6 +78,7 @@ class BuiltinWriter:
         self.split = split
         self.pools = Pools(rng)
         self._candidates: dict[str, list[tuple[Frame, float]]] = {}
+        self._filled_by: dict[tuple[str, frozenset[str]], list[tuple[Frame, float]]] = {}
         self._missed: dict[tuple[str, ...], list[Frame]] = {}
         self._far: dict[tuple[str, ...], list[Topic]] = {}
 
@@ -179,8 +180,18 @@ class BuiltinWriter:
         return given
 
     def _frame_for(self, tool: ToolDefinition, roles: set[str]) -> Frame | None:
-        usable = [(f, w) for f, w in self._frames(tool) if self._answers(f, roles, tool)]
+        usable = self._usable(tool, roles)
         return self.random.choices(*zip(*usable, strict=True))[0] if usable else None  # type: ignore[arg-type]
+
+    def _usable(self, tool: ToolDefinition, roles: set[str]) -> list[tuple[Frame, float]]:
+        """The tool's frames whose slots these roles fill, with weights."""
+        key = tool.name, frozenset(roles)
+        if key not in self._filled_by:
+            if len(self._filled_by) > 2000:  # tools with many arguments: memory stays as it is
+                self._filled_by.clear()
+            main = main_roles(tool_act(tool)[0])
+            self._filled_by[key] = [(f, w) for f, w in self._frames(tool) if _answers(f, roles, main)]
+        return self._filled_by[key]
 
     def topic_of(self, tool: ToolDefinition) -> Topic | None:
         """The topic of a tool, where it is this tool's alone."""
@@ -207,19 +218,6 @@ class BuiltinWriter:
                 (f, 1.0 / len(general)) for f in general
             ]
         return self._candidates[tool.name]
-
-    def _answers(self, frame: Frame, roles: set[str], tool: ToolDefinition) -> bool:
-        """Whether every slot outside brackets can be filled."""
-        for slot in frame.needed:
-            if slot == "given":
-                if not roles:
-                    return False
-            elif slot == "main":
-                if not any(fills(r, m) for m in main_roles(tool_act(tool)[0]) for r in roles):
-                    return False
-            elif slot not in OWN_SLOTS and not any(fills(r, slot) for r in roles):
-                return False
-        return True
 
     def write(self, calls: Sequence[PlannedCall], *, chain: bool = False) -> Written | None:
         """A prompt that asks for `calls` in order; None when no frame of this split fits."""
@@ -259,7 +257,7 @@ class BuiltinWriter:
         """The planned frame first; else frames that leave few arguments over."""
         roles = roles_of(call.tool)
         shown = {roles[n] for n in call.shown()}
-        usable = [(f, w) for f, w in self._frames(call.tool) if self._answers(f, shown, call.tool)]
+        usable = self._usable(call.tool, shown)
         picked = [call.frame] if call.frame is not None else []
         if usable:
             weights = [
@@ -375,3 +373,17 @@ def _is_question(text: str) -> bool:
         "why",
         "are",
     }
+
+
+def _answers(frame: Frame, roles: set[str], main: Sequence[str]) -> bool:
+    """Whether every slot outside brackets can be filled; `main`: what may stand right after the tool's verb."""
+    for slot in frame.needed:
+        if slot == "given":
+            if not roles:
+                return False
+        elif slot == "main":
+            if not any(fills(r, m) for m in main for r in roles):
+                return False
+        elif slot not in OWN_SLOTS and not any(fills(r, slot) for r in roles):
+            return False
+    return True

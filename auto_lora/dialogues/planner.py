@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -108,7 +109,10 @@ class Planner:
         if amounts is None or things is None or {amounts, f"{tool.name}.{amounts}"} & self.samplers.keys():
             return values
         schema = tool.properties[amounts]
-        count = len(values[things].json)
+        named = [
+            re.sub(r"^an? ", "", thing) for thing in values[things].json
+        ]  # "7 poke bowl", not "7 a poke bowl"
+        count = len(named)
         item = schema.get("items", {}) if isinstance(schema, dict) else {}
         drawn = [
             self.sampler.sample("quantity", {"minimum": 1, "maximum": 9, **item}, tool.parameters)
@@ -116,11 +120,11 @@ class Planner:
         ]
         spoken = [
             f"{v.json if self.random.random() < 0.6 else v.surface} {t}"
-            for v, t in zip(drawn, values[things].json, strict=True)
+            for v, t in zip(drawn, named, strict=True)
         ]
         paired = {
             amounts: Value([v.json for v in drawn], "", "number"),
-            things: replace(values[things], surface=join_words(spoken)),
+            things: replace(values[things], json=named, surface=join_words(spoken)),
         }
         return {**values, **paired}
 

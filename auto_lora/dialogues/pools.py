@@ -248,14 +248,8 @@ class Pools:
     # Things.
 
     def dish(self) -> str:
-        return self.pick(
-            [
-                self.stock("food"),
-                self.stock("food"),
-                f"{self.stock('food')} and {self.stock('food')}",
-                self.stock("grocery"),
-            ]
-        )
+        food = self.stock("food")
+        return self.pick([food, food, food, f"{food} and {self.stock('food')}"])
 
     def item(self) -> str:
         return self.pick(

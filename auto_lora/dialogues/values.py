@@ -60,6 +60,7 @@ _TITLED = {
 _ENTERTAINING = re.compile(
     r"\b(?:music|song|stream|video|play|watch|movie|listen|subscri|chat|app|message|deliver|ride)", re.I
 )
+_EATEN = re.compile(r"(?<![a-z])(?:food|eats?|meals?|menu|dish|restaurants?)(?![a-z])", re.I)
 _OF_MEDIA = re.compile(r"\b(?:music|media|song|movie|film|book|restaurant|business|thing)s?\b", re.I)
 
 
@@ -180,6 +181,8 @@ class Sampler:
             return self._code(role)
         if pool == "org" and "restaurant" in about.lower():
             pool = "restaurant"
+        if pool == "item" and _EATEN.search(f"{about} {self.tool_words}"):
+            pool = "dish"
         if pool == "query":
             pool = next((p for word, p in _SOUGHT.items() if word in about.lower()), pool)
         if pool == "title":
@@ -297,7 +300,10 @@ class Sampler:
             if len(items) >= self.random.randint(max(low, 1), max(high, 1)):
                 break
             made = self.sample(singular, item, root)  # type: ignore[arg-type]
-            if made.json not in [v.json for v in items]:
+            two = (
+                isinstance(made.json, str) and " and " in made.json
+            )  # "rice and beans, soup" would be read as three
+            if made.json not in [v.json for v in items] and not two:
                 items.append(made)
         while len(items) < low:
             items.append(self.sample(singular, item, root))  # type: ignore[arg-type]

@@ -111,6 +111,9 @@ def check_adapter(folder: str | Path, config: TrainingConfig) -> Path:
                 f"the adapter {folder} has {key} {saved.get(key)}, the run {ours}",
                 f"give {flag} {saved.get(key)}",
             )
+    if bool(saved.get("alora_invocation_tokens")) != config.activated:
+        way, flag = ("is not", "leave --activated out") if config.activated else ("is", "give --activated")
+        raise UsageError(f"the adapter {folder} {way} activated, unlike the run's", flag)
     targets = saved.get("target_modules")
     if isinstance(targets, list) and set(targets) != set(config.target_modules):
         named = ",".join(sorted(targets))

@@ -231,6 +231,7 @@ def run_group(
     *,
     budget: int | None = None,
     sharded: bool = False,
+    read: PrefixKV | None = None,
 ) -> StepSums:
     """Loss of a group's examples; with `tokens`, also its gradients.
 
@@ -241,17 +242,20 @@ def run_group(
         budget: tokens per micro-group with its padding, at most (one example may have more).
         tokens: targets in the whole optimizer step, by which the loss is divided; None: no gradients.
         sharded: the layers are split by FSDP.
+        read: keys and values of the prefix where the base alone reads it; none: they are computed here, and learnt through.
     """
     train = tokens is not None
     embedding = model.get_input_embeddings().weight
     device, packed = embedding.device, is_packed(embedding)
     prefix_pass = PrefixPass()
     with torch.set_grad_enabled(train):
-        if group.prefix:
+        if group.prefix and read is None:
             ids = torch.tensor([group.prefix], device=device)
-            hidden = _hidden(model, ids, torch.arange(len(group.prefix), device=device)[None], prefix_pass)
+            hidden = last_hidden(
+                model, ids, torch.arange(len(group.prefix), device=device)[None], prefix_pass
+            )
             prefix_pass.hidden = hidden if sharded else None
-        shared = prefix_pass.leaves(train)
+        shared = read or prefix_pass.leaves(train)
         sums = StepSums()
         parts = micro_groups(group.examples, micro, budget, packed=packed)
         for number, part in enumerate(parts, 1):
@@ -261,7 +265,7 @@ def run_group(
             sums += counts
             if number % _TRIM == 0:
                 give_back_freed_memory()
-        if train:
+        if train and read is None:
             prefix_pass.backward(shared)
     return sums
 
@@ -309,9 +313,14 @@ def _evenly(ordered: Sequence[Example], budget: int) -> list[list[Example]]:
         count += 1
 
 
-def _hidden(
+def last_hidden(
     model: Any, ids: torch.Tensor, positions: torch.Tensor, shared: PrefixPass | PrefixKV
 ) -> torch.Tensor:
+    """The last layer's output, [rows, tokens, hidden size]: of a prefix itself, or of what follows it.
+
+    Args:
+        ids, positions: [rows, tokens].
+    """
     decoder = model.get_decoder()
     return decoder(
         input_ids=ids, position_ids=positions, use_cache=False, shared_prefix=shared
@@ -357,7 +366,7 @@ def _micro_group(
     """Summed cross-entropy of examples, logits only where a target follows."""
     device = model.get_input_embeddings().weight.device
     rows = _Rows.of(examples, prefix, device, packed)
-    hidden = _hidden(model, rows.ids, rows.positions, replace(shared, lengths=rows.lengths))
+    hidden = last_hidden(model, rows.ids, rows.positions, replace(shared, lengths=rows.lengths))
     after = rows.target[:, 1:]
     before, wanted, owner = hidden[:, :-1][after], rows.ids[:, 1:][after], rows.owner[:, 1:][after]
     head = model.get_output_embeddings()

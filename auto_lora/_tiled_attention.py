@@ -50,18 +50,20 @@ class _TiledAttention(torch.autograd.Function):
         grad_query = torch.empty_like(query, memory_format=torch.contiguous_format)
         grads = [torch.zeros_like(t, dtype=torch.float32) for t in (key, value, past_key, past_value)]
         own_key, own_value, prefix_key, prefix_value = grads
+        first = 0 if ctx.needs_input_grad[3] else past  # none for a prefix that the base alone reads
         for tile in _tiles(query, key, value, past_key, past_value, ctx.scaling, ctx.window, ctx.lengths):
             grad = tile.fill(grad_out)
             shares = tile.probabilities()
-            of_value = torch.bmm(shares.transpose(1, 2), grad)
+            of_value = torch.bmm(shares[..., first:].transpose(1, 2), grad)
             grad = torch.bmm(grad, tile.value.transpose(1, 2))
             grad = torch._softmax_backward_data(grad, shares, -1, shares.dtype)
-            of_key = torch.bmm(grad.transpose(1, 2), tile.query)
+            of_key = torch.bmm(grad[..., first:].transpose(1, 2), tile.query)
             tile.unfill(torch.bmm(grad, tile.key), grad_query)
             own = slice(tile.first, tile.end)
-            prefix_key[0] += of_key[:, :past]
-            prefix_value[0] += of_value[:, :past]
-            seen = slice(past, past + tile.end - tile.first)
+            if not first:
+                prefix_key[0] += of_key[:, :past]
+                prefix_value[0] += of_value[:, :past]
+            seen = slice(past - first, past - first + tile.end - tile.first)
             own_key[tile.row, :, own] += of_key[:, seen]
             own_value[tile.row, :, own] += of_value[:, seen]
         grad_query *= ctx.scaling

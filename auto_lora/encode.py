@@ -21,6 +21,25 @@ from auto_lora._conversation import Conversation, Message
 from auto_lora._errors import DataError
 
 IGNORED = -100  # PyTorch's and PEFT's label for "no loss here"
+# What a template is tried with.
+_PROBE_TOOL = {
+    "type": "function",
+    "function": {
+        "name": "probe_tool",
+        "description": "d",
+        "parameters": {"type": "object", "properties": {}},
+    },
+}
+_PROBE = (
+    {"role": "user", "content": "x"},
+    {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"id": "a", "type": "function", "function": {"name": "probe_call", "arguments": {}}}],
+    },
+    {"role": "tool", "tool_call_id": "a", "name": "probe_call", "content": "probe_result"},
+)
+_ASKED = ({"role": "assistant", "content": "y"}, {"role": "user", "content": "z"})
 
 
 @dataclass(frozen=True)
@@ -161,24 +180,32 @@ class ChatTemplate:
             raise DataError("the chat template ends an answer without a special token")
         return self.encode(prompt), reply[: ends[-1] + 1]
 
-    def _knows_tools(self, text: str) -> bool:
-        tool = {
-            "type": "function",
-            "function": {
-                "name": "probe_tool",
-                "description": "d",
-                "parameters": {"type": "object", "properties": {}},
-            },
-        }
-        call = {"id": "a", "type": "function", "function": {"name": "probe_call", "arguments": {}}}
-        probe = [
-            {"role": "user", "content": "x"},
-            {"role": "assistant", "content": "", "tool_calls": [call]},
-            {"role": "tool", "tool_call_id": "a", "name": "probe_call", "content": "probe_result"},
+    @cached_property
+    def invocation(self) -> tuple[int, ...]:
+        """The tokens after which an activated adapter acts: once in a conversation with tools, right before the user's first message.
+
+        The fewest tokens that end with a special one, so that no word of the user's joins them.
+
+        Raises:
+            DataError: the template has no special token there.
+        """
+        starts = [
+            self.encode(self.render(said, [_PROBE_TOOL], prompt=False)) for said in (_PROBE[:1], _ASKED[1:])
         ]
+        before = _common(tuple(starts[0]), tuple(starts[1]))
+        end = next((n for n in range(len(before), 0, -1) if before[n - 1] in self.special_ids), 0)
+        whole = self.encode(self.render([*_PROBE, *_ASKED], [_PROBE_TOOL], prompt=True))
+        for start in range(end - 1, -1, -1):
+            if last_run_of(before[start:end], whole) == start:
+                return before[start:end]
+        raise DataError(
+            "the chat template marks the user's first message by no token of its own", "leave --activated out"
+        )
+
+    def _knows_tools(self, text: str) -> bool:
         try:
             shown = self.tokenizer.apply_chat_template(
-                probe, tools=[tool], chat_template=text, tokenize=False
+                _PROBE, tools=[_PROBE_TOOL], chat_template=text, tokenize=False
             )
         except Exception:  # any failure of an untrusted template means: not usable for tools
             return False
@@ -215,15 +242,23 @@ class ToolCallingDataset:
         conversations: what to encode.
         template: the chat template with its tokenizer.
         max_seq_length: tokens a sequence may have.
+        activated: the adapter acts from the user's first message on, so groups share what is before it, and what
+            never activates it is dropped.
 
     Raises:
         DataError: nothing is left after dropping.
     """
 
     def __init__(
-        self, conversations: Iterable[Conversation], template: ChatTemplate, max_seq_length: int = 8192
+        self,
+        conversations: Iterable[Conversation],
+        template: ChatTemplate,
+        max_seq_length: int = 8192,
+        *,
+        activated: bool = False,
     ) -> None:
         self.template = template
+        self.invocation = template.invocation if activated else ()
         self.dropped: Counter[str] = Counter()
         self.examples: list[Example] = []
         heads: dict[str, tuple[int, ...]] = {}
@@ -231,6 +266,8 @@ class ToolCallingDataset:
             for example in encode_conversation(conversation, template):
                 if len(example) > max_seq_length:
                     self.dropped["longer than max_seq_length"] += 1
+                elif activated and begins_at(example.ids, self.invocation) is None:
+                    self.dropped["without tools, where an activated adapter does not act"] += 1
                 else:
                     ids = example.ids
                     head = heads.get(example.key, ids)[: example.first_target - 1]
@@ -254,7 +291,7 @@ class ToolCallingDataset:
     @cached_property
     def groups(self) -> list[PrefixGroup]:
         """Examples with the same tools, each group with its longest common prefix."""
-        return group_by_prefix(self.examples)
+        return group_by_prefix(self.examples, self.invocation)
 
     def decode_labels(self, index: int) -> str:
         """The text that carries loss in one example."""
@@ -287,11 +324,33 @@ def encode_conversation(conversation: Conversation, template: ChatTemplate) -> l
     return [Example.of(p + r, [False] * len(p) + [True] * len(r), conversation.id, key) for p, r in turns]
 
 
-def group_by_prefix(examples: Sequence[Example]) -> list[PrefixGroup]:
+def last_run_of(run: Sequence[int], tokens: Sequence[int]) -> int | None:
+    """Where a run of tokens begins in a sequence, its last occurrence as llama.cpp finds it.
+
+    Source: llama.cpp tools/server, `launch_slot_with_task`: backwards, a token that does not fit begins the search anew.
+    """
+    left = len(run)
+    for at in range(len(tokens) - 1, -1, -1):
+        left = left - 1 if tokens[at] == run[left - 1] else len(run)
+        if not left:
+            return at
+    return None
+
+
+def begins_at(tokens: Sequence[int], invocation: Sequence[int]) -> int | None:
+    """The first token that an activated adapter acts on; None: it acts on none.
+
+    As llama.cpp has it, that is one before its invocation (in PEFT: the first of it).
+    """
+    start = last_run_of(invocation, tokens)
+    return max(0, start - 1) if start is not None else None
+
+
+def group_by_prefix(examples: Sequence[Example], invocation: Sequence[int] = ()) -> list[PrefixGroup]:
     """Groups examples of one key and finds their common prefix.
 
     The prefix ends at least one token before the first target of each example, so that every
-    target is predicted from a token outside it.
+    target is predicted from a token outside it, and where an adapter with an `invocation` begins to act.
     """
     by_key: dict[str, list[Example]] = {}
     for example in examples:
@@ -301,6 +360,8 @@ def group_by_prefix(examples: Sequence[Example]) -> list[PrefixGroup]:
         limit = min(m.first_target for m in members) - 1
         # Sorted sequences: what the smallest and the largest share, all share.
         prefix = _common(min(m.ids for m in members)[:limit], max(m.ids for m in members))
+        if invocation:
+            prefix = prefix[: begins_at(prefix, invocation)]
         groups.append(PrefixGroup(prefix, tuple(m.split_at(prefix) for m in members)))
     return sorted(groups, key=lambda g: -len(g.prefix))
 

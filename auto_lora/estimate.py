@@ -56,7 +56,9 @@ def estimate_training(
     step = step_bytes(shape, prefix, _OWN_TOKENS, micro, checkpointing=twice)
     memory = weights + (step if gpu else _PROCESS_BYTES + round(_HEAP * step))
     steps = -(-config.num_synthetic_examples // (config.batch_size * config.gradient_accumulation_steps))
-    tokens = config.num_epochs * (steps * prefix + config.num_synthetic_examples * _OWN_TOKENS)
+    tokens = config.num_epochs * (
+        (1 if config.activated else steps) * prefix + config.num_synthetic_examples * _OWN_TOKENS
+    )
     seconds = tokens * 6 * header.n_parameters / (0.45 * matmul_rate(narrow))
     where = "at the processor's pace" if gpu else "on the processor"
     basis = f"{tokens} tokens in {config.num_epochs * steps} steps {where}, {micro} examples at once"

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from auto_lora._activation import BasePrefixes
 from auto_lora._base_model import Base
 from auto_lora._checkpoint import load_adapter, load_checkpoint, random_state, save_checkpoint
 from auto_lora._errors import ModelError, TrainingError
@@ -132,6 +133,8 @@ class LoRATrainer:
         self.micro = config.batch_size
         self.own: int | None = None
         self.checkpointing = bool(config.gradient_checkpointing)
+        self.prefixes = BasePrefixes(keep=0) if self.sharded else BasePrefixes()
+        self.invocation: tuple[int, ...] = ()
 
     def train(
         self,
@@ -155,6 +158,7 @@ class LoRATrainer:
         """
         config, directory = self.config, Path(directory)
         torch.manual_seed(config.seed + self.processes.rank)
+        self.invocation = train.invocation
         self._fit_into_memory([*train.groups, *validation.groups])
         peft_model = self._attach()
         try:
@@ -316,7 +320,7 @@ class LoRATrainer:
                 if at.best_loss is None or checked.mean_loss < at.best_loss:
                     at.best_loss, at.best_epoch, at.stale = checked.mean_loss, at.epoch, 0
                     if processes.first:
-                        save_adapter(peft_model, directory)
+                        save_adapter(peft_model, directory, self.invocation)
                 else:
                     at.stale += 1
                 at.epoch, at.step, at.sums = at.epoch + 1, 0, StepSums()
@@ -378,7 +382,7 @@ class LoRATrainer:
         tokens = sum(e.targets for group in step for e in group.examples)
         sums = StepSums()
         for group in self._share(step):
-            sums += run_group(model, group, self.micro, tokens, budget=self._budget(), sharded=self.sharded)
+            sums += self._run(model, group, tokens)
         return sums
 
     def validate(self, model: Any, dataset: ToolCallingDataset) -> StepSums:
@@ -387,8 +391,14 @@ class LoRATrainer:
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         sums = StepSums()
         for group in self._share(dataset.groups):
-            sums += run_group(base, group, self.micro, None, budget=self._budget())
+            sums += self._run(base, group, None)
         return self._sum(sums)
+
+    def _run(self, model: Any, group: PrefixGroup, tokens: int | None) -> StepSums:
+        read = self.prefixes.of(model, group.prefix) if self.invocation else None
+        return run_group(
+            model, group, self.micro, tokens, budget=self._budget(), sharded=self.sharded, read=read
+        )
 
     def _budget(self) -> int | None:
         """Tokens per micro-group; none with split layers: processes must then run as many micro-groups."""
@@ -468,8 +478,8 @@ def _fingerprint(config: TrainingConfig, train: ToolCallingDataset) -> str:
     return digest.hexdigest()
 
 
-def save_adapter(peft_model: Any, directory: Path) -> None:
-    """Writes the adapter as PEFT does, each file whole or not at all."""
+def save_adapter(peft_model: Any, directory: Path, invocation: Sequence[int] = ()) -> None:
+    """Writes the adapter as PEFT does, each file whole or not at all; `invocation`: what activates it."""
     from peft import get_peft_model_state_dict
     from safetensors.torch import save
 
@@ -480,6 +490,7 @@ def save_adapter(peft_model: Any, directory: Path) -> None:
     write_bytes(directory / "adapter_model.safetensors", save(tensors, {"format": "pt"}))
     settings = peft_model.peft_config["default"].to_dict()
     settings["inference_mode"] = True
+    settings["alora_invocation_tokens"] = list(invocation) or None
     settings["target_modules"] = sorted(settings["target_modules"])
     write_json(directory / "adapter_config.json", settings)
 

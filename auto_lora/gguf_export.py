@@ -46,7 +46,6 @@ _FOREIGN = {
     "layer_replication": "the base GGUF does not repeat its layers",
     "target_parameters": "only linear layers have a place in a GGUF adapter here",
     "use_qalora": "llama.cpp does not pool the inputs of A",
-    "alora_invocation_tokens": "an activated LoRA would be served as one that is always on",
 }
 # These change the base's own weights at the start; PEFT writes True once they are converted back.
 _CHANGES_BASE = ("pissa", "olora", "corda", "loftq")
@@ -276,6 +275,9 @@ def _convert(directory: Path, settings: Mapping[str, Any], base: BaseShape, outt
         metadata.name = metadata.name or directory.resolve().name
         metadata.set_gguf_meta_model(writer)
         writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, float(settings["lora_alpha"]))
+        if invocation := settings.get("alora_invocation_tokens"):
+            kinds = gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.UINT32
+            writer.add_key_value(gguf.Keys.Adapter.ALORA_INVOCATION_TOKENS, invocation, *kinds)
         writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()

@@ -11,13 +11,14 @@ A gate that fails ends the run with a MismatchError that shows the first differe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
+from auto_lora._activation import BasePrefixes, attached, next_token_logits
 from auto_lora._conversation import Conversation
 from auto_lora._errors import MismatchError, ServerError
 from auto_lora.catalog import ToolDefinition
@@ -137,22 +138,11 @@ def probes_of(conversations: Sequence[Conversation], template: ChatTemplate) -> 
 
 def trainer_logprobs(model: Any, probes: Sequence[Probe], adapter: Path | None = None) -> list[np.ndarray]:
     """Log-probabilities of every next token, per probe, by the trainer's base or base + adapter folder."""
-    from peft import PeftModel
-
-    peft_model = PeftModel.from_pretrained(model, str(adapter)) if adapter else None
-    model.eval()
-    device = model.get_input_embeddings().weight.device
-    rows = []
-    try:
-        with torch.no_grad():
-            for probe in probes:
-                ids = torch.tensor([probe.tokens], device=device)
-                logits = model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1]
-                rows.append(logits.float().log_softmax(-1).cpu().numpy())
-    finally:
-        if peft_model is not None:
-            peft_model.unload()
-    return rows
+    prefixes = BasePrefixes()
+    with attached(model, adapter) if adapter else nullcontext((model, ())) as (_, invocation):
+        model.eval()
+        logits = [next_token_logits(model, p.tokens, invocation, prefixes) for p in probes]
+    return [row.log_softmax(-1).cpu().numpy() for row in logits]
 
 
 async def served_logprobs(client: LlamaCppClient, probes: Sequence[Probe]) -> list[Logprobs]:

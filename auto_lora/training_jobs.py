@@ -24,7 +24,10 @@ def lead(
 ) -> None:
     """Trains on the conversations together with the other processes; goes on from a checkpoint in `folder`."""
     say, limit = trainer.reporter.say, trainer.config.max_seq_length
-    datasets = [ToolCallingDataset(split, template, limit) for split in (train, validation)]
+    activated = trainer.config.activated
+    datasets = [
+        ToolCallingDataset(split, template, limit, activated=activated) for split in (train, validation)
+    ]
     for dataset in datasets:
         for reason, count in dataset.dropped.items():
             say(f"  {count} sequences dropped: {reason}")
@@ -54,7 +57,12 @@ def follow(config: TrainingConfig, processes: Processes) -> tuple[Path, dict[str
         base = load_base(config)
         template = ChatTemplate(base.tokenizer)
         train, validation = (
-            ToolCallingDataset(map(Conversation.from_json, job[split]), template, config.max_seq_length)
+            ToolCallingDataset(
+                map(Conversation.from_json, job[split]),
+                template,
+                config.max_seq_length,
+                activated=config.activated,
+            )
             for split in ("train", "validation")
         )
         LoRATrainer(config, base, processes=processes).train(train, validation, job["directory"], resume=True)

@@ -134,12 +134,13 @@ class Experiment:
             write_conversations(data, conversations)
             own = rehearse(self.base, self.template, self.config, self.folder / "own_answers.json")
             splits = [[*conversations, *own], self.validation]
-            datasets = [ToolCallingDataset(split, self.template) for split in splits]
+            datasets = [
+                ToolCallingDataset(split, self.template, activated=self.config.activated) for split in splits
+            ]
             LoRATrainer(self.config, self.base).train(datasets[0], datasets[1], folder)
         seconds = time.monotonic() - started
         turns = [turn for c in self.held_out for turn in scored_turns(c)]
-        base = load_base(self.config)  # `forced` leaves the adapter in the one it asks
-        verdicts = forced(self.config, base, str(folder), turns, self.template)
+        verdicts = forced(self.config, self.base, str(folder), turns, self.template)
         right_turns = {t.id: bool(v["exact"]) for t, v in zip(turns, verdicts, strict=True)}
         exact = [all(right_turns[t.id] for t in scored_turns(c)) for c in self.held_out]
         of, right = (

@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[st
             held = SyntheticDataGenerator(tools, config).generate(24, "validation")
             reporter = Reporter() if sys.stderr.isatty() else None
             LoRATrainer(config, base, reporter).train(
-                ToolCallingDataset(train, template), ToolCallingDataset(held, template), folder
+                *(ToolCallingDataset(c, template, activated=config.activated) for c in (train, held)), folder
             )
             export_adapter(Path(folder), config.llama_cpp_model_path, adapter)
         trained = time.monotonic() - started
@@ -310,20 +311,21 @@ def forced(
 ) -> list[dict[str, Any]]:
     """Exact when every token of the (first accepted) answer is the arg-max: what greedy decoding would write."""
     import torch
-    from peft import PeftModel
 
-    from auto_lora._shared_prefix import PrefixPass, _hidden
+    from auto_lora._activation import BasePrefixes, attached
+    from auto_lora._shared_prefix import PrefixPass, last_hidden
 
-    model = base.model if folder is None else PeftModel.from_pretrained(base.model, folder).get_base_model()
-    model.eval()
-    dataset = ToolCallingDataset(cases, template)
+    model, prefixes = base.model, BasePrefixes()
     start = template.pieces("<tool_call>")[0]
     found: dict[str, dict[str, Any]] = {}
-    with torch.no_grad():
+    with attached(model, folder) if folder else nullcontext((None, ())) as (_, invocation), torch.no_grad():
+        model.eval()
+        dataset = ToolCallingDataset(cases, template, activated=bool(invocation))
         for group in dataset.groups:
             made = PrefixPass()
-            _hidden(model, torch.tensor([group.prefix]), torch.arange(len(group.prefix))[None], made)
-            shared = made.leaves(False)
+            if not invocation:
+                last_hidden(model, torch.tensor([group.prefix]), torch.arange(len(group.prefix))[None], made)
+            shared = prefixes.of(model, group.prefix) if invocation else made.leaves(False)
             ordered = sorted(group.examples, key=lambda e: len(e))
             for i in range(0, len(ordered), 8):
                 part, skip = ordered[i : i + 8], len(group.prefix)
@@ -331,7 +333,7 @@ def forced(
                 for row, e in enumerate(part):
                     ids[row, : len(e) - skip] = torch.tensor(e.ids[skip:])
                 places = torch.arange(skip, skip + ids.shape[1]).expand_as(ids)
-                best = model.get_output_embeddings()(_hidden(model, ids, places, shared)).argmax(-1)
+                best = model.get_output_embeddings()(last_hidden(model, ids, places, shared)).argmax(-1)
                 for row, e in enumerate(part):
                     at = last_run([n for n, t in enumerate(e.target) if t])
                     right = [int(best[row, n - skip - 1]) == e.ids[n] for n in at]

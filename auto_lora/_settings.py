@@ -187,6 +187,14 @@ class TrainingConfig:
             raise ConfigError(f"config file {path} holds no settings", "write lines such as: lora_r: 16")
         return data
 
+    @property
+    def slots(self) -> int:
+        """Requests that are served at once to the adapter and, as it is asked the same way, to its base.
+
+        One for an activated adapter: of several at once llama.cpp answers some by the base alone (2 of 24; none of 24 with one).
+        """
+        return 1 if self.activated else self.parallel_requests
+
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 

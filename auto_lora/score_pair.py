@@ -57,7 +57,7 @@ class Examiner:
         """An evaluator of these conversations, set as the test's is."""
         return ToolCallEvaluator(
             conversations,
-            parallel=self.config.parallel_requests,
+            parallel=self.config.slots,
             max_tokens=self.config.max_new_tokens,
             reporter=self.reporter,
             metrics=self.metrics,
@@ -75,7 +75,7 @@ class Examiner:
             client,
             ordinary_prompts(self.config.num_forgetting_prompts, self.config.system_prompt),
             max_tokens=self.config.forgetting_tokens,
-            parallel=self.config.parallel_requests,
+            parallel=self.config.slots,
             reporter=self.reporter,
             name="ordinary prompts to base",
         )

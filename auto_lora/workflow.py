@@ -431,7 +431,7 @@ class Run:
             adapter_scale=scale,
             chat_template_file=self.template_file,
             context=self.context,
-            parallel=self.config.parallel_requests,
+            parallel=self.config.slots,
             port=self.config.port,
             timeout=self.config.request_timeout,
             log_path=self.output / "logs" / f"server_{name}.log",

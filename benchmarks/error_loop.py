@@ -170,11 +170,11 @@ class Experiment:
         template.write_text(self.template.text, encoding="utf-8")
         client = LlamaCppClient(
             self.config.llama_cpp_model_path, adapter_path=adapter, chat_template_file=template, context=2048,
-            parallel=self.config.parallel_requests, log_path=self.folder / "server.log",
+            parallel=self.config.slots, log_path=self.folder / "server.log",
         )  # fmt: skip
         async with client:
             evaluator = ToolCallEvaluator(
-                self.validation, parallel=self.config.parallel_requests, max_tokens=128
+                self.validation, parallel=self.config.slots, max_tokens=128
             )
             return await evaluator.evaluate(client, "loop")
 

@@ -216,9 +216,9 @@ async def served(
         )
         client = LlamaCppClient(
             config.llama_cpp_model_path, adapter_path=adapter, chat_template_file=file, context=longest + 256,
-            parallel=config.parallel_requests, log_path=Path(folder) / "server.log",
+            parallel=config.slots, log_path=Path(folder) / "server.log",
         )  # fmt: skip
-        slots = asyncio.Semaphore(config.parallel_requests)
+        slots = asyncio.Semaphore(config.slots)
 
         async def one(case: dict[str, Any]) -> dict[str, Any]:
             async with slots:

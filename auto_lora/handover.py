@@ -13,7 +13,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from auto_lora._runs import read_json
+
 Metrics = Mapping[str, Any]
+
+_ACTIVATED = """
+It is an activated LoRA: it acts from the user's first message on, and only where the template lists tools; all else is answered by the
+base. llama.cpp knows such adapters since September 2025. Serve it in one slot (`-np 1`): of several requests at once llama.cpp answers
+some by the base alone. It cannot be merged into the base. In PEFT it begins to act one token later than here.
+"""
 
 
 def serve_command(base: str | Path, directory: str | Path, context: int) -> str:
@@ -23,7 +31,13 @@ def serve_command(base: str | Path, directory: str | Path, context: int) -> str:
         "llama-server", "-m", str(base), "--lora", str(directory / "adapter.gguf"), "--jinja",
         "--chat-template-file", str(directory / "chat_template.jinja"), "-c", str(context), "--port", "8080",
     ]  # fmt: skip
-    return shlex.join(argv)
+    return shlex.join([*argv, *(["-np", "1"] if is_activated(directory) else [])])
+
+
+def is_activated(directory: str | Path) -> bool:
+    """Whether an adapter folder's LoRA is an activated one, which llama.cpp serves rightly in one slot only."""
+    path = Path(directory) / "adapter_config.json"
+    return path.is_file() and bool(read_json(path).get("alora_invocation_tokens"))
 
 
 def percent(part: Mapping[str, Any]) -> str:
@@ -232,7 +246,7 @@ Counts, share and 95 % Wilson interval of cases; both were served by llama.cpp a
 ```
 Ask `/v1/chat/completions` with the tools of `tools.json`, in that order. `chat_template.jinja` is the
 template the adapter was trained with; with another one it will not work as measured.
-
+{_ACTIVATED if settings.get("activated") else ""}
 `adapter_model.safetensors` and `adapter_config.json` load in PEFT; `adapter.gguf` loads in llama.cpp.
 `report.html` shows every case of the test (`cases.jsonl`); `manifest.json` says what all this was made of.
 """

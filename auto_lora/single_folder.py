@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.dialogues.donated import own_cases
 from auto_lora.dialogues.reader import Reader
 from auto_lora.gguf_export import export_adapter
-from auto_lora.handover import print_screen, serve_command
+from auto_lora.handover import is_activated, print_screen, serve_command
 from auto_lora.llama_server import LlamaCppClient
 from auto_lora.score_pair import Examiner
 
@@ -33,7 +34,7 @@ async def evaluate_adapter(config: TrainingConfig, directory: str | Path) -> dic
     validation = folder.path.parent / "data" / "validation.jsonl"
     drift = folder.path / "drift.json"
     examiner = Examiner(
-        config, test, read_conversations(validation) if validation.is_file() else [], reporter
+        folder.config, test, read_conversations(validation) if validation.is_file() else [], reporter
     )
     async with folder.server("base") as client:
         base = await examiner.ask(client, "base")
@@ -82,7 +83,7 @@ class AdapterFolder:
     """An adapter folder as it is served: base GGUF, adapter and the template it was trained with."""
 
     def __init__(self, config: TrainingConfig, path: Path) -> None:
-        self.config, self.path = config, path
+        self.config, self.path = replace(config, activated=is_activated(path)), path
         self.adapter = path / "adapter.gguf"
         if not self.adapter.is_file():
             raise ExportError(f"{path} holds no adapter.gguf", f"write it with --export {path}")
@@ -107,7 +108,7 @@ class AdapterFolder:
             adapter_path=adapter,
             chat_template_file=self.template,
             context=CONTEXT,
-            parallel=parallel or self.config.parallel_requests,
+            parallel=parallel or self.config.slots,
             port=self.config.port,
             timeout=self.config.request_timeout,
             log_path=self.path / f"server_{name.replace(' ', '')}.log",

@@ -14,9 +14,11 @@ import pytest
 import torch
 from gguf import GGUFReader
 
+from auto_lora._activation import next_token_logits
 from auto_lora._errors import ExportError, MissingPartError
 from auto_lora._gguf import read_header
 from auto_lora._runs import read_json, write_json
+from auto_lora._shared_prefix import use_shared_prefix
 from auto_lora.gguf_export import export_adapter
 from auto_lora.llama_server import LlamaCppClient
 from tests.tiny_models import random_adapter, random_model, save_gguf
@@ -101,8 +103,51 @@ async def test_a_wrong_permutation_would_show(made, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_own_exporter_equals_llama_cpp_script(kind, made, tmp_path, llama_cpp_scripts):
+async def test_an_activated_adapter_begins_where_the_trainer_begins(kind, made, tmp_path):
+    """llama.cpp acts from one token before the invocation on; without it, or at scale 0, the base answers."""
+    base, folder, peft_model = made(kind)
+    activated(folder, tmp_path, [900, 901])
+    adapter = export_adapter(tmp_path, base, outtype="f32")
+    tokens = [700, 710, 720, 730, 740, 900, 901, 750, 760, 770]
+    model = peft_model.get_base_model()
+    attention = model.config._attn_implementation
+    use_shared_prefix(model)
+    try:
+        right = next_token_logits(model, tokens, [900, 901]).log_softmax(-1)
+        off_by_one = next_token_logits(model, tokens, [901]).log_softmax(-1)
+        plain = next_token_logits(model, tokens, [902]).log_softmax(-1)
+    finally:
+        model.set_attn_implementation(attention)
+    async with LlamaCppClient(base, adapter_path=adapter, context=256, log_path=tmp_path / "log") as client:
+        for cached in (False, True, True):  # a prefix that is kept is the base's
+            served = await client.next_token_logprobs(tokens, 50, cache_prompt=cached)
+            assert apart(right, served) <= 1e-2
+            assert apart(off_by_one, served) > 0.1 and apart(plain, served) > 0.1
+        other = [*tokens[:5], 750, *tokens[7:]]
+        asleep = next_token_logits(model, other, [900, 901]).log_softmax(-1)
+        assert apart(asleep, await client.next_token_logprobs(other, 50)) <= 1e-2
+
+
+def activated(source: Path, folder: Path, invocation: list[int]) -> None:
+    """A copy of an adapter folder that these tokens activate."""
+    settings = read_json(source / "adapter_config.json") | {"alora_invocation_tokens": invocation}
+    write_json(folder / "adapter_config.json", settings)
+    weights = (source / "adapter_model.safetensors").read_bytes()
+    (folder / "adapter_model.safetensors").write_bytes(weights)
+
+
+def apart(ours: torch.Tensor, served: dict[int, float]) -> float:
+    return max(abs(float(ours[i]) - p) for i, p in served.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("invocation", [None, [7, 8, 9]], ids=["always", "activated"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_own_exporter_equals_llama_cpp_script(kind, invocation, made, tmp_path, llama_cpp_scripts):
     base, folder, _ = made(kind)
+    if invocation:
+        activated(folder, tmp_path, invocation)
+        folder = tmp_path
     ours = GGUFReader(export_adapter(folder, base, tmp_path / "ours.gguf"))
     theirs = GGUFReader(
         export_adapter(folder, base, tmp_path / "theirs.gguf", llama_cpp_path=llama_cpp_scripts)
@@ -117,6 +162,7 @@ def test_own_exporter_equals_llama_cpp_script(kind, made, tmp_path, llama_cpp_sc
         assert np.array_equal(tensor.data, right[name].data), name
     keys = {k for k in theirs.fields if not k.startswith("GGUF.")}
     assert keys == {k for k in ours.fields if not k.startswith("GGUF.")}
+    assert ("adapter.alora.invocation_tokens" in keys) == bool(invocation)
     for key in keys - {"general.name"}:  # a title-cased folder name there
         assert ours.get_field(key).contents() == theirs.get_field(key).contents(), key
 

@@ -268,9 +268,10 @@ def test_killed_at_random_points_the_adapter_is_the_same_bit_for_bit(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("activated", [False, True], ids=["always", "activated"])
 @pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp"])
-def test_two_processes_give_the_gradients_of_one(tmp_path, sharded):
-    options = {"gradient_accumulation_steps": 4, "shard_base": sharded}
+def test_two_processes_give_the_gradients_of_one(tmp_path, sharded, activated):
+    options = {"gradient_accumulation_steps": 4, "shard_base": sharded, "activated": activated}
     train_tiny(tmp_path / "one", "--gradients", **options)
     train_tiny(tmp_path / "two", "--gradients", processes=2, **options)
     one, two = (load_file(tmp_path / n / "gradients.safetensors") for n in ("one", "two"))
@@ -278,9 +279,10 @@ def test_two_processes_give_the_gradients_of_one(tmp_path, sharded):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("activated", [False, True], ids=["always", "activated"])
 @pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp"])
-def test_two_processes_give_the_adapter_of_one(tmp_path, sharded):
-    options = {"gradient_accumulation_steps": 3, "shard_base": sharded}
+def test_two_processes_give_the_adapter_of_one(tmp_path, sharded, activated):
+    options = {"gradient_accumulation_steps": 3, "shard_base": sharded, "activated": activated}
     train_tiny(tmp_path / "one", **options)
     done = train_tiny(tmp_path / "two", processes=2, **options)
     one, two = (load_file(tmp_path / n / "adapter_model.safetensors") for n in ("one", "two"))

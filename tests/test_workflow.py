@@ -87,6 +87,22 @@ def test_the_output_users_expect(finished):
     assert not list(output.rglob(".*")), "temporary files were left"
 
 
+def test_an_activated_adapter_goes_the_same_way(tiny_gguf, demo_tools, tmp_path):
+    config = TrainingConfig(
+        llama_cpp_model_path=str(tiny_gguf), output_dir=str(tmp_path), activated=True, **{**SMALL, "num_iterations": 1}
+    )  # fmt: skip
+    final, metrics = asyncio.run(AutoLoRACreator(config, demo_tools[:3], reporter=Quiet()).create_adapter())
+    (first,) = metrics["iterations"]
+    gate = first["gate"]
+    assert (
+        gate["adapter"]["mean"] < 1.5 * gate["base"]["mean"] < 0.03 < gate["scale_1"] and gate["scale_0"] == 0
+    )
+    assert first["hygiene"] == {**first["hygiene"], "cases": 5, "verdicts": 0, "answers": 0}
+    assert set(first["drift"].values()) == {0.0}, "without tools it does not act"
+    assert not (tmp_path / "data" / "own_answers.json").exists(), "so nothing is rehearsed"
+    assert metrics["serve_command"].endswith("-np 1") and "one slot" in (final / "README.md").read_text()
+
+
 def test_the_run_goes_on_without_its_language_model_and_says_who_wrote(finished):
     _, _, metrics = finished
     assert metrics["iterations"][0]["writers"] == {"builtin": 12}

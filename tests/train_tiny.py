@@ -31,12 +31,14 @@ SHAPE = {
 class Data:
     """Random examples of two tool lists, as ToolCallingDataset would hold them."""
 
-    def __init__(self, count: int, longest: int, seed: int) -> None:
+    def __init__(self, count: int, longest: int, seed: int, *, activated: bool = False) -> None:
         random = torch.Generator().manual_seed(seed)
         self.examples = []
+        self.invocation = (1, 2) if activated else ()
         for n in range(count):
             key = n % 3 == 2  # a third has the other tools
             head = torch.randint(3, 499, (50 - 20 * key,), generator=torch.Generator().manual_seed(int(key)))
+            head[-5:-3] = torch.tensor([1, 2])
             own = torch.randint(3, 499, (longest - n % 7,), generator=random)
             target = (False,) * (len(head) + 3) + (True,) * (len(own) - 3)
             self.examples.append(Example.of(tuple(head.tolist() + own.tolist()), target, str(n), str(key)))
@@ -46,7 +48,7 @@ class Data:
 
     @cached_property
     def groups(self):
-        return group_by_prefix(self.examples)
+        return group_by_prefix(self.examples, self.invocation)
 
 
 def tiny_base() -> Base:
@@ -64,7 +66,9 @@ def main(out: str, options: str, *flags: str) -> None:
     config = TrainingConfig.from_dict({**defaults, **given})
     processes = Processes()
     trainer = LoRATrainer(config, tiny_base(), Reporter(), processes)
-    train, validation = Data(count, longest, 1), Data(7, longest, 2)
+    train, validation = (
+        Data(n, longest, seed, activated=config.activated) for n, seed in ((count, 1), (7, 2))
+    )
     if "--gradients" in flags:
         peft_model = trainer._attach()
         named = {n: p for n, p in peft_model.named_parameters() if p.requires_grad}
@@ -74,6 +78,7 @@ def main(out: str, options: str, *flags: str) -> None:
                 if "lora_B" in name:
                     weight.normal_(0, 0.05)
         peft_model.train()
+        trainer.invocation = train.invocation
         trainer._gradients(peft_model.get_base_model(), plan_steps(train.groups, config, 1)[0])
         processes.add_gradients(list(named.values()))
         if processes.first:

@@ -61,7 +61,9 @@ class Shape:
         return self.n_layers * self.rank * sizes
 
 
-def step_bytes(shape: Shape, prefix: int, own: int, micro: int, *, checkpointing: bool = False) -> int:
+def step_bytes(
+    shape: Shape, prefix: int, own: int, micro: int, *, checkpointing: bool = False, activated: bool = False
+) -> int:
     """Peak bytes of a step beyond the weights: activations, logits, LoRA with gradients and Adam.
 
     Args:
@@ -69,16 +71,20 @@ def step_bytes(shape: Shape, prefix: int, own: int, micro: int, *, checkpointing
         own: tokens of an example after it, padding included.
         micro: examples run at once.
         checkpointing: layers keep only their input and are run again in the backward pass.
+        activated: the base alone reads the prefix, of which then only keys and values are kept.
     """
     kept = shape.kept_per_token
+    learnt = 0 if activated else prefix
     joined = micro * (prefix + own) * shape.key_value_per_token
     if checkpointing:
         input_only = shape.n_layers * shape.hidden * shape.width
-        again = max(prefix, micro * own) * kept // shape.n_layers + joined // shape.n_layers
+        again = max(learnt, micro * own) * kept // shape.n_layers + joined // shape.n_layers
         kept, joined = input_only, again + prefix * shape.key_value_per_token
-    gradients = prefix * shape.key_value_per_token
+    gradients = (
+        prefix * shape.key_value_per_token
+    )  # or, where nothing is learnt through it, the keys and values
     logits = _LOGIT_COPIES * LOGIT_ROWS * shape.vocab * 4
-    return (prefix + micro * own) * kept + joined + gradients + logits + 16 * shape.lora_parameters
+    return (learnt + micro * own) * kept + joined + gradients + logits + 16 * shape.lora_parameters
 
 
 def at_once(batch: int, own: int, packed: bool) -> int:
@@ -87,17 +93,28 @@ def at_once(batch: int, own: int, packed: bool) -> int:
 
 
 def fitting(
-    shape: Shape, prefix: int, own: int, most: int, free: int, *, checkpointing: bool | None = None
+    shape: Shape,
+    prefix: int,
+    own: int,
+    most: int,
+    free: int,
+    *,
+    checkpointing: bool | None = None,
+    activated: bool = False,
 ) -> tuple[int, bool]:
     """The largest micro-group up to `most` that fits into `free` bytes, and whether with checkpointing.
 
     Args:
         checkpointing: None: only where not even one example fits without.
+        activated: see `step_bytes`.
     """
     ways = [False, True] if checkpointing is None else [checkpointing]
     for again in ways:
         for micro in range(most, 0, -1):
-            if step_bytes(shape, prefix, own, micro, checkpointing=again) <= free * _SPARE:
+            if (
+                step_bytes(shape, prefix, own, micro, checkpointing=again, activated=activated)
+                <= free * _SPARE
+            ):
                 return micro, again
     return 1, ways[-1]
 

@@ -51,9 +51,15 @@ def estimate_training(
     free = free_bytes("cuda" if gpu else "cpu") - weights
     most = at_once(config.batch_size, _OWN_TOKENS, packed=narrow and not gpu)
     micro, twice = fitting(
-        shape, prefix, _OWN_TOKENS, most, free, checkpointing=config.gradient_checkpointing
+        shape,
+        prefix,
+        _OWN_TOKENS,
+        most,
+        free,
+        checkpointing=config.gradient_checkpointing,
+        activated=config.activated,
     )
-    step = step_bytes(shape, prefix, _OWN_TOKENS, micro, checkpointing=twice)
+    step = step_bytes(shape, prefix, _OWN_TOKENS, micro, checkpointing=twice, activated=config.activated)
     memory = weights + (step if gpu else _PROCESS_BYTES + round(_HEAP * step))
     steps = -(-config.num_synthetic_examples // (config.batch_size * config.gradient_accumulation_steps))
     tokens = config.num_epochs * (

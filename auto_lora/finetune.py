@@ -186,13 +186,16 @@ class LoRATrainer:
             max(lengths) if self.sharded else max(sum(lengths) // len(lengths), -(-max(lengths) // batch))
         )
         most = at_once(batch, self.own, is_packed(embedding))
-        needs = []
+        needs, activated = [], bool(self.invocation)
         for group in groups:
             prefix, longest = len(group.prefix), max(len(e.own) for e in group.examples)
-            alone = fitting(shape, prefix, longest, 1, free, checkpointing=wanted)
+            alone = fitting(shape, prefix, longest, 1, free, checkpointing=wanted, activated=activated)
             again = (alone[1] or None) if wanted is None else wanted
-            micro, twice = fitting(shape, prefix, self.own, most, free, checkpointing=again)
-            needs.append((micro, twice, step_bytes(shape, prefix, self.own, micro, checkpointing=twice)))
+            micro, twice = fitting(
+                shape, prefix, self.own, most, free, checkpointing=again, activated=activated
+            )
+            step = step_bytes(shape, prefix, self.own, micro, checkpointing=twice, activated=activated)
+            needs.append((micro, twice, step))
         everyone = self.processes.gather((min(n[0] for n in needs), any(n[1] for n in needs)))
         self.micro = min(e[0] for e in everyone)
         self.checkpointing = any(e[1] for e in everyone)

@@ -80,11 +80,9 @@ def step_bytes(
         input_only = shape.n_layers * shape.hidden * shape.width
         again = max(learnt, micro * own) * kept // shape.n_layers + joined // shape.n_layers
         kept, joined = input_only, again + prefix * shape.key_value_per_token
-    gradients = (
-        prefix * shape.key_value_per_token
-    )  # or, where nothing is learnt through it, the keys and values
+    of_prefix = prefix * shape.key_value_per_token  # gradients of its keys and values, or themselves
     logits = _LOGIT_COPIES * LOGIT_ROWS * shape.vocab * 4
-    return (learnt + micro * own) * kept + joined + gradients + logits + 16 * shape.lora_parameters
+    return (learnt + micro * own) * kept + joined + of_prefix + logits + 16 * shape.lora_parameters
 
 
 def at_once(batch: int, own: int, packed: bool) -> int:

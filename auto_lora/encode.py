@@ -22,14 +22,6 @@ from auto_lora._errors import DataError
 
 IGNORED = -100  # PyTorch's and PEFT's label for "no loss here"
 # What a template is tried with.
-_PROBE_TOOL = {
-    "type": "function",
-    "function": {
-        "name": "probe_tool",
-        "description": "d",
-        "parameters": {"type": "object", "properties": {}},
-    },
-}
 _PROBE = (
     {"role": "user", "content": "x"},
     {
@@ -39,7 +31,16 @@ _PROBE = (
     },
     {"role": "tool", "tool_call_id": "a", "name": "probe_call", "content": "probe_result"},
 )
+_SYSTEM = {"role": "system", "content": "s"}
 _ASKED = ({"role": "assistant", "content": "y"}, {"role": "user", "content": "z"})
+
+
+def _tool(name: str) -> dict[str, Any]:
+    parameters = {"type": "object", "properties": {name: {"type": "string"}}, "required": [name]}
+    return {
+        "type": "function",
+        "function": {"name": name, "description": f"d {name}", "parameters": parameters},
+    }
 
 
 @dataclass(frozen=True)
@@ -182,30 +183,36 @@ class ChatTemplate:
 
     @cached_property
     def invocation(self) -> tuple[int, ...]:
-        """The tokens after which an activated adapter acts: once in a conversation with tools, right before the user's first message.
+        """The tokens after which an activated adapter acts: once in a conversation, right before the user's first message, where tools are listed.
 
-        The fewest tokens that end with a special one, so that no word of the user's joins them.
+        The fewest that do; they end with a special token, so that no word of the user's joins them, and hold nothing of a tool.
 
         Raises:
-            DataError: the template has no special token there.
+            DataError: the template has no such tokens.
         """
-        starts = [
-            self.encode(self.render(said, [_PROBE_TOOL], prompt=False)) for said in (_PROBE[:1], _ASKED[1:])
-        ]
-        before = _common(tuple(starts[0]), tuple(starts[1]))
+        before, other = (self._before_the_user(name) for name in ("probe_tool", "another"))
         end = next((n for n in range(len(before), 0, -1) if before[n - 1] in self.special_ids), 0)
-        whole = self.encode(self.render([*_PROBE, *_ASKED], [_PROBE_TOOL], prompt=True))
-        for start in range(end - 1, -1, -1):
-            if last_run_of(before[start:end], whole) == start:
-                return before[start:end]
+        cut = len(before) - end
+        fixed = len(_common(before[:end][::-1], other[: len(other) - cut][::-1]))
+        whole = self.encode(self.render([*_PROBE, *_ASKED], [_tool("probe_tool")], prompt=True))
+        bare = self.encode(self.render([_SYSTEM, *_ASKED[1:]], prompt=True))
+        for start in range(end - 1, end - fixed - 1, -1):
+            run = before[start:end]
+            if last_run_of(run, whole) == start and last_run_of(run, bare) is None:
+                return run
         raise DataError(
-            "the chat template marks the user's first message by no token of its own", "leave --activated out"
+            "the chat template has no words of its own between tools and user", "leave --activated out"
         )
+
+    def _before_the_user(self, tool: str) -> tuple[int, ...]:
+        texts = (self.render([{"role": "user", "content": c}], [_tool(tool)], prompt=False) for c in "xy")
+        one, two = (tuple(self.encode(t)) for t in texts)
+        return _common(one, two)
 
     def _knows_tools(self, text: str) -> bool:
         try:
             shown = self.tokenizer.apply_chat_template(
-                _PROBE, tools=[_PROBE_TOOL], chat_template=text, tokenize=False
+                _PROBE, tools=[_tool("probe_tool")], chat_template=text, tokenize=False
             )
         except Exception:  # any failure of an untrusted template means: not usable for tools
             return False

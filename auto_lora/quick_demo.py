@@ -45,6 +45,7 @@ def demo_settings() -> dict[str, Any]:
         },
         "rehearsal_share": 0.025,
         "num_iterations": 1,
+        "lora_dropout": 0.0,
         "max_new_tokens": 128,
         "num_final_answers": 12,
         "num_forgetting_prompts": 15,

@@ -76,7 +76,7 @@ class Experiment:
     def __init__(self, args: argparse.Namespace, folder: Path) -> None:
         self.args, self.folder = args, folder
         self.config = TrainingConfig(
-            llama_cpp_model_path=str(embedded_model()), num_synthetic_examples=args.examples, seed=args.seed
+            llama_cpp_model_path=str(embedded_model()), num_synthetic_examples=args.examples, seed=args.seed, lora_dropout=0.0
         )  # fmt: skip
         self.tools: list[ToolDefinition] = load_tools(args.tools)
         self.generator = SyntheticDataGenerator(self.tools, self.config)

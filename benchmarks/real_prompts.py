@@ -99,7 +99,9 @@ def main() -> None:
 def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[str, Any]:
     given = dict(s.split("=", 1) for s in args.set)
     typed = {f.name: parse_text(f, given[f.name]) for f in flags() if f.name in given}
-    config = TrainingConfig.from_dict({"llama_cpp_model_path": str(embedded_model()), "seed": seed, **typed})
+    config = TrainingConfig.from_dict(
+        {"llama_cpp_model_path": str(embedded_model()), "seed": seed, "lora_dropout": 0.0, **typed}
+    )
     tools = load_tools(belt / "tools.json")
     entries = tuple(t.to_openai() for t in tools)
     rows = [json.loads(line) for line in (belt / "cases.jsonl").read_text(encoding="utf-8").splitlines()]

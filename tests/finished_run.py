@@ -75,8 +75,9 @@ def write_run(
     for number in (1, 2):
         at = folder / f"iteration_{number}"
         write_conversations(at / "train.jsonl", made["train"])
-        for name in ("adapter_model.safetensors", "adapter_config.json", "adapter.gguf"):
+        for name in ("adapter_model.safetensors", "adapter.gguf"):
             write_bytes(at / name, f"{name} {number}".encode())
+        write_json(at / "adapter_config.json", {"peft_type": "LORA", "r": number})
         history = [
             {"epoch": e, "train_loss": 1 / e, "validation_loss": 1.25 / e, "validation_exact": 0.1 * e, "seconds": 9.5 * e} for e in (1, 2, 3)
         ]  # fmt: skip
@@ -93,8 +94,9 @@ def write_run(
         iterations.append(metrics)
 
     final = folder / "final_adapter"
-    for name in ("adapter_model.safetensors", "adapter_config.json", "adapter.gguf"):
+    for name in ("adapter_model.safetensors", "adapter.gguf"):
         write_bytes(final / name, f"{name} 2".encode())
+    write_json(final / "adapter_config.json", {"peft_type": "LORA", "r": 2})
     write_json(final / "tools.json", [t.to_openai() for t in tools])
     base, adapter = (
         evaluate(n, made["test"], right_every=k) for n, k in (("base", 3), ("base + adapter", 1 + 1))

@@ -266,7 +266,7 @@ def _dry_run(config: TrainingConfig, as_json: bool) -> int:
     plan = SyntheticDataGenerator(tools, config, donated=donated).plan(
         config.num_synthetic_examples, config.training_shares or None
     )
-    rehearsed = round(config.rehearsal_share * config.num_synthetic_examples)
+    rehearsed = config.num_rehearsed
     facts = dry_run(config, tools) | {"examples_per_category": plan, "rehearsed_answers": rehearsed}
     if as_json:
         print(json.dumps(facts, indent=2))

@@ -195,6 +195,11 @@ class TrainingConfig:
         """
         return 1 if self.activated else self.parallel_requests
 
+    @property
+    def num_rehearsed(self) -> int:
+        """Ordinary prompts to rehearse, at most; none for an activated adapter, which does not act without tools."""
+        return 0 if self.activated else round(self.rehearsal_share * self.num_synthetic_examples)
+
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 

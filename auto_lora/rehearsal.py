@@ -55,15 +55,13 @@ def word_runs(text: str) -> Counter[tuple[str, ...]]:
 
 
 def rehearse(base: Base, template: ChatTemplate, config: TrainingConfig, path: Path) -> list[Conversation]:
-    """The conversations that a run rehearses, `rehearsal_share` of its first round at most; none for an activated adapter.
+    """The conversations that a run rehearses, `config.num_rehearsed` at most.
 
     Args:
         path: JSON file of the base's answers; what is in it is not asked again.
     """
-    if config.activated:  # without tools such an adapter does not act: there is nothing to hold
-        return []
     known = {p: OwnAnswer(**a) for p, a in read_json(path).items()} if path.is_file() else {}
-    count = round(config.rehearsal_share * config.num_synthetic_examples)
+    count = config.num_rehearsed
     if missing := set(rehearsal_prompts(count, config.seed)) - known.keys():
         known |= own_answers(base, template, missing, config.system_prompt)
         write_json(path, {p: asdict(a) for p, a in known.items()})

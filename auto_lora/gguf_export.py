@@ -241,6 +241,11 @@ def _read_settings(directory: Path) -> dict[str, Any]:
     for key, reason in (NOT_IN_GGUF | _FOREIGN).items():
         if settings.get(key) not in (None, False, "none", [], {}):
             raise ExportError(f"the adapter uses {key}: {reason}", f"train it again without {key}")
+    mark = settings.get("alora_invocation_tokens") or []
+    if not isinstance(mark, list) or not all(type(i) is int and 0 <= i < 2**32 for i in mark):
+        raise ExportError(
+            f"{directory} has alora_invocation_tokens that are no token ids", "train the adapter again"
+        )
     start = str(settings.get("init_lora_weights"))
     if start.startswith(_CHANGES_BASE):
         raise ExportError(

@@ -226,6 +226,10 @@ class Run:
         remember_run(self.output, __version__, config.to_dict(), entries, resume=resume)
         self.gguf = source.gguf or convert_base(source.name, self.output / "base.gguf")
         self.template = ChatTemplate(load_tokenizer(config))
+        if config.activated:
+            _ = (
+                self.template.invocation
+            )  # a template without one is refused before anything is asked or trained
         self.template_file = write_text(self.output / "chat_template.jinja", self.template.text)
         self.generator = SyntheticDataGenerator(
             self.tools, config, writer=extensions.writer, samplers=extensions.samplers, donated=donated

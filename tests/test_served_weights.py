@@ -175,6 +175,7 @@ def test_own_exporter_equals_llama_cpp_script(kind, invocation, made, tmp_path, 
         ("alpha_pattern", {"q_proj": 4}),
         ("bias", "all"),
         ("modules_to_save", ["lm_head"]),
+        ("alora_invocation_tokens", ["<tools>"]),
     ],
 )
 def test_what_gguf_cannot_carry_is_refused(key, value, made, tmp_path):

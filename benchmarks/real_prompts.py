@@ -145,9 +145,8 @@ def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[st
         verdicts, of_writer = judged(cases), judged(own) if own else []
     if args.show and args.half == "first":
         for case, verdict in [p for p in zip(cases, verdicts, strict=True) if not p[1]["exact"]][: args.show]:
-            print(
-                "  ", case["messages"][-1]["content"], "|", json.dumps(case["expected"]), "|", verdict["raw"]
-            )
+            said = " ".join(verdict["raw"].split())
+            print("  ", case["messages"][-1]["content"], "|", json.dumps(case["expected"]), "|", said)
     return {
         "belt": belt.name, "engine": engine, "seed": seed, "cases": len(cases), "train_seconds": round(trained, 1),
         **{m: share_of(verdicts, m) for m in MEASURES}, **({"synthetic": share_of(of_writer, "exact")} if own else {}),

@@ -11,6 +11,8 @@ from auto_lora.dialogues.frames import Frame, Slot, fill
 from auto_lora.dialogues.meaning import is_action, objects_of, tool_act
 from auto_lora.dialogues.phrasebook import (
     fills,
+    in_form,
+    is_joined,
     is_state,
     main_roles,
     phrases,
@@ -57,9 +59,11 @@ _COUNTED = {"two": 2, "three": 3}
 _ENDS_IN_PREPOSITION = frozenset("by from to at in of with within after before until since for on".split())
 BARE_TIMES = re.compile(
     r"(?:today|tomorrow|yesterday|tonight|next|this|every|in|at|on|after|before|around|by|between|now|right now|later|soon|the day|a week|"
-    r"half an hour|during|early|late|each|for|from|until|since|noon|midnight|weekly|daily|\w+ (?:days|weeks) from)\b",
+    r"half an hour|during|early|late|each|for|from|until|since|weekly|daily|\w+ (?:days|weeks|hours|minutes) from)\b",
     re.I,
 )
+_AT = re.compile(r"(?:noon|midday|midnight|dawn|dusk|sunrise|night)$", re.I)
+_WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.I)
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,8 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
             found[name] = kind
         else:
             found[name] = role_of(name, str(schema.get("description", "")), kind)
+            if found[name] == "currency" and is_joined(schema):
+                found[name] = "currency_pair"
     return found
 
 
@@ -110,7 +116,20 @@ class Clause:
         self.random, self.call, self.frame = rng, call, frame
         self.roles = roles_of(call.tool)
         self.left = {n: v for n, v in call.shown().items() if v.surface}
+        self._part_pair()
         self.act, self.verb = tool_act(call.tool)
+
+    def _part_pair(self) -> None:
+        """Two currencies in one argument for a frame that has a place for each: in the order in which it names them."""
+        pair = next(
+            (n for n, v in self.left.items() if self.roles[n] == "currency_pair" and len(v.parts) == 2), None
+        )
+        slots = re.findall(r"\{\+?(currency_(?:from|to))\}", self.frame.text)
+        if pair is None or len(slots) != 2:
+            return
+        value = self.left.pop(pair)
+        for slot, part in zip(slots, value.parts, strict=True):
+            self.left[slot], self.roles[slot] = Value(part, part, slot), slot
 
     def text(self) -> str | None:
         """The clause; None when the frame has a slot that no argument fills."""
@@ -139,7 +158,7 @@ class Clause:
     def _find(self, slot: str) -> str | None:
         """The argument for a slot: one of that very role before a kindred one."""
         exact = [n for n in self.left if self.roles[n] == slot]
-        kin = [n for n in self.left if fills(self.roles[n], slot)]
+        kin = [n for n, v in self.left.items() if fills(self.roles[n], slot) and in_form(v.surface, slot)]
         return next(iter(exact or kin), None)
 
     def _main(self) -> str | None:
@@ -164,6 +183,8 @@ class Clause:
         if slot.role == "object":
             topic = topic_of(self.call.tool)
             named = [f"the {noun}" for noun in topic.nouns] if topic and not self.call.crowded else []
+            if "delivery" in self.roles.values():  # "order the takeaway" would be one of its arguments
+                named = [n for n in named if n.removeprefix("the ") not in phrases("inventories")["delivery"]]
             own = objects_of(self.call.tool.name, self.call.tool.description)
             return self._with_what_it_is_of(self.random.choice([*named, *own]))
         if slot.role == "verb":
@@ -269,7 +290,8 @@ class Clause:
                 (n for n in self.left if self.roles[n] == role and role not in self.frame.named), None
             )
             if found and self.random.random() < 0.85:
-                text += form.format(v=self.left.pop(found).surface)
+                words = self.left.pop(found).surface
+                text += form.format(v=_part_of_day(words) if role == "daypart" else words)
         return text
 
     def _phrase(self, name: str, value: Value) -> str:
@@ -284,12 +306,21 @@ class Clause:
         if role in ("place", "poi") and spatial:
             return f"{self.left.pop(spatial).surface} {self._with_neighbours(name, value)}"
         text = self._with_neighbours(name, value)
+        if role == "here" and (at := re.match(r"(my|our|this)\b.*?(area|town)?$", text, re.I)):
+            return f"in {text}" if at[2] else f"at {text}"
         if role in ("date", "time", "when", "daypart", "frequency", "here") and (
             BARE_TIMES.match(text) or role in ("frequency", "here")
         ):
             return text
-        if role == "daypart":
-            return f"in the {text}"
+        if role == "daypart" or (role in ("time", "when") and _AT.match(text)):
+            said = _part_of_day(text)
+            return said if said != text else f"in the {text}"
+        if role == "date" and _WEEKDAY.match(text) and self.random.random() < 0.3:
+            return text  # "wake me at six tuesday"
+        if role == "date" and re.match(r"the (?:rest|next|week)", text):
+            return f"for {text}"
+        if role == "delivery" and re.match(r"to |for |delivered", text):
+            return text
         if role == "when":
             return self.random.choice(["on {v}", "for {v}", "at {v}"]).format(v=text)
         twice = sum(r == role for r in self.roles.values()) > 1
@@ -307,6 +338,13 @@ class Clause:
 
 
 _UNIT_WORDS = frozenset("seconds minutes hours days weeks months years secs mins".split())
+
+
+def _part_of_day(text: str) -> str:
+    """A part of the day as it stands after a day: "at noon", "in the morning", "this evening"."""
+    if _AT.match(text):
+        return f"at {text}"
+    return f"in {text}" if text.startswith("the ") else text
 
 
 def _before_unit(words: list[str]) -> list[str]:

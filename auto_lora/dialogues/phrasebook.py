@@ -151,11 +151,31 @@ def slots_for(role: str) -> frozenset[str]:
     own = {role, pool_of(role)}
     if role in ("date", "time", "daypart", "when", "start"):
         own |= {"when"}
+    if role == "currency_pair":
+        own |= {"currency", "currency_from", "currency_to"}
+    if role in ("weather", "condition"):
+        own |= forms_of("weather")
+    elif role == "warmth":
+        own |= {"weather_adjective"}
     return frozenset(own.union(*(kin for kin in _KIN if kin & own)))
 
 
 def fills(role: str, slot: str) -> bool:
     return slot in slots_for(role)
+
+
+@cache
+def forms_of(role: str) -> frozenset[str]:
+    """The slots for one form of a role's values each: "will there be {weather_noun}", "is it {weather_adjective}"."""
+    return frozenset(name for name in phrases("inventories") if name.startswith(f"{role}_"))
+
+
+def in_form(words: str, slot: str) -> bool:
+    """Whether words may stand in a slot for one form; words that no inventory knows are nouns."""
+    if slot not in forms_of("weather"):
+        return True
+    known = [f for f in forms_of("weather") if words.lower() in phrases("inventories")[f]]
+    return slot in (known or ["weather_noun"])
 
 
 # Tools to topics and acts.
@@ -265,6 +285,12 @@ def is_state(schema: Mapping[str, Any]) -> bool:
     """An enum of states: on and off, open and closed."""
     values = schema.get("enum") or []
     return 2 <= len(values) <= 4 and all(isinstance(v, str) and v.lower() in _STATES for v in values)
+
+
+def is_joined(schema: Mapping[str, Any]) -> bool:
+    """Whether one string holds several values: "Currencies, joined by ', '"."""
+    about = str(schema.get("description", ""))
+    return re.search(r"joined by|comma.separated|separated by commas", about) is not None
 
 
 def main_roles(act: str) -> tuple[str, ...]:

@@ -84,6 +84,7 @@ class Planner:
         self.sampler.tool_words = f"{tool.name} {tool.description}"
         for _ in range(25):
             frame, chosen = writer.choose(tool, optional=optional, at_least=at_least, weights=weights)
+            self.sampler.slots = frame.named if frame else frozenset()
             values: dict[str, Value] = {}
             for name, schema in tool.properties.items():
                 if given and name in given:
@@ -91,7 +92,7 @@ class Planner:
                 elif name in chosen:
                     value = self._distinct(name, schema, tool, values)
                     values[name] = _uncapitalised(value, schema) if casual else value
-            values = self._paired(_possible_together(values, tool), tool)
+            values = self._paired(self._at_one_time(_possible_together(values, tool), tool), tool)
             crowded = writer.topic_of(tool) is None
             call = PlannedCall(
                 tool, values, frozenset(given or ()), None if given else frame, casual, crowded
@@ -100,6 +101,28 @@ class Planner:
             if enough and (not values or split_of("call", values_key([call])) == self.split):
                 break
         return call
+
+    def _at_one_time(self, values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
+        """Without what says the time twice or otherwise: nobody asks for "noon in the evening" or "tomorrow this morning"."""
+        day, clock, part = (
+            next((n for n, v in values.items() if v.role == role), None)
+            for role in ("date", "time", "daypart")
+        )
+        said: set[str | None] = set()
+        if clock and values[clock].surface.endswith("from now"):
+            said |= {day, part}
+        if part and day:
+            this = re.match(r"this |later |tonight", values[part].surface, re.I)
+            if values[day].surface.lower() == "tonight" or (this and values[day].surface.lower() != "today"):
+                said.add(part)
+        if part and clock and part not in said:
+            hour = re.fullmatch(
+                r"[a-z]+|\d+ o'clock|(?:half|quarter) (?:past|to) \w+", values[clock].surface, re.I
+            )
+            whole = not re.search(r"noon$|mid|dawn|dusk|sunrise", values[part].surface, re.I)
+            if not (hour and whole) or self.random.random() < 0.5:
+                said.add(part if self.random.random() < 0.7 else clock)
+        return {n: v for n, v in values.items() if n not in said or n in tool.required}
 
     def _paired(self, values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
         """Things and how many of each, in two lists of one length and one phrase: "five burgers and two colas"."""
@@ -176,6 +199,9 @@ def _uncapitalised(value: Value, schema: Any) -> Value:
     free = isinstance(value.json, str) and not any(
         k in schema for k in ("enum", "const", "pattern", "format")
     )
+    if free and value.parts:
+        parts = tuple(p.lower() for p in value.parts)
+        return replace(value, json=value.json.lower(), surface=value.surface.lower(), parts=parts)
     if not free or not value.surface.strip('"').endswith(value.json):  # an article may stand before it
         return value
     kept = value.json if value.role in _CODES else value.json.lower()

@@ -71,6 +71,7 @@ class Pools:
             "weight": lambda: f"{self.random.randint(1, 120)} {r(['kg', 'pounds', 'kilos'])}",
             "latitude": lambda: f"{self.random.uniform(-60, 70):.{r('124')}f}", "longitude": lambda: f"{self.random.uniform(-180, 180):.{r('124')}f}",
             "time_zone": lambda: self.faker("en_US").timezone(),
+            "assistant": lambda: r([self.stock("assistant"), self.faker("en_US").first_name(), self.invented()]), "weather": self.weather, "condition": self.weather,
             "distance": lambda: f"{self.random.randint(1, 40)} {r(['km', 'miles', 'kilometers'])}",
         }  # fmt: skip
 
@@ -248,8 +249,12 @@ class Pools:
     # Things.
 
     def dish(self) -> str:
-        food = self.stock("food")
-        return self.pick([food, food, food, f"{food} and {self.stock('food')}"])
+        food, cooked = self.stock("food"), f"{self.stock('dish_main')} {self.stock('dish_form')}"
+        made = [food, cooked, f"{self.stock('dish_way')} {cooked}", f"{self.stock('dish_way')} {food}"]
+        return self.pick([*made, food, cooked, f"{food} and {cooked}", f"{self.stock('cuisine')} food"])
+
+    def weather(self) -> str:
+        return self.stock(self.pick(["weather_noun", "weather_adjective", "weather_verb"]))
 
     def item(self) -> str:
         return self.pick(
@@ -399,7 +404,7 @@ class Pools:
             "today", "tomorrow", "tomorrow", "the day after tomorrow", weekday, weekday, f"next {weekday}", f"this {weekday}", "this weekend", "next week", "this week", "the weekend",
             f"{month} {ordinal(d)}", f"the {ordinal(d)} of {month}", f"{month} {d}", f"{d} {month}", f"the {ordinal(d)}", f"{month} {ordinal(d)}, {self.random.randint(2024, 2034)}", f"{self.random.randint(1, 12)}/{d}/{self.random.randint(2024, 2034)}",
             f"{month[:3].lower()}. {d}", f"{month[:3]}. {ordinal(d)}", f"{month} the {ordinal(d)}", f"{month[:3]} {d}, {self.random.randint(2024, 2034)}",
-            f"in {self.small_number(2, 12)} days", f"{self.small_number(2, 9)} days from now", f"in {self.small_number(2, 8)} weeks", "next month", "yesterday", "tonight", f"a week from {weekday}", "christmas", "new year's eve",
+            f"in {self.small_number(2, 12)} days", f"{self.small_number(2, 9)} days from now", f"in {self.small_number(2, 8)} weeks", "next month", "yesterday", "tonight", f"a week from {weekday}", "christmas", "new year's eve", "the week", "the rest of the week", "the next few days",
         ])  # fmt: skip
 
     def date(self) -> str:
@@ -417,7 +422,7 @@ class Pools:
         return self.pick([
             f"{hour}:{minute}{half}", f"{hour}:{minute}{half}", f"{hour}{half or ' pm'}", f"{hour} o'clock", f"{word} {self.pick(['am', 'pm', 'thirty', 'fifteen', 'forty five'])}", f"{word} {self.pick(['am', 'pm', 'a.m.', 'p.m.'])}",
             f"{word} {self.pick(['thirty', 'fifteen', 'forty five', 'ten', 'twenty'])} {self.pick(['am', 'pm'])}", f"{word} o'clock", f"half past {word}", f"quarter past {word}", f"quarter to {word}",
-            "noon", "midnight", f"{self.random.randint(13, 23)}:{minute}", f"{word}", f"{hour} in the {self.pick(['morning', 'afternoon', 'evening'])}", f"{hour}{half or 'am'}",
+            "noon", "midnight", f"{self.small_number(2, 40)} minutes from now", f"{self.small_number(2, 11)} hours from now", f"{self.random.randint(13, 23)}:{minute}", f"{word}", f"{hour} in the {self.pick(['morning', 'afternoon', 'evening'])}", f"{hour}{half or 'am'}",
         ])  # fmt: skip
 
     def when(self) -> str:

@@ -13,11 +13,12 @@ _ONES = [number_words(n) for n in range(20)]
 
 @dataclass(frozen=True)
 class Value:
-    """A JSON value and the words for it; `role` says what kind of phrase it goes into."""
+    """A JSON value and the words for it; `role` says what kind of phrase it goes into, `parts` what is joined in it."""
 
     json: Any
     surface: str
     role: str
+    parts: tuple[str, ...] = ()
 
 
 def switch_words(name: str, value: bool) -> list[str]:

@@ -10,11 +10,15 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from itertools import islice
 from typing import Any
 
 from auto_lora.dialogues.meaning import UNSAID, described_values, is_action, units_measuring
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
+    forms_of,
+    in_form,
+    is_joined,
     is_state,
     phrases,
     pool_of,
@@ -73,6 +77,7 @@ class Sampler:
 
     Attributes:
         tool_words: name and description of the tool whose arguments are sampled; they say what a unit measures.
+        slots: those of the sentence that the arguments are sampled for; some want a form, such as an adjective.
     """
 
     def __init__(self, seed: int, split: str) -> None:
@@ -80,6 +85,7 @@ class Sampler:
         self.split = split
         self.pools = Pools(self.random)
         self.tool_words = ""
+        self.slots: frozenset[str] = frozenset()
 
     def sample(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> Value:
         """A value that fits `schema`, with its surface.
@@ -194,14 +200,20 @@ class Sampler:
         if role in ("place", "address") and _COMMAS.search(about) and self.random.random() < 0.8:
             value = self._mine(lambda: self._full_place(role, about))
             return Value(value, value, role)
-        if re.search(r"joined by|comma.separated|separated by commas", about):
+        if is_joined(schema):
             return self._joined(pool, about, role)
-        if pool == "kind":
+        if role == "kind_place":
+            pool = "kind_eatery" if _EATEN.search(f"{about} {self.tool_words}") else role
+        elif pool == "kind":
             named = next((w for w in ("place", "work", "media") if w in about.lower()), "")
             pool = f"kind_{named}" if named else "kind" if _OF_MEDIA.search(about) else "generic"
+        elif pool in ("weather", "condition") and (forms := sorted(self.slots & forms_of("weather"))):
+            pool = self.random.choice(forms)
+            given = [v for v in given if in_form(v, pool)]
         closed = role in (
             "generic",
             "kind",
+            "kind_place",
             "category",
             "unit",
             "position",
@@ -244,17 +256,16 @@ class Sampler:
     def _joined(self, pool: str, about: str, role: str) -> Value:
         """Several values in one string, as the description joins them."""
         separator = next(iter(re.findall(r"joined by '([^']+)'", about)), ", ")
-        values = list(
-            dict.fromkeys(
-                self._mine(lambda: self.pools.make(pool)) for _ in range(self.random.choice([1, 2, 2]))
-            )
-        )
+        pair = {"currency_from", "currency_to"} <= self.slots
+        count = 2 if pair else self.random.choice([1, 2, 2])
+        drawn = (self._mine(lambda: self.pools.make(pool)) for _ in range(20))
+        values = list(islice(dict.fromkeys(drawn), count))
         between = (
             self.random.choice([" to ", " and ", " into ", " in ", " versus "])
             if len(values) == 2
             else " and "
         )
-        return Value(separator.join(values), between.join(values), role)
+        return Value(separator.join(values), between.join(values), role, tuple(values))
 
     def _time(self, seconds: bool = False) -> Value:
         hour, minute = (

@@ -35,7 +35,7 @@ def fault_of(text: str, calls: Sequence[PlannedCall]) -> str:
         if not Draft202012Validator(call.tool.parameters).is_valid(call.arguments()):
             return "arguments do not fit the schema"
         for value in call.shown().values():
-            if not (_stands(value.surface, spoken) or _is_said(value.json, spoken)):
+            if not (_stands(value.surface, spoken) or _is_said(list(value.parts) or value.json, spoken)):
                 return "an argument is not in the prompt"
     return ""
 

@@ -40,11 +40,20 @@ _LEANS_ON = {
 }  # fmt: skip
 _NOTHING_GIVEN = 0.15  # of the requests to a tool that requires nothing: "turn off the lights"
 _WORDY = 0.3  # of the requests give most of what they could
+_UNSAID_AT_END = (
+    "kind",
+    "weather",
+    "warmth",
+)  # where the sentence has no place for it: "the weather with windy"
 _ANYWHERE = ("date", "time", "when", "daypart", "place", "here")  # said at the end of whatever is asked
 # Words of a frame that are an argument where the tool has one for them: role to (what stands there, what it becomes).
 _SAID_BY_FRAMES = {
     "owner": (r"\bmy (?=playlist\b|list\b|\{playlist\}|\{list\})", "{owner} "),
     "position": (r"\bthis (?=\{kind\})", "{position} "),
+    "delivery": (
+        r"(?<![{+])\b(?:takeaway|takeout|to go|pick up|to take away|delivery)\b(?! order)",
+        "{delivery}",
+    ),
 }
 
 
@@ -121,7 +130,7 @@ class BuiltinWriter:
                 likely = frame is not None and bool(mine & frame.named)
                 if likely:
                     chance = 0.8 if wordy else 0.4
-                elif role == "kind":
+                elif role in _UNSAID_AT_END:
                     chance = 0.01
                 elif (
                     bare and frame is not None and "tail" in frame.named
@@ -139,6 +148,10 @@ class BuiltinWriter:
             given = self._supported(given, roles, required)
             free = [n for n in roles if n not in given]
             self.random.shuffle(free)
+            if frame:
+                free.sort(
+                    key=lambda n: bool(slots_for(roles[n]) & frame.named)
+                )  # first what it has a place for
             while free and (len(given - required) < at_least or not given):
                 given = self._supported(given | {free.pop()}, roles, required)
             if len(given - required) >= min(at_least, len(roles) - len(required)):
@@ -279,8 +292,8 @@ class BuiltinWriter:
         if kind < 0.35:
             group = self.random.choice(phrases("chat")["groups"])
             stock = share_out(group["prompts"], self.split) or group["prompts"][:1]
-            prompt = shape = self.random.choice(stock)
-            answer = group["answer"]
+            shape, answer = self.random.choice(stock), group["answer"]
+            prompt = self._filled(parse(shape)) or shape
         else:
             frames: Sequence[Frame] = missed if kind >= 0.9 else ()
             others = [] if frames else self._far_topics(tools)
@@ -334,15 +347,20 @@ class BuiltinWriter:
         if not plain and chance() < 0.12:
             text = self.random.choice(book["reasons"]) + text
         elif chance() < (0.1 if plain else 0.25):
-            text = self.random.choice(book["openers"]) + text
+            text = self._named(book["openers"]) + text
         asks = "please" in text.split()
         if not plain and not asks and not question and chance() < 0.2:
-            text += self.random.choice(book["closers"])
+            text += self._named(book["closers"])
         style = chance()
         if style < 0.4:
             return text
         end = "?" if question else self.random.choice([".", "", "!"] if style < 0.9 else [".", ""])
         return text[0].upper() + text[1:] + (end if text[-1] not in ".!?" else "")
+
+    def _named(self, lines: Sequence[str]) -> str:
+        """One of the lines; some address the assistant by a name."""
+        line = self.random.choice(lines)
+        return line.format(name=self.pools.make("assistant")) if "{" in line else line
 
 
 def _with_slots(frame: Frame, tool: ToolDefinition) -> Frame:

@@ -9,6 +9,7 @@ from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.dialogues.meaning import act_of, described_values
+from auto_lora.dialogues.phrasebook import phrases
 from auto_lora.dialogues.planner import _uncapitalised
 from auto_lora.dialogues.values import Sampler
 
@@ -72,3 +73,61 @@ def test_a_bare_list_of_words_in_a_description_gives_values():
         "First name, last name, title.",
     ):
         assert described_values(other) == ()
+
+
+def test_two_currencies_in_one_argument_are_labelled_in_the_order_in_which_they_are_said():
+    tool = ToolDefinition(
+        "exchange_rate", "Get the exchange rate between currencies.",
+        _strings(currencies="Currencies asked about, in the order said, joined by ', '."),
+    )  # fmt: skip
+    pairs = [(p.lower(), str(a["currencies"]).lower().split(", ")) for p, a in _asked(tool) if a]
+    pairs = [(p, c) for p, c in pairs if len(c) == 2]
+    assert len({p.replace(c[0], "A").replace(c[1], "B") for p, c in pairs}) > 30
+    assert any("how many" in p for p, _ in pairs)
+    for prompt, (first, second) in pairs:
+        assert re.search(rf"\b{re.escape(first)}\b.*\b{re.escape(second)}\b", prompt), prompt
+
+
+def test_what_the_weather_may_be_is_said_in_the_form_that_the_sentence_wants():
+    tool = ToolDefinition(
+        "get_weather", "Get the weather.", _strings(condition="Weather condition asked about.")
+    )
+    asked = [(p.lower(), a["condition"].lower()) for p, a in _asked(tool, 600) if a]
+    inventories = phrases("inventories")
+    said = {
+        form: [c for p, c in asked if re.search(before, p)]
+        for form, before in (("verb", r"is it (?:going to|gonna) (?!be)"), ("adjective", r"(?<!ture )will it be "), ("noun", r"will there be "))
+    }  # fmt: skip
+    for form, values in said.items():
+        known = {
+            v.removeprefix("a ") for v in inventories[f"weather_{form}"]
+        }  # articles are no part of labels
+        assert values and set(values) <= known
+
+
+def test_the_time_is_said_once():
+    tool = ToolDefinition(
+        "set_alarm", "Set an alarm.",
+        _strings(time="Time of day, in the words of the user.", date="Day, in the words of the user.", timeofday="Part of the day."),
+    )  # fmt: skip
+    asked = _asked(tool, 800)
+    assert not [
+        p
+        for p, _ in asked
+        if re.search(r"\bthe the\b|\b(?:at|in|for) (?:at|in)\b|\bin the (?:noon|dawn|midday)\b", p)
+    ]
+    for prompt, a in asked:
+        part, day, time = a.get("timeofday", ""), a.get("date", ""), a.get("time", "")
+        assert not (day and re.match("this |tonight|later", part, re.I)) or day.lower() == "today", prompt
+        assert not (part and re.search(r"\d[: ]?\d\d|[ap]\.?m|noon|midnight|from now|in the", time)), prompt
+
+
+def test_the_words_of_a_delivery_are_its_argument():
+    tool = ToolDefinition(
+        "order_food", "Order food to be delivered or taken away.",
+        _strings(dish="Food.", order_type="delivery or takeaway, in the words of the user.", place_type="Kind of place."),
+    )  # fmt: skip
+    asked = _asked(tool, 600)
+    found = [a for p, a in asked if re.search(r"\b(?:takeaway|takeout|pickup)\b", p, re.I)]
+    assert found and all("order_type" in a for a in found)
+    assert not {"cinema", "hotel", "supermarket"} & {a.get("place_type", "").lower() for _, a in asked}

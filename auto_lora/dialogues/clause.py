@@ -138,7 +138,7 @@ class Clause:
             return None
         if "tail" not in self.frame.named:
             made = f"{made} {self._tail()}"
-        text = re.sub(r"\s+([,.;?])", r"\1", " ".join(made.split()))
+        text = re.sub(r"\s+([,.;?])", r"\1", " ".join(made.split()).lstrip(" ,"))
         return re.sub(
             r"\ba (?!(?:and|or|is|as|of|in|if|on|at|it|eight\w*|eleven)\b)(?=[aeio]\w)", "an ", text
         )

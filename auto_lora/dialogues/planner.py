@@ -117,7 +117,9 @@ class Planner:
                 said.add(part)
         if part and clock and part not in said:
             hour = re.fullmatch(
-                r"[a-z]+|\d+ o'clock|(?:half|quarter) (?:past|to) \w+", values[clock].surface, re.I
+                r"(?!noon|mid)[a-z]+|\d+ o'clock|(?:half|quarter) (?:past|to) \w+",
+                values[clock].surface,
+                re.I,
             )
             whole = not re.search(r"noon$|mid|dawn|dusk|sunrise", values[part].surface, re.I)
             if not (hour and whole) or self.random.random() < 0.5:

@@ -197,9 +197,9 @@ class Sampler:
             )
         if pool == "service" and not _ENTERTAINING.search(f"{about} {self.tool_words}"):
             pool = "system"
-        if role in ("place", "address") and _COMMAS.search(about) and self.random.random() < 0.8:
+        if role in ("place", "address", "origin", "destination") and _COMMAS.search(about):
             value = self._mine(lambda: self._full_place(role, about))
-            return Value(value, value, role)
+            return Value(value, self._place_words(value), role)
         if is_joined(schema):
             return self._joined(pool, about, role)
         if role == "kind_place":
@@ -239,14 +239,20 @@ class Sampler:
 
     def _full_place(self, role: str, about: str) -> str:
         """A place with what its description asks for: "Boston, MA", "Riga, Latvia", "12 Elm Street, Boston, MA, USA"."""
-        faker = self.pools.faker("en_US")
-        city, state = self.pools.place(), faker.state_abbr()
-        if role == "address":
-            return f"{faker.street_address()}, {city}, {state}" + (
-                ", USA" if "country" in about.lower() else ""
-            )
-        abroad = "country" in about.lower() and self.random.random() < 0.5
-        return f"{city}, {self.pools.country() if abroad else state}"
+        faker, stock = self.pools.faker("en_US"), self.pools.stock
+        country = "country" in about.lower()
+        if role == "address" or "street" in about.lower():
+            return f"{faker.street_address()}, {stock('city_and_state')}" + (", USA" if country else "")
+        abroad = country and self.random.random() < 0.5
+        if self.random.random() < 0.6:
+            return stock("city_and_country" if abroad else "city_and_state")
+        return f"{self.pools.place()}, {self.pools.country() if abroad else faker.state_abbr()}"
+
+    def _place_words(self, place: str) -> str:
+        """A full place as people say it; of a known city often the city alone."""
+        inventories = phrases("inventories")
+        known = place in inventories["city_and_state"] or place in inventories["city_and_country"]
+        return place.partition(",")[0] if known and self.random.random() < 0.5 else place
 
     def _code(self, role: str) -> Value:
         """A currency's code, by its name."""

@@ -130,8 +130,8 @@ class BuiltinWriter:
                 likely = frame is not None and bool(mine & frame.named)
                 if likely:
                     chance = 0.8 if wordy else 0.4
-                elif role in _UNSAID_AT_END:
-                    chance = 0.01
+                elif not _sayable(role, frame):
+                    continue
                 elif (
                     bare and frame is not None and "tail" in frame.named
                 ):  # a sentence that has room for anything
@@ -154,7 +154,8 @@ class BuiltinWriter:
                 )  # first what it has a place for
             while free and (len(given - required) < at_least or not given):
                 given = self._supported(given | {free.pop()}, roles, required)
-            if len(given - required) >= min(at_least, len(roles) - len(required)):
+            unsaid = [n for n in given - required if not _sayable(roles[n], frame)]
+            if not unsaid and len(given - required) >= min(at_least, len(roles) - len(required)):
                 break
         return frame, [n for n in tool.properties if n in given]
 
@@ -369,6 +370,11 @@ def _with_slots(frame: Frame, tool: ToolDefinition) -> Frame:
     for role in set(roles_of(tool).values()) & _SAID_BY_FRAMES.keys():
         text = re.sub(*_SAID_BY_FRAMES[role], text)
     return frame if text == frame.text else parse(text, frame.name)
+
+
+def _sayable(role: str, frame: Frame | None) -> bool:
+    """Whether an argument of this role can be said in a frame: in a place for it, or at the end."""
+    return role not in _UNSAID_AT_END or (frame is not None and bool(slots_for(role) & frame.named))
 
 
 def _is_question(text: str) -> bool:

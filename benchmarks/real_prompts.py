@@ -49,7 +49,7 @@ from auto_lora.rehearsal import rehearse
 from auto_lora.score import gather, proportion
 
 REFUSAL = "I have no tool for that."
-MEASURES = ("tool", "exact", "left_out", "must_call", "no_call")
+MEASURES = ("tool", "exact", "left_out", "not_made_up", "must_call", "no_call")
 
 
 def main() -> None:
@@ -222,7 +222,7 @@ async def served(
         async def one(case: dict[str, Any]) -> dict[str, Any]:
             async with slots:
                 reply = await client.chat(case["messages"], entries, max_tokens=160)
-            return verdict(case["expected"], reply.calls, reply.raw)
+            return verdict(case["expected"], reply.calls, reply.raw, case["messages"][-1]["content"])
 
         async with client:
             first = await one(cases[0])
@@ -249,6 +249,19 @@ def nothing_added(rule: dict[str, Any], call: ToolCall) -> bool:
     return all(k in rule["arguments"] or k in rule.get("optional", []) for k in call.arguments)
 
 
+def is_said(value: Any, text: str) -> bool:
+    """Whether a value's own words stand in a text; of a list or object, those of every part."""
+    if isinstance(value, (list, dict)):
+        return all(is_said(v, text) for v in (value.values() if isinstance(value, dict) else value))
+    return re.search(rf"(?<!\w){re.escape(normal_text(str(value)))}(?!\w)", normal_text(text)) is not None
+
+
+def made_up(rule: dict[str, Any], call: ToolCall, said: str) -> bool:
+    """Whether a call gives an argument that is not expected and whose words nobody said."""
+    known = {*rule["arguments"], *rule.get("optional", [])}
+    return any(k not in known and not is_said(v, said) for k, v in call.arguments.items())
+
+
 def fits(rule: dict[str, Any], call: ToolCall) -> bool:
     """Whether a call is the expected one: each value an accepted one, nothing missing and nothing added."""
     return (
@@ -271,13 +284,18 @@ def one_to_one(rules: list[dict[str, Any]], calls: list[ToolCall]) -> bool:
     )
 
 
-def verdict(expected: list[dict[str, Any]], calls: Any, raw: str) -> dict[str, Any]:
-    """By the rule of the sets: the same calls one to one, an accepted value for each argument, others absent."""
+def verdict(expected: list[dict[str, Any]], calls: Any, raw: str, said: str = "") -> dict[str, Any]:
+    """By the rule of the sets: the same calls one to one, an accepted value for each argument, others absent.
+
+    Args:
+        said: the request, in which the words of an added argument may stand.
+    """
     if not expected:
         return {
             "tool": None,
             "exact": not calls,
             "left_out": None,
+            "not_made_up": None,
             "must_call": None,
             "no_call": not calls,
             "raw": raw,
@@ -285,11 +303,12 @@ def verdict(expected: list[dict[str, Any]], calls: Any, raw: str) -> dict[str, A
     wanted = [ToolCall(e["name"], {k: v[0] for k, v in e["arguments"].items()}) for e in expected]
     tool = Counter(c.name for c in wanted) == Counter(c.name for c in calls)
     rules = {id(w): e for w, e in zip(wanted, expected, strict=True)}
-    left_out = tool and all(nothing_added(rules[id(want)], got) for want, got in match_calls(wanted, calls))
+    pairs = [(rules[id(want)], got) for want, got in match_calls(wanted, calls)] if tool else []
     return {
         "tool": tool,
         "exact": one_to_one(expected, list(calls)),
-        "left_out": left_out if tool else None,
+        "left_out": all(nothing_added(*pair) for pair in pairs) if tool else None,
+        "not_made_up": not any(made_up(*pair, said) for pair in pairs) if tool else None,
         "must_call": bool(calls),
         "no_call": None,
         "raw": raw,
@@ -348,7 +367,7 @@ def forced(
                     )
                     calls = e.ids[at[0]] == start
                     found[e.conversation_id] = {
-                        "tool": all(right[: names + 1]) if calls else None, "exact": all(right) if calls else first != start, "left_out": None,
+                        "tool": all(right[: names + 1]) if calls else None, "exact": all(right) if calls else first != start, "left_out": None, "not_made_up": None,
                         "must_call": first == start if calls else None, "no_call": None if calls else first != start, "raw": said,
                     }  # fmt: skip
     return [found[c.id] for c in cases]

@@ -73,7 +73,7 @@ def test_parallel_calls_in_any_order_and_by_any_accepted_value():
     assert bench.verdict(rule, [calls[0], calls[1], calls[1]], "")["exact"]
     assert not bench.verdict(rule, [calls[0], calls[2], calls[2]], "")["exact"]
     assert bench.verdict(rule, calls[1:], "") == {
-        "tool": False, "exact": False, "left_out": None, "must_call": True, "no_call": None, "raw": "",
+        "tool": False, "exact": False, "left_out": None, "not_made_up": None, "must_call": True, "no_call": None, "raw": "",
     }  # fmt: skip
 
 
@@ -98,3 +98,24 @@ def test_an_oracle_learns_to_leave_out_what_may_be_left_out():
     }  # fmt: skip
     made = bench.conversation(row, (tool.to_openai(),), {"f": tool})
     assert made.messages[-1]["tool_calls"][0]["function"]["arguments"] == '{"city": "Oslo"}'
+
+
+@pytest.mark.parametrize(
+    ("added", "said", "kept"),
+    [
+        ({}, "weather in oslo", True),
+        ({"day": "today"}, "weather in oslo", False),
+        ({"day": "Today"}, "weather in oslo, today please", True),
+        ({"day": "day"}, "weather in oslo today", False),  # a part of a word is not said
+        ({"hours": 5}, "weather in oslo for 15 hours", False),
+        ({"days": ["monday", "friday"]}, "oslo on friday and monday", True),
+        ({"days": ["monday", "sunday"]}, "oslo on friday and monday", False),
+        ({"unit": "F"}, "weather in oslo", True),  # may be given
+    ],
+)
+def test_an_added_argument_is_made_up_where_nobody_said_its_words(added, said, kept):
+    rule = [expect(city=["Oslo"], unit=["C"], optional=["unit"])]
+    found = bench.verdict(rule, [ToolCall("f", {"city": "Oslo", **added})], "", said)
+    assert found["not_made_up"] is kept
+    assert bench.verdict(rule, [ToolCall("g", {"city": "Oslo", **added})], "", said)["not_made_up"] is None
+    assert bench.verdict([], [], "", said)["not_made_up"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 
@@ -9,9 +10,11 @@ from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.dialogues.meaning import act_of, described_values
+from auto_lora.dialogues.near import touches
 from auto_lora.dialogues.phrasebook import phrases
 from auto_lora.dialogues.planner import _uncapitalised
 from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.writer import BuiltinWriter
 
 
 def _asked(tool, count=400):
@@ -131,3 +134,24 @@ def test_the_words_of_a_delivery_are_its_argument():
     found = [a for p, a in asked if re.search(r"\b(?:takeaway|takeout|pickup)\b", p, re.I)]
     assert found and all("order_type" in a for a in found)
     assert not {"cinema", "hotel", "supermarket"} & {a.get("place_type", "").lower() for _, a in asked}
+
+
+def test_questions_that_a_tool_may_take_are_no_no_calls():
+    facts = ToolDefinition(
+        "wikipedia", "Answer a question of general knowledge.", _strings(question="The question.")
+    )
+    lamp = ToolDefinition("set_lamp", "Switch a lamp on or off.", _strings(room="Room."))
+    uncovered = phrases("no_call")["uncovered"]
+
+    def refused(tool):
+        writer = BuiltinWriter(random.Random(1), "train", tools=[tool])
+        made = (writer.no_call([tool]) for _ in range(600))
+        return [written.shape for found in made if found and (written := found[0]) and found[1] == uncovered]
+
+    asked = {p for g in phrases("chat")["groups"] if g["answer"] == uncovered for p in g["prompts"]}
+    assert asked & set(refused(lamp)) and not asked & set(refused(facts))
+    assert touches(
+        "what is the population of {country}",
+        [ToolDefinition("get_country", "Facts.", _strings(of="Which country."))],
+    )
+    assert not touches("what is the population of {country}", [lamp])

@@ -263,7 +263,7 @@ class Maker:
         return Conversation(name, category, tuple(messages), self._entries, meta)
 
 
-_ABSENT = 0.15  # of the no-call prompts
+_ABSENT = 0.2  # of the no-call prompts
 
 
 def _combinations(tool: ToolDefinition) -> int:

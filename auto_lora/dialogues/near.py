@@ -49,6 +49,17 @@ def near(words: str, tools: Sequence[ToolDefinition]) -> bool:
     return False
 
 
+def answers_anything(tools: Sequence[ToolDefinition]) -> bool:
+    """Whether a tool takes any question: a search, a store of facts, an interpreter."""
+    return any((t := topic_of(tool)) is not None and t.name in _GENERAL for tool in tools)
+
+
+def touches(pattern: str, tools: Sequence[ToolDefinition]) -> bool:
+    """Whether a pattern for questions, its slots' roles among its words, has a word of any definition."""
+    spoken = {stem(w) for w in re.findall(r"[a-z]+", pattern.lower())} - _COMMON - all_verbs()
+    return not spoken.isdisjoint(_words_in(tools))
+
+
 def near_misses(tools: Sequence[ToolDefinition], split: str) -> list[Frame]:
     """Requests beside a tool's topic that no tool serves: "delete my alarm" where alarms can only be set.
 
@@ -57,7 +68,7 @@ def near_misses(tools: Sequence[ToolDefinition], split: str) -> list[Frame]:
     or when the request's own words are near another tool.
     """
     own = {t.name for tool in tools if (t := topic_of(tool)) is not None}
-    if own & _GENERAL:
+    if answers_anything(tools):
         return []
     found = []
     for topic in topics():

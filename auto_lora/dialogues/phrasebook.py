@@ -133,6 +133,11 @@ def pool_of(role: str) -> str:
     return str(phrases("roles").get(role, {}).get("role", role))
 
 
+def values_of(role: str) -> str:
+    """The pool of values that fit a role best: names of currencies for the one to convert from."""
+    return str(phrases("roles").get(role, {}).get("pool", pool_of(role)))
+
+
 def tails_of(role: str) -> list[str]:
     """How an argument is put at the end of a sentence."""
     tails: list[str] = phrases("roles").get(role, {}).get("tails", [])

@@ -21,9 +21,9 @@ from auto_lora.dialogues.phrasebook import (
     is_joined,
     is_state,
     phrases,
-    pool_of,
     role_of,
     split_of,
+    values_of,
     words_of,
 )
 from auto_lora.dialogues.pools import Pools, ordinal
@@ -180,7 +180,7 @@ class Sampler:
         """A value in the words that the user would type, taken over as they are."""
         about = str(schema.get("description", ""))
         given = [v for v in schema.get("examples", []) if isinstance(v, str)] or list(described_values(about))
-        pool = str(phrases("roles").get(role, {}).get("pool", pool_of(role)))
+        pool = values_of(role)
         if role.startswith("currency") and re.search(
             r"\b(?:ISO|codes?|USD|EUR)\b|\[A-Z\]\{3\}", f"{about} {schema.get('pattern', '')}"
         ):

@@ -11,12 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.clause import BARE_TIMES, BESIDE, OWN_SLOTS, Clause, PlannedCall, roles_of
 from auto_lora.dialogues.frames import Frame, Slot, fill, parse
 from auto_lora.dialogues.meaning import act_of, tool_act
-from auto_lora.dialogues.near import kindred, near, near_misses
+from auto_lora.dialogues.near import answers_anything, kindred, near, near_misses, touches
 from auto_lora.dialogues.phrasebook import (
     Topic,
     act_frames,
@@ -28,6 +29,7 @@ from auto_lora.dialogues.phrasebook import (
     tails_of,
     topic_of,
     topics,
+    values_of,
     words_of,
 )
 from auto_lora.dialogues.pools import Pools
@@ -291,9 +293,11 @@ class BuiltinWriter:
         """
         missed, kind = self._near_misses(tools), self.random.random()
         if kind < 0.35:
-            group = self.random.choice(phrases("chat")["groups"])
+            group = self.random.choice(self._chat_groups(tools))
             stock = share_out(group["prompts"], self.split) or group["prompts"][:1]
             shape, answer = self.random.choice(stock), group["answer"]
+            if "{" in shape and touches(shape, tools):
+                return None
             prompt = self._filled(parse(shape)) or shape
         else:
             frames: Sequence[Frame] = missed if kind >= 0.9 else ()
@@ -312,6 +316,13 @@ class BuiltinWriter:
         lower = self.style.lower if self.style else 0.4
         return Written(prompt.lower() if self.random.random() < lower else prompt, shape), answer
 
+    def _chat_groups(self, tools: Sequence[ToolDefinition]) -> list[dict[str, Any]]:
+        """What people say beside requests; questions only where no tool takes any."""
+        groups: list[dict[str, Any]] = phrases("chat")["groups"]
+        uncovered = phrases("no_call")["uncovered"]
+        asked = answers_anything(tools)
+        return [g for g in groups if not (asked and g["answer"] == uncovered)]
+
     def _far_topics(self, tools: Sequence[ToolDefinition]) -> list[Topic]:
         names = tuple(t.name for t in tools)
         if names not in self._far:
@@ -329,13 +340,13 @@ class BuiltinWriter:
         chosen = set(frame.needed) | {r for r in sorted(frame.named) if self.random.random() < 0.35}
 
         def words(slot: Slot) -> str:
-            value = self.pools.make(slot.role)
+            value = self.pools.make(values_of(slot.role))
             form = self.random.choice(tails_of(slot.role))
             bare = not slot.phrase or BARE_TIMES.match(value) is not None
             return value if bare else form.format(v=value, name=slot.role)
 
         made = fill(frame, chosen.__contains__, words, self.random)
-        return " ".join(made.split()) if made else None
+        return " ".join(made.split()).lstrip(" ,") if made else None
 
     def ask_for(self, parameter: str) -> str:
         """The question for a required argument that was not given."""

@@ -9,6 +9,7 @@ from collections import Counter
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import SyntheticDataGenerator
+from auto_lora.dialogues.frames import parse
 from auto_lora.dialogues.meaning import act_of, described_values
 from auto_lora.dialogues.near import touches
 from auto_lora.dialogues.phrasebook import phrases
@@ -155,3 +156,11 @@ def test_questions_that_a_tool_may_take_are_no_no_calls():
         [ToolDefinition("get_country", "Facts.", _strings(of="Which country."))],
     )
     assert not touches("what is the population of {country}", [lamp])
+
+
+def test_every_chat_prompt_is_a_pattern_that_fills():
+    writer = BuiltinWriter(random.Random(1), "train")
+    for group in phrases("chat")["groups"]:
+        for prompt in group["prompts"]:
+            made = writer._filled(parse(prompt))
+            assert made and not re.search(r"[][{}()|]", made), prompt

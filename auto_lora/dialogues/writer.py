@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.clause import BARE_TIMES, BESIDE, OWN_SLOTS, Clause, PlannedCall, roles_of
@@ -92,6 +91,7 @@ class BuiltinWriter:
         self._filled_by: dict[tuple[str, frozenset[str]], list[tuple[Frame, float]]] = {}
         self._missed: dict[tuple[str, ...], list[Frame]] = {}
         self._far: dict[tuple[str, ...], list[Topic]] = {}
+        self._chat: dict[tuple[str, ...], list[tuple[list[str], str]]] = {}
 
     def choose(
         self,
@@ -293,11 +293,8 @@ class BuiltinWriter:
         """
         missed, kind = self._near_misses(tools), self.random.random()
         if kind < 0.35:
-            group = self.random.choice(self._chat_groups(tools))
-            stock = share_out(group["prompts"], self.split) or group["prompts"][:1]
-            shape, answer = self.random.choice(stock), group["answer"]
-            if "{" in shape and touches(shape, tools):
-                return None
+            stock, answer = self.random.choice(self._chat_beside(tools))
+            shape = self.random.choice(stock)
             prompt = self._filled(parse(shape)) or shape
         else:
             frames: Sequence[Frame] = missed if kind >= 0.9 else ()
@@ -316,12 +313,18 @@ class BuiltinWriter:
         lower = self.style.lower if self.style else 0.4
         return Written(prompt.lower() if self.random.random() < lower else prompt, shape), answer
 
-    def _chat_groups(self, tools: Sequence[ToolDefinition]) -> list[dict[str, Any]]:
-        """What people say beside requests; questions only where no tool takes any."""
-        groups: list[dict[str, Any]] = phrases("chat")["groups"]
-        uncovered = phrases("no_call")["uncovered"]
-        asked = answers_anything(tools)
-        return [g for g in groups if not (asked and g["answer"] == uncovered)]
+    def _chat_beside(self, tools: Sequence[ToolDefinition]) -> list[tuple[list[str], str]]:
+        """Groups of what people say beside requests, and their answers; questions only where no tool may take them."""
+        names = tuple(t.name for t in tools)
+        if names not in self._chat:
+            uncovered, asked = phrases("no_call")["uncovered"], answers_anything(tools)
+            self._chat[names] = []
+            for group in phrases("chat")["groups"]:
+                stock = share_out(group["prompts"], self.split)
+                stock = [p for p in stock if not ("{" in p and touches(p, tools))]
+                if stock and not (asked and group["answer"] == uncovered):
+                    self._chat[names].append((stock, group["answer"]))
+        return self._chat[names]
 
     def _far_topics(self, tools: Sequence[ToolDefinition]) -> list[Topic]:
         names = tuple(t.name for t in tools)

@@ -74,6 +74,25 @@ def test_the_adapter_may_be_as_far_off_as_its_base():
         )
 
 
+def test_unlikely_tokens_of_a_certain_answer_may_differ_by_more_than_those_of_an_open_one():
+    """Tokens 8 to 20 nats below the first are rounding's: 0.49 (rms) where the base has 0.14 ended a run that was right."""
+    base = rows(0)
+    certain = [np.concatenate([[-0.001], -8 - 0.7 * np.arange(49)]).astype(np.float32) for _ in base]
+    near = [row + 0.2 * np.sin(np.arange(50)) for row in base]
+    rounded = [row * 1.04 for row in certain]  # 0.3 at -8 and 0.8 at -20
+
+    def gate(adapter):
+        return adapter_gate(
+            PROBES, Sides(base, certain), Sides(served(near), served(adapter)), served(near), WORDS
+        )
+
+    found = gate(rounded)
+    assert found["adapter"]["rms"] > 1.75 * found["base"]["rms"] + 0.05
+    assert found["adapter"]["relative"] < found["base"]["relative"] * 1.5 + 0.02
+    with pytest.raises(MismatchError, match=r"base \+ adapter says next"):
+        gate([row * 1.5 for row in certain])
+
+
 @pytest.mark.parametrize("strength", [0.5, 2.0])
 def test_another_strength_of_the_adapter_is_caught(strength):
     base, adapter = rows(0), rows(1)

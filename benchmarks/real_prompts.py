@@ -42,6 +42,7 @@ from auto_lora._progress import Reporter
 from auto_lora._settings import flags, parse_text
 from auto_lora._toolcall import ToolCall, match_calls, normal_text, same_value
 from auto_lora.dialogues import vary
+from auto_lora.dialogues.verify import stands
 from auto_lora.encode import ChatTemplate
 from auto_lora.gguf_export import export_adapter
 from auto_lora.preflight import embedded_model
@@ -253,7 +254,7 @@ def is_said(value: Any, text: str) -> bool:
     """Whether a value's own words stand in a text; of a list or object, those of every part."""
     if isinstance(value, (list, dict)):
         return all(is_said(v, text) for v in (value.values() if isinstance(value, dict) else value))
-    return re.search(rf"(?<!\w){re.escape(normal_text(str(value)))}(?!\w)", normal_text(text)) is not None
+    return stands(str(value), normal_text(text))
 
 
 def made_up(rule: dict[str, Any], call: ToolCall, said: str) -> bool:

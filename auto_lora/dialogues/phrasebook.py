@@ -33,6 +33,8 @@ _KIN = (
     frozenset("level percent".split()), frozenset("item dish".split()), frozenset("date when start".split()), frozenset("time when".split()),
     frozenset("identifier code".split()), frozenset("file folder".split()), frozenset("subject topic".split()), frozenset("temperature level".split()),
     frozenset("currency currency_to".split()), frozenset("unit unit_to".split()), frozenset("lamp device".split()), frozenset("origin place".split()), frozenset("destination place".split()),
+    frozenset("currency_pair currency".split()), frozenset("currency_pair currency_from".split()), frozenset("currency_pair currency_to".split()),
+    frozenset("weather weather_noun weather_adjective weather_verb weather_measure".split()), frozenset("warmth weather_adjective".split()),
 )  # fmt: skip
 _STATES = set(
     "on off open closed close locked unlocked lock unlock enabled disabled start stop started stopped".split()
@@ -156,12 +158,6 @@ def slots_for(role: str) -> frozenset[str]:
     own = {role, pool_of(role)}
     if role in ("date", "time", "daypart", "when", "start"):
         own |= {"when"}
-    if role == "currency_pair":
-        own |= {"currency", "currency_from", "currency_to"}
-    if role in ("weather", "condition"):
-        own |= forms_of("weather")
-    elif role == "warmth":
-        own |= {"weather_adjective"}
     return frozenset(own.union(*(kin for kin in _KIN if kin & own)))
 
 
@@ -169,17 +165,15 @@ def fills(role: str, slot: str) -> bool:
     return slot in slots_for(role)
 
 
-@cache
-def forms_of(role: str) -> frozenset[str]:
-    """The slots for one form of a role's values each: "will there be {weather_noun}", "is it {weather_adjective}"."""
-    return frozenset(name for name in phrases("inventories") if name.startswith(f"{role}_"))
+# Slots for one form of what the weather may be: "will there be {weather_noun}", "is it {weather_adjective}".
+WEATHER_FORMS = frozenset("weather_noun weather_adjective weather_verb weather_measure".split())
 
 
 def in_form(words: str, slot: str) -> bool:
     """Whether words may stand in a slot for one form; words that no inventory knows are nouns."""
-    if slot not in forms_of("weather"):
+    if slot not in WEATHER_FORMS:
         return True
-    known = [f for f in forms_of("weather") if words.lower() in phrases("inventories")[f]]
+    known = [f for f in WEATHER_FORMS if words.lower() in phrases("inventories")[f]]
     return slot in (known or ["weather_noun"])
 
 

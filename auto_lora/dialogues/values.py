@@ -16,7 +16,7 @@ from typing import Any
 from auto_lora.dialogues.meaning import UNSAID, described_values, is_action, units_measuring
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
-    forms_of,
+    WEATHER_FORMS,
     in_form,
     is_joined,
     is_state,
@@ -207,7 +207,7 @@ class Sampler:
         elif pool == "kind":
             named = next((w for w in ("place", "work", "media") if w in about.lower()), "")
             pool = f"kind_{named}" if named else "kind" if _OF_MEDIA.search(about) else "generic"
-        elif pool in ("weather", "condition") and (forms := sorted(self.slots & forms_of("weather"))):
+        elif pool in ("weather", "condition") and (forms := sorted(self.slots & WEATHER_FORMS)):
             pool = self.random.choice(forms)
             given = [v for v in given if in_form(v, pool)]
         closed = role in (

@@ -35,12 +35,12 @@ def fault_of(text: str, calls: Sequence[PlannedCall]) -> str:
         if not Draft202012Validator(call.tool.parameters).is_valid(call.arguments()):
             return "arguments do not fit the schema"
         for value in call.shown().values():
-            if not (_stands(value.surface, spoken) or _is_said(list(value.parts) or value.json, spoken)):
+            if not (stands(value.surface, spoken) or _is_said(list(value.parts) or value.json, spoken)):
                 return "an argument is not in the prompt"
     return ""
 
 
-def _stands(words: str, text: str) -> bool:
+def stands(words: str, text: str) -> bool:
     """Whether a normal text has these words, not as part of longer ones: 5 is not in 15.
 
     Not by `_whole`: compiling a pattern for every value took a tenth of the writer's time.
@@ -76,7 +76,7 @@ def _is_said(value: Any, spoken: str) -> bool:
     if isinstance(value, (list, dict)):
         parts = list(value.values()) if isinstance(value, dict) else value
         return bool(parts) and all(_is_said(part, spoken) for part in parts)
-    return any(_stands(way, spoken) for way in _ways(value))
+    return any(stands(way, spoken) for way in _ways(value))
 
 
 def _ways(value: Any) -> list[str]:
@@ -129,7 +129,7 @@ def leak_of(text: str, calls: Sequence[PlannedCall]) -> str:
         return "a date or time that was not planned"
     if _names(rest, calls):
         return "a name that was not planned"
-    if any(_stands(hint, normal_text(rest)) for call in calls for hint in _hints(call)):
+    if any(stands(hint, normal_text(rest)) for call in calls for hint in _hints(call)):
         return "hints at an argument that was left out"
     return ""
 

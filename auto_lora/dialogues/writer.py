@@ -41,11 +41,8 @@ _LEANS_ON = {
 }  # fmt: skip
 _NOTHING_GIVEN = 0.15  # of the requests to a tool that requires nothing: "turn off the lights"
 _WORDY = 0.3  # of the requests give most of what they could
-_UNSAID_AT_END = (
-    "kind",
-    "weather",
-    "warmth",
-)  # where the sentence has no place for it: "the weather with windy"
+# Not said where the sentence has no place for it: "the weather with windy".
+_UNSAID_AT_END = ("kind", "weather", "warmth")
 _ANYWHERE = ("date", "time", "when", "daypart", "place", "here")  # said at the end of whatever is asked
 # Words of a frame that are an argument where the tool has one for them: role to (what stands there, what it becomes).
 _SAID_BY_FRAMES = {
@@ -150,10 +147,8 @@ class BuiltinWriter:
             given = self._supported(given, roles, required)
             free = [n for n in roles if n not in given]
             self.random.shuffle(free)
-            if frame:
-                free.sort(
-                    key=lambda n: bool(slots_for(roles[n]) & frame.named)
-                )  # first what it has a place for
+            if frame:  # first what it has a place for
+                free.sort(key=lambda n: bool(slots_for(roles[n]) & frame.named))
             while free and (len(given - required) < at_least or not given):
                 given = self._supported(given | {free.pop()}, roles, required)
             unsaid = [n for n in given - required if not _sayable(roles[n], frame)]
@@ -294,19 +289,19 @@ class BuiltinWriter:
         missed, kind = self._near_misses(tools), self.random.random()
         if kind < 0.35:
             stock, answer = self.random.choice(self._chat_beside(tools))
-            shape = self.random.choice(stock)
-            prompt = self._filled(parse(shape)) or shape
+            frame = parse(self.random.choice(stock))
         else:
             frames: Sequence[Frame] = missed if kind >= 0.9 else ()
             others = [] if frames else self._far_topics(tools)
             if others:
                 weights = [1.0 + (wanted or {}).get(t.name, 0.0) for t in others]
                 frames = self.random.choices(others, weights)[0].frames[self.split]
-            frame = self.random.choice(frames) if frames else None
-            made = self._filled(frame) if frame else None
-            if frame is None or made is None:
+            if not frames:
                 return None
-            prompt, shape, answer = made, frame.name, str(phrases("no_call")["uncovered"])
+            frame, answer = self.random.choice(frames), str(phrases("no_call")["uncovered"])
+        prompt, shape = self._filled(frame), frame.name
+        if prompt is None:
+            return None
         if not shape.startswith("near_") and near(prompt, tools):
             return None
         prompt = self._around(prompt, question=_is_question(prompt), plain=True)

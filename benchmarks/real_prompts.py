@@ -128,7 +128,12 @@ def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[st
                 made = SyntheticDataGenerator(tools, config).training(count)
                 own = rehearse(base, template, config, Path(folder) / "own_answers.json")
                 train = [*vary(made, tools, config, seed), *own]
-            held = SyntheticDataGenerator(tools, config).generate(24, "validation")
+            # The oracle is kept as it is after its last epoch: by what is written for ours it would be stopped after the first.
+            held = (
+                train[:24]
+                if engine == "oracle"
+                else SyntheticDataGenerator(tools, config).generate(24, "validation")
+            )
             reporter = Reporter() if sys.stderr.isatty() else None
             LoRATrainer(config, base, reporter).train(
                 *(ToolCallingDataset(c, template, activated=config.activated) for c in (train, held)), folder

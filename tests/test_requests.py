@@ -164,3 +164,29 @@ def test_every_chat_prompt_is_a_pattern_that_fills():
         for prompt in group["prompts"]:
             made = writer._filled(parse(prompt))
             assert made and not re.search(r"[][{}()|]", made), prompt
+
+
+def test_nothing_is_put_where_it_could_be_part_of_an_argument():
+    send = ToolDefinition(
+        "send_message", "Send a message to a contact.",
+        {**_strings(recipient="Who gets it.", text="The message."), "required": ["recipient", "text"]},
+    )  # fmt: skip
+    closers = tuple(c for c in phrases("around")["closers"] if "{" not in c)
+    for prompt, arguments in _asked(send):
+        after = prompt.lower().rstrip(".!?").partition(arguments["text"].lower())[2]
+        assert after not in closers, prompt
+    find = ToolDefinition(
+        "find_contact", "Find a contact.", {**_strings(name="Name of the person."), "required": ["name"]}
+    )
+    for prompt, arguments in _asked(find):
+        before, _, after = prompt.lower().partition(arguments["name"].lower())
+        assert not re.search(r"^(?:\w+, )$", before) or before in phrases("around")["openers"], prompt
+        assert not re.search(r"^, [a-z]+[.!?]?$", after) or after.rstrip(".!?") in closers, prompt
+
+
+def test_what_an_argument_stands_for_is_not_said_beside_it():
+    light = ToolDefinition(
+        "set_light", "Turn the lights of a room on or off.",
+        {"type": "object", "properties": {"room": {"type": "string"}, "state": {"enum": ["on", "off"]}}, "required": ["room", "state"]},
+    )  # fmt: skip
+    assert not any("of a room" in p.lower() for p, _ in _asked(light))

@@ -16,7 +16,7 @@ from auto_lora.dialogues.phrasebook import (
     is_state,
     main_roles,
     phrases,
-    role_of,
+    role_in,
     tails_of,
     topic_of,
     words_of,
@@ -54,6 +54,7 @@ _BARE_NAMES = re.compile(
 _STOOD_FOR = frozenset(
     "generic number identifier symbol org product person person_name title song movie book".split()
 )
+_ENDS_OF_A_WAY = ("origin", "destination")  # nobody looks for them: "find flights from Osaka"
 _NEVER_LISTED = frozenset("boolean object state action rating temperature date time when daypart".split())
 _COUNTED = {"two": 2, "three": 3}
 _ENDS_IN_PREPOSITION = frozenset("by from to at in of with within after before until since for on".split())
@@ -103,7 +104,7 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
         elif kind in ("boolean", "object"):
             found[name] = kind
         else:
-            found[name] = role_of(name, str(schema.get("description", "")), kind)
+            found[name] = role_in(name, schema, kind)
             if found[name] == "currency" and is_joined(schema):
                 found[name] = "currency_pair"
     return found
@@ -139,6 +140,7 @@ class Clause:
         if "tail" not in self.frame.named:
             made = f"{made} {self._tail()}"
         text = re.sub(r"\s+([,.;?])", r"\1", " ".join(made.split()).lstrip(" ,"))
+        text = re.sub(r'""([^"]*)""', r'"\1"', text)  # a sentence's quotes around those of a value
         return re.sub(
             r"\ba (?!(?:and|or|is|as|of|in|if|on|at|it|eight\w*|eleven)\b)(?=[aeio]\w)", "an ", text
         )
@@ -166,7 +168,9 @@ class Clause:
             found = [
                 n
                 for n, v in self.left.items()
-                if fills(self.roles[n], role) and isinstance(v.json, (str, int, float))
+                if fills(self.roles[n], role)
+                and isinstance(v.json, (str, int, float))
+                and self.roles[n] not in _ENDS_OF_A_WAY
             ]
             if role == "generic":
                 found = [n for n in found if [n] == self.call.tool.required]
@@ -199,10 +203,18 @@ class Clause:
 
     def _with_what_it_is_of(self, words: str) -> str:
         """An object with the arguments that its last noun stands for: "the factorial of a number" is "the factorial of 5"."""
-        found = re.match(r"(.+ of) (an?|the|two|three) ([a-z ]+)$", words)
-        if not found or self.random.random() < 0.4:
+        twins = self._twins()
+        found = re.match(r"(|.+ )(?:two|the|both|several|multiple) (?:[a-z]+ )?([a-z]+)$", words)
+        if twins and found and _singular(found[2]) == _without_order(twins[0]).split()[-1]:
+            return found[1] + join_words([self.left.pop(n).surface for n in twins])  # "compare MIT and Yale"
+        found = re.match(r"(.+) of (an?|the|two|three) ([a-z ]+)$", words)
+        if not found:
             return words
         many, noun = _COUNTED.get(found[2], 1), found[3].split()[-1].removesuffix("s")
+        if any(noun in words_of(n) and r not in _STOOD_FOR for n, r in self.roles.items()):
+            return found[1]  # "the lights", not "the lights of a room in the kitchen"
+        if self.random.random() < 0.2:
+            return words
         numbers = [
             n
             for n, v in self.left.items()
@@ -215,11 +227,30 @@ class Clause:
         if not meant or len(meant) != many:
             return words
         kept = f" {found[3]}" if self.roles[meant[0]] == "identifier" else ""
-        return f"{found[1]}{kept} {join_words([self.left.pop(n).surface for n in meant])}"
+        return f"{found[1]} of{kept} {join_words([self.left.pop(n).surface for n in meant])}"
+
+    def _twins(self) -> list[str]:
+        """Arguments that only their order tells apart, as the schema orders them: first_city and second_city."""
+        alike: dict[tuple[str, str], list[str]] = {}
+        for name in self.call.tool.properties:
+            if name in self.left and (kind := _without_order(name)):
+                alike.setdefault((self.roles[name], kind), []).append(name)
+        return next((names for names in alike.values() if len(names) > 1), [])
+
+    def _together(self) -> str:
+        """Such arguments in one phrase: "between Rome and Oslo"; "" where there are none, or they are to be named each."""
+        twins = self._twins()
+        if not twins or self.random.random() < 0.2:
+            return ""
+        words = [self.left.pop(n).surface for n in twins]
+        forms = ["of {v}", "for {v}", "with {v}"]
+        if "between" in self.call.tool.description:
+            forms = ["between {v}", "between {v}"] + ["from {a} to {b}"] * (len(words) == 2)
+        return self.random.choice(forms).format(v=join_words(words), a=words[0], b=words[-1])
 
     def _tail(self) -> str:
         """What the frame has no place for, in any order, with prepositions."""
-        parts = []
+        parts = [together] if (together := self._together()) else []
         if self.call.hidden:
             kind = "person" if _is_person(self.call) else "thing"
             parts.append(self.random.choice(phrases("around")["links"][kind]))
@@ -299,7 +330,7 @@ class Clause:
         role = self.roles[name]
         if role == "boolean":
             return value.surface
-        spoken = _before_unit(words_of(name))
+        spoken = spoken_name(name)
         if spoken[-1] in _ENDS_IN_PREPOSITION and len(spoken) > 1 and self.random.random() < 0.7:
             return f"{' '.join(spoken)} {value.surface}"  # "directed by Ann Lee"
         spatial = next((n for n in self.left if self.roles[n] == "spatial"), None)
@@ -334,10 +365,13 @@ class Clause:
         )
         if role == "room" and re.match(r"(?:the|my|our|all|every|up|down)", text):
             forms = ["in {v}"]
-        return self.random.choice(forms).format(v=text, name=" ".join(words_of(name)))
+        return self.random.choice(forms).format(v=text, name=" ".join(spoken))
 
 
-_UNIT_WORDS = frozenset("seconds minutes hours days weeks months years secs mins".split())
+_UNIT_WORDS = frozenset(
+    "seconds minutes hours days weeks months years secs mins kg mg lbs grams kilograms cm mm km ft inches feet meters metres kilometers "
+    "miles ml liters litres celsius fahrenheit usd eur mb gb kb hz watts kwh mph kmh".split()
+)
 
 
 def _part_of_day(text: str) -> str:
@@ -347,13 +381,29 @@ def _part_of_day(text: str) -> str:
     return f"in {text}" if text.startswith("the ") else text
 
 
-def _before_unit(words: list[str]) -> list[str]:
+def spoken_name(name: str) -> list[str]:
+    """The words of a parameter's name, without the unit that it ends in: "weight_kg" is a weight."""
+    words = words_of(name)
     return words[:-1] if words[-1] in _UNIT_WORDS and len(words) > 1 else words
+
+
+_ORDER = frozenset("first second third one two three 1 2 3".split())
+
+
+def _without_order(name: str) -> str:
+    """A parameter's name without what only counts: "city" of first_city, city_2 and city2; "" where nothing counts."""
+    words = [re.sub(r"\d$", "", w) for w in words_of(name)]
+    kept = [w for w in words if w and w not in _ORDER]
+    return " ".join(kept) if kept and kept != words_of(name) else ""
+
+
+def _singular(noun: str) -> str:
+    return re.sub("ies$", "y", noun) if noun.endswith("ies") else noun.removesuffix("s")
 
 
 def _spoken(name: str) -> list[str]:
     """A parameter's name as it is said beside a value with its unit: "period_in_years" is a period."""
-    words = _before_unit(words_of(name))
+    words = spoken_name(name)
     return words[:-1] if words[-1] in _ENDS_IN_PREPOSITION and len(words) > 1 else words
 
 

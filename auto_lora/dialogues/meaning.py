@@ -20,6 +20,7 @@ _SPOKEN_VERBS = {
     "status": "check",
     "checkout": "pay",
     "query": "run",
+    "new": "add",
 }
 # How a description speaks of its tool before it says what that does: "This function searches", "Used to find".
 _OF_ITSELF = re.compile(

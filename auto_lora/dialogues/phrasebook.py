@@ -18,6 +18,7 @@ from typing import Any
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.frames import Frame, parse
+from auto_lora.dialogues.moments import asked_for, told
 
 SPLITS = ("train", "validation", "test")
 # Of ten frames or stock phrases, seven are training's, one validation's, two the test's.
@@ -25,6 +26,8 @@ _OWNERS = ("train", "train", "test", "train", "validation", "train", "test", "tr
 _NUMERIC = frozenset(
     "temperature level percent duration amount count age weight distance rating rating_max number year identifier capacity".split()
 )
+_TIMELY = frozenset("date time when start end daypart".split())
+_FREE = frozenset("message note text query".split())
 # A slot may also be filled by an argument of a kindred role.
 _KIN = (
     frozenset("song title".split()), frozenset("movie title".split()), frozenset("book title".split()), frozenset("show title".split()),
@@ -94,16 +97,20 @@ def stem(word: str) -> str:
 def role_of(name: str, description: str, kind: str) -> str:
     """A parameter's role; "generic" when nothing fits.
 
-    The longest cue wins; one in the name counts twice a word, one in the description less, unless it begins it.
+    The longest cue wins; one in the name counts twice a word, one in the description less, unless it begins it. A description
+    that says how dates or times are written is about one.
     """
     spoken, about = " ".join(words_of(name)), re.sub(r"^(?:the|an?) ", "", " ".join(words_of(description)))
+    begins = re.sub(
+        r"^(?:\w+ )?names? of (?:the |an? )?(?=\w)", "", about
+    )  # "name of the sport" is no person's
     best, found = 0.0, "generic"
     for role, entry in phrases("roles").items():
         for cue in entry["name"]:
             score = 0.0
             if _has(cue, spoken):
                 score = 2.0 * len(cue.split())
-            elif _cue(cue).match(about):
+            elif _cue(cue).match(begins):
                 score = 1.9 * len(cue.split())
             if score > best and _fits(role, kind):
                 best, found = score, role
@@ -113,7 +120,14 @@ def role_of(name: str, description: str, kind: str) -> str:
                 score = 1.5 * len(plain.split()) + (1.0 if about.startswith(plain) else 0.0)
                 if score > best and _fits(role, kind):
                     best, found = score, role
+    if kind == "string" and found not in _TIMELY | _FREE:
+        return asked_for(description) or found
     return found
+
+
+def role_in(name: str, schema: Mapping[str, Any], kind: str) -> str:
+    """A parameter's role, its `format` read as well; `kind`: its type."""
+    return role_of(name, told(schema), kind)
 
 
 def _has(cue: str, text: str) -> bool:

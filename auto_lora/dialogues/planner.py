@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.clause import PlannedCall
+from auto_lora.dialogues.clause import PlannedCall, roles_of
 from auto_lora.dialogues.meaning import kind_of_unit
-from auto_lora.dialogues.phrasebook import role_of, split_of, words_of
+from auto_lora.dialogues.moments import read, told
+from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
 from auto_lora.dialogues.surfaces import Value, join_words
 from auto_lora.dialogues.values import Sampler
 from auto_lora.dialogues.verify import values_key
@@ -93,6 +94,7 @@ class Planner:
                     value = self._distinct(name, schema, tool, values)
                     values[name] = _uncapitalised(value, schema) if casual else value
             values = self._paired(self._at_one_time(_possible_together(values, tool), tool), tool)
+            values = _in_order(values, tool)
             crowded = writer.topic_of(tool) is None
             call = PlannedCall(
                 tool, values, frozenset(given or ()), None if given else frame, casual, crowded
@@ -172,8 +174,20 @@ class Planner:
             value, surface = sampler(self.random)
             if split_of("value", surface) == self.split:
                 break
-        role = role_of(name, str(schema.get("description", "")), str(schema.get("type", "string")))
+        role = role_in(name, schema, str(schema.get("type", "string")))
         return Value(value, surface, role)
+
+
+def _in_order(values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
+    """With the earlier of two dates as the start: nobody is away from March to January."""
+    roles = roles_of(tool)
+    start, end = (next((n for n in values if roles[n] == role), None) for role in ("start", "end"))
+    if not (start and end):
+        return values
+    first, last = (read(str(values[n].json), told(tool.properties[n])) for n in (start, end))
+    if first is None or last is None or first <= last:
+        return values
+    return {**values, start: values[end], end: values[start]}
 
 
 def _clash(value: Value, other: Value) -> bool:
@@ -206,11 +220,14 @@ def _uncapitalised(value: Value, schema: Any) -> Value:
         return replace(value, json=value.json.lower(), surface=value.surface.lower(), parts=parts)
     if not free or not value.surface.strip('"').endswith(value.json):  # an article may stand before it
         return value
-    kept = value.json if value.role in _CODES else value.json.lower()
+    code = value.role in _CODES or re.fullmatch("[A-Z]{2,4}", value.json)
+    kept = value.json if code else value.json.lower()
     return replace(value, json=kept, surface=value.surface.lower())
 
 
-_CODES = frozenset(("time_zone", "currency", "symbol"))  # written one way however they are typed
+_CODES = frozenset(
+    ("time_zone", "symbol", "vin", "plate", "hex_color")
+)  # written one way however they are typed
 _OFF = frozenset("off closed close locked lock disabled stop stopped".split())
 
 

@@ -70,6 +70,11 @@ class Pools:
             "amount": lambda: r(["${n}", "{n} dollars", "{n} euros", "{n} bucks"]).format(n=self.random.randint(1, 60) * 5),
             "weight": lambda: f"{self.random.randint(1, 120)} {r(['kg', 'pounds', 'kilos'])}",
             "latitude": lambda: f"{self.random.uniform(-60, 70):.{r('124')}f}", "longitude": lambda: f"{self.random.uniform(-180, 180):.{r('124')}f}",
+            "past_date": self.past_date, "weekday": lambda: r(_DAYS).capitalize(), "month": lambda: r(_MONTHS),
+            "ip": lambda: self.faker("en_US").ipv4(), "isbn": lambda: self.faker("en_US").isbn13(), "vin": lambda: self.faker("en_US").vin(),
+            "plate": lambda: self.faker("en_US").license_plate(), "hex_color": lambda: self.faker("en_US").hex_color(),
+            "coordinates": lambda: f"{self._makers['latitude']()}, {self._makers['longitude']()}", "university": self.university,
+            "flight": lambda: str(self.faker("en_US").bothify(r(["??###", "??####", "?? ###"]), letters=string.ascii_uppercase)),
             "time_zone": lambda: self.faker("en_US").timezone(),
             "assistant": lambda: r([self.stock("assistant"), self.faker("en_US").first_name(), self.invented()]), "weather": self.weather, "condition": self.weather,
             "distance": lambda: f"{self.random.randint(1, 40)} {r(['km', 'miles', 'kilometers'])}",
@@ -144,6 +149,12 @@ class Pools:
         found = str(self.faker("en_US").country())
         return found if "(" not in found and "," not in found else self.stock("country")
 
+    def university(self) -> str:
+        place, name = self.place(), self.faker("en_US").last_name()
+        return self.pick(
+            [f"University of {place}", f"{place} University", f"{name} College", f"{name} University"]
+        )
+
     def poi(self) -> str:
         kind = self.stock("poi_kind")
         name = self.pick(
@@ -181,7 +192,7 @@ class Pools:
             f"{n}s and {m}s", f"The {n} that {v}s", f"How to {v} a {n}", f"{name}'s {n}", f"{a} {n}, {b} {m}", f"In the {n} of the {a}", f"{self.place()} {n}s",
             f"Live at {self.place()}", f"{v} your {n}", f"When the {n} {v}s", f"{self.random.randint(2, 99)} {n}s", f"{a} as {n}", f"I {v} you", f"{n}: The {a} {m}",
             f"No {n} without {m}", f"One {a} {n}", f"{self.foreign()} {self.foreign()}", f"la {self.foreign()} {self.foreign()}", f"{self.invented()}", f"{v} {v} {self.verb()}", f"My {a} {n}",
-            f"The {n} Who Would {v}", f"Return of the {n}", f"{n} II", f"{name}", f"Till the {n} {v}s", f"To {v} or not", f"An {a} guide to {n}", f"You {v} my {n}", f"Songs for {a} {n}s",
+            f"The {n} Who Would {v}", f"Return of the {n}", f"{n} II", f"{name}", f"Till the {n} {v}s", f"To {v} or not", f"{'An' if a[0] in 'aeiou' else 'A'} {a} guide to {n}", f"You {v} my {n}", f"Songs for {a} {n}s",
         ]  # fmt: skip
         made = self.pick(forms)
         return made.title().replace("'S", "'s").replace("'T", "'t") if self.random.random() < 0.75 else made
@@ -409,6 +420,18 @@ class Pools:
 
     def date(self) -> str:
         return self.day()
+
+    def past_date(self) -> str:
+        day, month, year = self.random.randint(1, 28), self.pick(_MONTHS), self.random.randint(1930, 2024)
+        return self.pick(
+            [
+                f"{month} {day}, {year}",
+                f"{day} {month} {year}",
+                f"{month} {ordinal(day)} {year}",
+                f"{day}/{self.random.randint(1, 12)}/{year}",
+                f"{month} {year}",
+            ]
+        )
 
     def time(self) -> str:
         hour, minute = (

@@ -118,7 +118,7 @@ def _spoken(
         unit = next((u for u in units if u in about), own)
         plural = {"copie": ("copy", "copies"), "people": ("person", "people")}.get(unit, (unit, f"{unit}s"))
         return f"{words} {plural[0] if value == 1 else plural[1]}" if unit else words
-    forms = unit_forms(str(schema.get("description", "")))
+    forms = unit_forms(f"{schema.get('description', '')} in {words_of(name)[-1]}")
     if forms and rng.random() < 0.65:
         return pick(forms).format(v=text)
     return words

@@ -53,11 +53,13 @@ class Style:
             tuple(len(t.split()) for t in texts),
         )
 
-    def typed(self, text: str, rng: random.Random, *, question: bool, spare: int = 0) -> str:
+    def typed(
+        self, text: str, rng: random.Random, *, question: bool, spare: int = 0, closer: str = ""
+    ) -> str:
         """A request as these people would type it.
 
         Args:
-            spare: words that it is short of; reasons and closers fill them.
+            spare: words that it is short of; a reason or the closer fill them.
         """
         book = phrases("around")
         if rng.random() < self.opened:
@@ -66,7 +68,7 @@ class Style:
         elif spare >= 5 and rng.random() < 0.5:
             text = rng.choice(book["reasons"]) + text
         if 0 < spare < 5 and not question and "please" not in text.split() and rng.random() < 0.5:
-            text += rng.choice(book["closers"])
+            text += closer
         if rng.random() < self.capital:
             text = text[0].upper() + text[1:]
         if rng.random() < self.ended:

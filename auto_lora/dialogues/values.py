@@ -9,11 +9,14 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from faker.providers.date_time import Provider as DateTimeProvider
+
 from auto_lora.dialogues.meaning import UNSAID, described_values, is_action, units_measuring
+from auto_lora.dialogues.moments import as_written, date_form, moment_form, time_form
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
     WEATHER_FORMS,
@@ -21,7 +24,7 @@ from auto_lora.dialogues.phrasebook import (
     is_joined,
     is_state,
     phrases,
-    role_of,
+    role_in,
     split_of,
     values_of,
     words_of,
@@ -37,6 +40,8 @@ _WITHOUT_ARTICLE = frozenset(
 
 
 _COMMAS = re.compile(r"\bcity(?:,| and) (?:state|country)\b", re.I)  # "in the format 'City, State'"
+_PAST = re.compile(r"birth|\bborn\b|\b(?:dob|released?|founded|histor\w+|death|purchased?)(?![a-z])", re.I)
+_CODES = re.compile(r"\b(?:ISO|codes?|alpha.?[23]|USD|EUR)\b|\[A-Z\]\{[23]\}", re.I)
 # What one searches for, by a word of the description of a query.
 _SOUGHT = {
     "song": "song",
@@ -97,7 +102,7 @@ class Sampler:
         """
         schema = resolve(schema, root or {})
         kind = _type_of(schema)
-        role = role_of(name, str(schema.get("description", "")), kind)
+        role = role_in(name, schema, kind)
         if "const" in schema:
             return Value(schema["const"], plain(schema["const"]), role)
         if schema.get("enum"):
@@ -137,7 +142,7 @@ class Sampler:
     def _string(self, name: str, schema: Mapping[str, Any], role: str) -> Value:
         made = self._formatted(schema, role)
         if made is None:
-            made = self._worded(schema, role)
+            made = self._worded(name, schema, role)
         value = made.json
         fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", 10**9)
         if "pattern" in schema and not re.search(schema["pattern"], value):
@@ -154,18 +159,19 @@ class Sampler:
         """A value of the form that format or description ask for, worded otherwise; None where they ask for none."""
         about = f"{schema.get('description', '')} {schema.get('pattern', '')} {schema.get('examples', '')}"
         form = schema.get("format", "")
-        timely = role in ("time", "start", "end", "when", "daypart")
-        if form == "time" or (timely and re.search(r"HH:MM|24.?hour|\b\d\d:\d\d\b", about, re.I)):
-            return self._time(
-                seconds="ss" in about.lower()
-                or (form == "time" and "pattern" not in schema and "HH:MM" not in about)
-            )
-        dated = role in ("date", "start", "end", "when")
-        if form == "date" or (dated and re.search(r"YYYY-MM-DD|ISO|\b\d{4}-\d\d-\d\d\b", about, re.I)):
-            return self._date()
-        if form == "date-time":
-            day, hour = self._date(), self._time(seconds=True)
-            return Value(f"{day.json}T{hour.json}Z", f"{day.surface} at {hour.surface}", "date")
+        if role in ("date", "time", "when", "start", "end", "daypart") or form in (
+            "date",
+            "time",
+            "date-time",
+        ):
+            both, day, clock = moment_form(about), date_form(about), time_form(about)
+            first = 1940 if _PAST.search(about) else 2025
+            if both or form == "date-time":
+                return self._moment(both or "%Y-%m-%dT%H:%M:%SZ", first)
+            if form == "time" or (clock and role != "date"):
+                return self._time(clock or ("%H:%M" if "pattern" in schema else "%H:%M:%S"))
+            if form == "date" or (day and role not in ("time", "daypart")):
+                return self._date(day or "%Y-%m-%d", first)
         faker = self.pools.faker("en_US")
         makers: dict[str, Callable[[], str]] = {
             "email": faker.email, "uri": faker.url, "url": faker.url, "uuid": faker.uuid4,
@@ -176,15 +182,15 @@ class Sampler:
             return Value(value, value, role if role != "generic" else {"uri": "url"}.get(form, form))
         return None
 
-    def _worded(self, schema: Mapping[str, Any], role: str) -> Value:
+    def _worded(self, name: str, schema: Mapping[str, Any], role: str) -> Value:
         """A value in the words that the user would type, taken over as they are."""
         about = str(schema.get("description", ""))
         given = [v for v in schema.get("examples", []) if isinstance(v, str)] or list(described_values(about))
         pool = values_of(role)
-        if role.startswith("currency") and re.search(
-            r"\b(?:ISO|codes?|USD|EUR)\b|\[A-Z\]\{3\}", f"{about} {schema.get('pattern', '')}"
-        ):
-            return self._code(role)
+        if _CODES.search(f"{name} {about} {schema.get('pattern', '')}".replace("_", " ")):
+            coded = self._code(role, about)
+            if coded:
+                return coded
         if pool == "org" and "restaurant" in about.lower():
             pool = "restaurant"
         if pool == "item" and _EATEN.search(f"{about} {self.tool_words}"):
@@ -200,6 +206,10 @@ class Sampler:
         if role in ("place", "address", "origin", "destination") and _COMMAS.search(about):
             value = self._mine(lambda: self._full_place(role, about))
             return Value(value, self._place_words(value), role)
+        if role in ("start", "end") and "time" in words_of(name):
+            pool = "time"
+        if pool == "date" and _PAST.search(f"{name} {about}"):
+            pool = "past_date"
         if is_joined(schema):
             return self._joined(pool, about, role)
         if role == "kind_place":
@@ -254,10 +264,21 @@ class Sampler:
         known = place in inventories["city_and_state"] or place in inventories["city_and_country"]
         return place.partition(",")[0] if known and self.random.random() < 0.5 else place
 
-    def _code(self, role: str) -> Value:
-        """A currency's code, by its name."""
-        code = self.random.choice(phrases("inventories")["currency"])
-        return Value(code, self.random.choice([code, *phrases("enums").get(code.lower(), [])]), role)
+    def _code(self, role: str, about: str) -> Value | None:
+        """The code of a currency, language or country, mostly by its name; None of anything else."""
+        if role == "country":
+            country = self.random.choice(DateTimeProvider.countries)
+            three = re.search(r"alpha.?3|\b(?:three|3)\b|\bUSA\b", about, re.I)
+            code, names = (country.alpha_3_code if three else country.alpha_2_code), [country.name]
+        elif role.startswith("currency") or role in ("language", "source_language"):
+            code = self.random.choice(
+                phrases("inventories")["currency" if "currency" in role else "language_code"]
+            )
+            names = phrases("enums").get(code.lower(), [])
+        else:
+            return None
+        said = [] if names and "language" in role else [code]  # nobody says "what's the tr for that"
+        return Value(code, self.random.choice([*names, *names, *said]), role)
 
     def _joined(self, pool: str, about: str, role: str) -> Value:
         """Several values in one string, as the description joins them."""
@@ -273,27 +294,46 @@ class Sampler:
         )
         return Value(separator.join(values), between.join(values), role, tuple(values))
 
-    def _time(self, seconds: bool = False) -> Value:
-        hour, minute = (
-            self.random.randint(5, 23),
-            self.random.choice([0, 0, 0, 15, 30, 30, 45, 5, 10, 20, 40, 50]),
+    def _time(self, form: str) -> Value:
+        moment = self._clock()
+        return Value(as_written(moment, form), self._spoken_time(moment), "time")
+
+    def _date(self, form: str, first: int) -> Value:
+        day = self._day(first)
+        return Value(as_written(day, form), self._spoken_date(day, form), "date")
+
+    def _moment(self, form: str, first: int) -> Value:
+        day, clock = self._day(first), self._clock()
+        words = f"{self._spoken_date(day, '%Y-%m-%d')} at {self._spoken_time(clock)}"
+        return Value(as_written(datetime.combine(day, clock.time()), form), words, "date")
+
+    def _clock(self) -> datetime:
+        minute = self.random.choice([0, 0, 0, 15, 30, 30, 45, 5, 10, 20, 40, 50])
+        return datetime(2025, 1, 1, self.random.randint(5, 23), minute)
+
+    def _spoken_time(self, moment: datetime) -> str:
+        return self.random.choice(time_surfaces(moment.hour, moment.minute))
+
+    def _spoken_date(self, day: datetime, form: str) -> str:
+        """A date in words, with its year; of a form without a day its month and year."""
+        month, year = day.strftime("%B"), day.year
+        if "d" not in form:
+            return self.random.choice([f"{month} {year}", as_written(day, form)])
+        named = [
+            f"{month} {ordinal(day.day)} {year}",
+            f"{day.day} {month} {year}",
+            f"{month} {day.day}, {year}",
+        ]
+        return self.random.choice(
+            [*named, as_written(day, form), f"the {ordinal(day.day)} of {month} {year}"]
         )
-        value = f"{hour:02d}:{minute:02d}" + (":00" if seconds else "")
-        return Value(value, self.random.choice(time_surfaces(hour, minute)), "time")
 
-    def _date(self) -> Value:
-        day = self._mine_date()
-        month = day.strftime("%B")
-        forms = [
-            f"{month} {ordinal(day.day)} {day.year}", f"{day.day} {month} {day.year}",
-            f"{month} {day.day}, {day.year}", day.isoformat(), f"the {ordinal(day.day)} of {month} {day.year}",
-        ]  # fmt: skip
-        return Value(day.isoformat(), self.random.choice(forms), "date")
-
-    def _mine_date(self) -> date:
+    def _day(self, first: int) -> datetime:
+        """A day of this split, if one comes up in 50 tries, from the first of that year up to the middle of 2027."""
+        days = (datetime(2027, 6, 20) - datetime(first, 1, 1)).days
         for _ in range(50):
-            day = date(2025, 1, 1) + timedelta(days=self.random.randrange(900))
-            if split_of("value", day.isoformat()) == self.split:
+            day = datetime(first, 1, 1) + timedelta(days=self.random.randrange(days))
+            if split_of("value", day.date().isoformat()) == self.split:
                 break
         return day
 

@@ -13,7 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.clause import BARE_TIMES, BESIDE, OWN_SLOTS, Clause, PlannedCall, roles_of
+from auto_lora.dialogues.clause import (
+    BARE_TIMES,
+    BESIDE,
+    OWN_SLOTS,
+    Clause,
+    PlannedCall,
+    roles_of,
+    spoken_name,
+)
 from auto_lora.dialogues.frames import Frame, Slot, fill, parse
 from auto_lora.dialogues.meaning import act_of, tool_act
 from auto_lora.dialogues.near import answers_anything, kindred, near, near_misses, touches
@@ -29,7 +37,6 @@ from auto_lora.dialogues.phrasebook import (
     topic_of,
     topics,
     values_of,
-    words_of,
 )
 from auto_lora.dialogues.pools import Pools
 from auto_lora.dialogues.style import Style
@@ -43,6 +50,8 @@ _NOTHING_GIVEN = 0.15  # of the requests to a tool that requires nothing: "turn 
 _WORDY = 0.3  # of the requests give most of what they could
 # Not said where the sentence has no place for it: "the weather with windy".
 _UNSAID_AT_END = ("kind", "weather", "warmth")
+_OWN_WORDS = frozenset("message note text".split())  # end where somebody else's words end
+_QUOTES = "\"'”’»"
 _ANYWHERE = ("date", "time", "when", "daypart", "place", "here")  # said at the end of whatever is asked
 # Words of a frame that are an argument where the tool has one for them: role to (what stands there, what it becomes).
 _SAID_BY_FRAMES = {
@@ -241,7 +250,8 @@ class BuiltinWriter:
             best = min(found, key=lambda w: abs(len(w.text.split()) - wanted), default=None)
         if best is None:
             return None
-        text = self._around(best.text, question=_is_question(best.text), wanted=wanted)
+        said = [(roles_of(c.tool)[n], v.surface) for c in calls for n, v in c.shown().items() if v.surface]
+        text = self._around(best.text, question=_is_question(best.text), wanted=wanted, said=said)
         return Written(text.lower() if calls[0].casual else text, best.shape)
 
     def _joined(self, calls: Sequence[PlannedCall], chain: bool) -> Written | None:
@@ -348,28 +358,45 @@ class BuiltinWriter:
 
     def ask_for(self, parameter: str) -> str:
         """The question for a required argument that was not given."""
-        return str(phrases("no_call")["missing"]).format(name=" ".join(words_of(parameter)))
+        return str(phrases("no_call")["missing"]).format(name=" ".join(spoken_name(parameter)))
 
-    def _around(self, text: str, *, question: bool, plain: bool = False, wanted: int = 0) -> str:
+    def _around(
+        self,
+        text: str,
+        *,
+        question: bool,
+        plain: bool = False,
+        wanted: int = 0,
+        said: Sequence[tuple[str, str]] = (),
+    ) -> str:
+        """What people put before and after a request, as they type it.
+
+        Args:
+            said: roles and words of the arguments. Nobody could tell "play songs by Daniel, Carolyn" or "say I'm late asap".
+        """
+        begins = any(text.startswith(words) for _, words in said)
+        ends = {role for role, words in said if text.endswith(words) and words[-1] not in _QUOTES}
+        closer = "" if ends & _OWN_WORDS else self._line("closers", named=not ends)
         if self.style:
-            return self.style.typed(text, self.random, question=question, spare=wanted - len(text.split()))
+            spare = wanted - len(text.split())
+            return self.style.typed(text, self.random, question=question, spare=spare, closer=closer)
         book, chance = phrases("around"), self.random.random
         if not plain and chance() < 0.12:
             text = self.random.choice(book["reasons"]) + text
         elif chance() < (0.1 if plain else 0.25):
-            text = self._named(book["openers"]) + text
+            text = self._line("openers", named=not begins) + text
         asks = "please" in text.split()
         if not plain and not asks and not question and chance() < 0.2:
-            text += self._named(book["closers"])
+            text += closer
         style = chance()
         if style < 0.4:
             return text
         end = "?" if question else self.random.choice([".", "", "!"] if style < 0.9 else [".", ""])
         return text[0].upper() + text[1:] + (end if text[-1] not in ".!?" else "")
 
-    def _named(self, lines: Sequence[str]) -> str:
-        """One of the lines; some address the assistant by a name."""
-        line = self.random.choice(lines)
+    def _line(self, kind: str, *, named: bool) -> str:
+        """An opener or closer; some address the assistant by a name, where `named`."""
+        line = self.random.choice([x for x in phrases("around")[kind] if named or "{" not in x])
         return line.format(name=self.pools.make("assistant")) if "{" in line else line
 
 

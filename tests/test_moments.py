@@ -104,6 +104,16 @@ def test_codes_are_values_and_names_their_words():
     assert all(len(code) == 3 for code, _ in pairs("country", "ISO 3166 alpha-3 code."))
 
 
+def test_letters_are_large_or_small_where_the_description_says_so():
+    sampler = Sampler(1, "train")
+    small = [
+        sampler.sample("city", {"type": "string", "description": "City, in lowercase."}) for _ in range(20)
+    ]
+    assert all(v.json == v.surface.lower() for v in small) and any(v.json != v.surface for v in small)
+    large = sampler.sample("city", {"type": "string", "description": "City, in upper case."})
+    assert large.json == large.surface.upper()
+
+
 def test_what_a_name_is_of_tells_the_kind_of_value():
     assert role_of("sport", "Name of the sport.", "string") == "sport"
     assert role_of("x", "The full name of the person.", "string") == "person"

@@ -13,8 +13,30 @@ from auto_lora.dialogues.pools import number_words
 from auto_lora.dialogues.surfaces import Value
 
 _LIMITS = frozenset("minimum maximum exclusiveMinimum exclusiveMaximum multipleOf".split())
+_NUMBER = r"(-?\d+(?:\.\d+)?)"
+_RANGE = re.compile(
+    rf"(?:\brange[sd]?|\bbetween|\bfrom|\bscale|\bvalues?)\D{{0,24}}?{_NUMBER}(?:%|\s)*(?:to|and|-|\u2013)\s*{_NUMBER}|\({_NUMBER}%?\s*(?:to|-|\u2013)\s*{_NUMBER}[^)\d]*\)",
+    re.I,
+)
+# What people say instead of many of a unit: (words, how many), and a longer unit with its size.
+_SPANS: dict[str, tuple[tuple[str, int], ...]] = {
+    "second": (("a minute", 60), ("half a minute", 30), ("an hour", 3600), ("half an hour", 1800)),
+    "minute": (("half an hour", 30), ("an hour", 60), ("quarter of an hour", 15), ("an hour and a half", 90)),
+    "hour": (("half a day", 12), ("a day", 24)),
+    "day": (("a week", 7), ("two weeks", 14)),
+    "night": (("a week", 7), ("two weeks", 14)),
+    "month": (("half a year", 6), ("a year", 12), ("a year and a half", 18)),
+    "year": (("a decade", 10),),
+}
+_LONGER = {
+    "second": ("minute", 60),
+    "minute": ("hour", 60),
+    "hour": ("day", 24),
+    "day": ("week", 7),
+    "month": ("year", 12),
+}
 _FRACTION = re.compile(
-    r"\b(?:probability|fraction|proportion|frequency of|allele|significance|alpha|confidence level|between 0 and 1|as a decimal)\b",
+    r"\b(?:probability|fraction|proportion|frequency of|allele|significance|alpha|confidence level|between 0 and 1|as a decimal|decimal form)\b",
     re.I,
 )
 _LARGE = re.compile(
@@ -34,11 +56,19 @@ def sample_number(
         tool_words: name and description of the tool; one that speaks of currency has its unit elsewhere.
     """
     about = " ".join([*words_of(name), str(schema.get("description", ""))])
+    schema = {**_described_range(str(schema.get("description", ""))), **schema}
+    if role == "duration" and (span := _span(rng, schema, about)):
+        return span
+    if role in ("percent", "level") and kind == "number" and _FRACTION.search(about):
+        schema = {"minimum": 0.01, "maximum": 0.99, **schema}
     low, high = _bounds(schema, kind, role, about)
     free = role in ("generic", "number", "amount", "capacity", "count") and not (_LIMITS & schema.keys())
     wide = _wide(rng, kind, role, name, about) if free else None
     if wide is not None:
         return _said(rng, wide, role, schema, name, tool_words)
+    if kind == "number" and 0 < high - low <= 1 and not schema.get("multipleOf"):
+        value = round(low + (high - low) * rng.randint(1, 99) / 100, 2)
+        return _said(rng, min(max(value, low), high), role, schema, name, tool_words)
     step = schema.get("multipleOf") or (
         1 if kind == "integer" or high - low > 40 or role == "temperature" else 0.5
     )
@@ -51,6 +81,41 @@ def sample_number(
     return _said(
         rng, rng.randint(int(first), max(int(first), int(last))) * step, role, schema, name, tool_words
     )
+
+
+def _described_range(description: str) -> dict[str, float]:
+    """The limits that a description names: "Values range from 0 to 100", "(1-5)", "between 0 and 1"."""
+    for found in _RANGE.finditer(description):
+        low, high = (float(n) for n in found.groups() if n is not None)
+        if low < high:
+            return {"minimum": low, "maximum": high}
+    return {}
+
+
+def _unit_of(about: str) -> str:
+    units = ("second", "minute", "hour", "day", "week", "night", "month", "year")
+    return next((u for u in units if u in about.lower()), "minute")
+
+
+def _span(rng: random.Random, schema: Mapping[str, Any], about: str) -> Value | None:
+    """A duration that is said in a longer unit than the tool counts in: "ten minutes" for 600, "half an hour" for 30.
+
+    None in most cases (in fewer where it counts seconds), and where no such span is allowed.
+    """
+    unit = _unit_of(about)
+    longer, size = _LONGER.get(unit, ("", 0))
+    share = 0.6 if unit == "second" else 0.3 if longer else 0.06
+    if "multipleOf" in schema or rng.random() > share:
+        return None
+    count = rng.randint(2, 12)
+    words = number_words(count) if rng.random() < 0.3 else str(count)
+    spans = [*_SPANS.get(unit, ()), *[(f"{words} {longer}s", count * size)] * (6 if longer else 0)]
+    low, high = schema.get("minimum", 1), schema.get("maximum", 10**9)
+    spans = [s for s in spans if low <= s[1] <= high]
+    if not spans:
+        return None
+    said, value = rng.choice(spans)
+    return Value(value, said, "duration")
 
 
 def _wide(rng: random.Random, kind: str, role: str, name: str, about: str) -> float | None:
@@ -100,14 +165,18 @@ def _spoken(
     words = number_words(int(value)) if in_words else text
     about = f"{name} {schema.get('description', '')}".lower()
     pick = rng.choice
+    if role in ("percent", "level") and 0 < value < 1 and isinstance(value, float):
+        return pick([text, f"{value * 100:g}%", f"{value * 100:g} percent"])
     if role in ("percent", "level") and ("percent" in about or "%" in about):
         return pick([f"{text}%", f"{text} percent", f"{words} percent"])
     if role == "temperature" and "kelvin" not in about:
         unit = "fahrenheit" if "fahrenheit" in about else "celsius"
+        other = _on_the_other_scale(value, unit) if unit in about and rng.random() < 0.12 else ""
+        if other:
+            return other
         return pick([f"{text} degrees", f"{words} degrees", text, f"{text} degrees {unit}", f"{text}\u00b0"])
     if role == "duration":
-        units: tuple[str, ...] = ("second", "minute", "hour", "day", "week", "night", "month", "year")
-        unit = next((u for u in units if u in about), "minute")
+        unit = _unit_of(about)
         return f"{words} {unit}{'' if value == 1 else 's'}"
     if role == "amount" and "currency" not in f"{about} {tool_words}".lower():
         return pick([f"${text}", f"{text} dollars", text])
@@ -124,6 +193,15 @@ def _spoken(
     return words
 
 
+def _on_the_other_scale(value: float, unit: str) -> str:
+    """A temperature in the unit that the tool does not take, where it comes out even: 68 fahrenheit for 20; else ""."""
+    if unit == "celsius" and value % 5 == 0:
+        return f"{value * 9 // 5 + 32:g} degrees fahrenheit"
+    if unit == "fahrenheit" and (value - 32) % 9 == 0:
+        return f"{(value - 32) * 5 // 9:g} degrees celsius"
+    return ""
+
+
 def _bounds(schema: Mapping[str, Any], kind: str, role: str, about: str) -> tuple[float, float]:
     usual = {
         "temperature": (15, 28), "level": (5, 100), "percent": (1, 100), "duration": (5, 60), "amount": (5, 900), "count": (1, 10),
@@ -131,7 +209,9 @@ def _bounds(schema: Mapping[str, Any], kind: str, role: str, about: str) -> tupl
     }.get(role, (1, 99))  # fmt: skip
     if role == "temperature" and "kelvin" in about.lower():
         usual = (200, 600)
-    tiny = 1 if kind == "integer" else 0.5
+    if role == "temperature" and "fahrenheit" in about.lower():
+        usual = (50, 95)
+    tiny = 1 if kind == "integer" else 0.01
     low, high = schema.get("minimum"), schema.get("maximum")
     if schema.get("exclusiveMinimum") is not None:
         low = schema["exclusiveMinimum"] + tiny

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -41,6 +42,7 @@ _WITHOUT_ARTICLE = frozenset(
 
 _COMMAS = re.compile(r"\bcity(?:,| and) (?:state|country)\b", re.I)  # "in the format 'City, State'"
 _PAST = re.compile(r"birth|\bborn\b|\b(?:dob|released?|founded|histor\w+|death|purchased?)(?![a-z])", re.I)
+_CASED = re.compile(r"(\blower.?case)|\bupper.?case|\bin capitals|\bcapital letters|\ball caps", re.I)
 _CODES = re.compile(r"\b(?:ISO|codes?|alpha.?[23]|USD|EUR)\b|\[A-Z\]\{[23]\}", re.I)
 # What one searches for, by a word of the description of a query.
 _SOUGHT = {
@@ -143,6 +145,9 @@ class Sampler:
         made = self._formatted(schema, role)
         if made is None:
             made = self._worded(name, schema, role)
+        if cased := _CASED.search(str(schema.get("description", ""))):
+            written = made.json.lower() if cased[1] else made.json.upper()
+            made = replace(made, json=written)
         value = made.json
         fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", 10**9)
         if "pattern" in schema and not re.search(schema["pattern"], value):

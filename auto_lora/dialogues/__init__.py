@@ -1,13 +1,15 @@
 """Stage 2: synthetic conversations whose labels are right by construction.
 
-phrases/      the built-in writer's words, as data: topics/ (weather, set_alarm, ...), acts, roles, units, chat, enums
+phrases/      the built-in writer's words, as data: topics/ (weather, set_alarm, ...), acts, roles, inventories, forms, units, chat, enums
 frames.py     the grammar of a line of the phrasebook
+moments.py    how a definition wants dates and times written
 phrasebook.py tools to topics, parameters to roles, frames to splits
 meaning.py    what a definition says: what is done to what, example values, units
 patterns.py   strings that a regular expression matches
 pools.py      open vocabularies: names, titles, places, times as people say them
 surfaces.py   a value with its words; switches, times and lists as people say them
 quantities.py numbers of a sensible size, and their words
+dates.py      dates and times, and their words
 values.py     argument values of any schema
 near.py       which requests no tool serves, shipped tools that may stand beside any
 clause.py     a planned call in a frame

@@ -39,6 +39,11 @@ def ordinal(day: int) -> str:
     return f"{day}" + ("th" if 10 <= day % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th"))
 
 
+def plural(noun: str) -> str:
+    stem = re.sub(r"(?<=[^aeiou])y$", "ie", noun)
+    return stem + ("es" if re.search(r"(?:s|x|z|ch|sh)$", noun) else "s")
+
+
 class Pools:
     """Values for roles.
 
@@ -50,20 +55,24 @@ class Pools:
         self.random = rng
         self._fakers: dict[str, Faker] = {}
         r = self.pick
+
+        def form(kind: str) -> Callable[[], str]:
+            return lambda: self.formed(kind)
+
         self._makers: dict[str, Callable[[], str]] = {
             "place": self.place, "origin": self.place, "destination": self.place, "region": self.region,
             "country": self.country, "poi": self.poi, "address": lambda: self.faker("en_US").street_address(),
             "person": self.person, "recipient": self.person, "artist": self.artist, "song": self.title, "album": self.title,
             "movie": self.title, "book": self.title, "show": self.title, "title": self.title, "playlist": self.playlist,
             "org": self.org, "restaurant": self.restaurant, "brand": self.org, "date": self.date, "start": self.date, "end": self.date, "time": self.time, "when": self.when,
-            "duration": self.duration, "year": self.year, "party": self.party, "identifier": self.identifier,
+            "duration": self.duration, "year": self.year, "party": form("party"), "identifier": self.identifier,
             "email": lambda: self.faker("en_US").email(), "url": lambda: self.faker("en_US").url(),
             "phone": lambda: self.faker("en_US").numerify(r(["+1 555 ### ####", "555-####", "0#### ######"])),
             "username": lambda: self.faker("en_US").user_name(), "expression": self.expression, "formula": self.formula, "token": self.token, "postcode": lambda: self.faker(r(["en_US", "en_US", "de_DE", "en_GB", "nl_NL"])).postcode(),
-            "system": lambda: f"{self.noun()}-{self.stock('service_suffix')}", "query": self.query,
-            "label": self.label, "event": self.event, "subject": self.event, "note": self.message, "message": self.message, "text": lambda: r([self.message(), self.message(), self.stock("phrase")]),
-            "file": self.file, "symbol": lambda: self.stock("ticker"), "dish": self.dish, "item": self.item,
-            "product": self.product, "rating": lambda: self.small_number(0, 6), "rating_max": lambda: r(["5", "6", "10", "five", "six", "ten"]),
+            "system": lambda: f"{self.noun()}-{self.stock('service_suffix')}", "query": form("query"),
+            "label": form("label"), "event": form("event"), "subject": form("event"), "note": self.message, "message": self.message, "text": lambda: r([self.message(), self.message(), self.stock("phrase")]),
+            "file": form("file"), "symbol": lambda: self.stock("ticker"), "dish": form("dish"), "item": form("item"),
+            "product": form("product"), "rating": lambda: self.small_number(0, 6), "rating_max": lambda: r(["5", "6", "10", "five", "six", "ten"]),
             "count": lambda: self.small_number(1, 13), "age": lambda: str(self.random.randint(2, 90)), "number": lambda: str(self.random.randint(2, 500)),
             "percent": lambda: f"{self.random.randint(1, 20) * 5}{r(['%', ' percent'])}", "level": lambda: r([f"{self.random.randint(1, 10)}", f"{self.random.randint(1, 20) * 5}%"]),
             "temperature": lambda: r([f"{self.random.randint(15, 30)} degrees", f"{self.random.randint(60, 80)} degrees"]),
@@ -73,11 +82,17 @@ class Pools:
             "past_date": self.past_date, "weekday": lambda: r(_DAYS).capitalize(), "month": lambda: r(_MONTHS),
             "ip": lambda: self.faker("en_US").ipv4(), "isbn": lambda: self.faker("en_US").isbn13(), "vin": lambda: self.faker("en_US").vin(),
             "plate": lambda: self.faker("en_US").license_plate(), "hex_color": lambda: self.faker("en_US").hex_color(),
-            "coordinates": lambda: f"{self._makers['latitude']()}, {self._makers['longitude']()}", "university": self.university,
+            "coordinates": lambda: f"{self._makers['latitude']()}, {self._makers['longitude']()}", "university": form("university"),
             "flight": lambda: str(self.faker("en_US").bothify(r(["??###", "??####", "?? ###"]), letters=string.ascii_uppercase)),
             "time_zone": lambda: self.faker("en_US").timezone(),
             "assistant": lambda: r([self.stock("assistant"), self.faker("en_US").first_name(), self.invented()]), "weather": self.weather, "condition": self.weather,
             "distance": lambda: f"{self.random.randint(1, 40)} {r(['km', 'miles', 'kilometers'])}",
+            # Slots of forms.
+            "noun": self.noun, "adjective": self.adjective, "verb": self.verb, "foreign": self.foreign, "invented": self.invented,
+            "nouns": lambda: plural(self.noun()), "work": self.title, "first_name": lambda: self.faker("en_US").first_name(),
+            "name": lambda: self.faker(r(_LOCALES)).first_name(), "last_name": lambda: self.faker("en_US").last_name(),
+            "few": lambda: self.small_number(2, 60), "hour": lambda: self.small_number(1, 12), "two_digits": lambda: str(self.random.randint(2, 99)),
+            "tens": lambda: str(self.random.randint(2, 10) * 10), "decade": lambda: r(["60s", "70s", "80s", "90s", "00s", "2010s", str(self.random.randint(1960, 2024))]),
         }  # fmt: skip
 
     def make(self, role: str) -> str:
@@ -97,10 +112,21 @@ class Pools:
         """From the short lists; a third of those that take one get a prefix."""
         inventories = phrases("inventories")
         if role not in inventories:
-            return self.pick([self.noun(), f"{self.adjective()} {self.noun()}", self.invented()])
+            return self.formed("unknown")
         value = self.pick(inventories[role])
         prefixes = inventories.get(f"prefix_{role}")
         return f"{self.pick(prefixes)} {value}" if prefixes and self.random.random() < 0.35 else value
+
+    def formed(self, kind: str) -> str:
+        """One of the forms of `phrases/forms.json` with new words in each of its slots: {noun}, {nouns}, {Noun}, an inventory's."""
+
+        def words(slot: re.Match[str]) -> str:
+            name = slot[1].lower()
+            made = self.stock(name) if name in phrases("inventories") else self.make(name)
+            return made[0].upper() + made[1:] if slot[1][0].isupper() else made
+
+        made = re.sub(r"\{(\w+)\}", words, self.pick(phrases("forms")[kind]))
+        return re.sub(r"\b([Aa]) (?=[aeioAEIO]\w)", r"\1n ", made)
 
     # Words.
 
@@ -149,12 +175,6 @@ class Pools:
         found = str(self.faker("en_US").country())
         return found if "(" not in found and "," not in found else self.stock("country")
 
-    def university(self) -> str:
-        place, name = self.place(), self.faker("en_US").last_name()
-        return self.pick(
-            [f"University of {place}", f"{place} University", f"{name} College", f"{name} University"]
-        )
-
     def poi(self) -> str:
         kind = self.stock("poi_kind")
         name = self.pick(
@@ -177,71 +197,19 @@ class Pools:
         if kind < 0.6:
             faker = self.faker(self.pick(_LOCALES))
             return f"{faker.first_name()} {faker.last_name()}"
-        noun, adjective = self.noun().capitalize(), self.adjective().capitalize()
-        return self.pick([
-            f"The {noun}s", f"{adjective} {noun}", f"DJ {self.invented()}", f"{noun} & The {adjective} {self.noun().capitalize()}s",
-            self.invented(), f"{self.invented()} {self.faker('en_US').last_name()}", f"Lil {noun}", f"The {adjective} {noun}s", f"{noun} {self.random.randint(2, 99)}",
-        ])  # fmt: skip
+        return self.formed("band")
 
     def title(self) -> str:
         """The name of a work: one to seven words, any part of speech, some in other languages."""
-        n, m, a, b = self.noun(), self.noun(), self.adjective(), self.adjective()
-        v, name = self.verb(), self.faker("en_US").first_name()
-        forms = [
-            f"The {a} {n}", f"{a} {n}", f"{n} of the {m}", f"{v} me {b}", f"{name} and the {n}", f"{n}", f"A {n} for {name}", f"Don't {v} the {n}",
-            f"{n}s and {m}s", f"The {n} that {v}s", f"How to {v} a {n}", f"{name}'s {n}", f"{a} {n}, {b} {m}", f"In the {n} of the {a}", f"{self.place()} {n}s",
-            f"Live at {self.place()}", f"{v} your {n}", f"When the {n} {v}s", f"{self.random.randint(2, 99)} {n}s", f"{a} as {n}", f"I {v} you", f"{n}: The {a} {m}",
-            f"No {n} without {m}", f"One {a} {n}", f"{self.foreign()} {self.foreign()}", f"la {self.foreign()} {self.foreign()}", f"{self.invented()}", f"{v} {v} {self.verb()}", f"My {a} {n}",
-            f"The {n} Who Would {v}", f"Return of the {n}", f"{n} II", f"{name}", f"Till the {n} {v}s", f"To {v} or not", f"{'An' if a[0] in 'aeiou' else 'A'} {a} guide to {n}", f"You {v} my {n}", f"Songs for {a} {n}s",
-        ]  # fmt: skip
-        made = self.pick(forms)
+        made = self.formed("title")
         return made.title().replace("'S", "'s").replace("'T", "'t") if self.random.random() < 0.75 else made
 
     def playlist(self) -> str:
-        genre, noun, adjective = self.stock("genre"), self.noun(), self.adjective()
-        season = self.pick(
-            [
-                "summer",
-                "winter",
-                "autumn",
-                "spring",
-                "friday",
-                "sunday",
-                "christmas",
-                "holiday",
-                "midnight",
-                "morning",
-            ]
-        )
-        doing = self.pick(
-            [
-                "workout",
-                "running",
-                "cooking",
-                "study",
-                "sleep",
-                "road trip",
-                "dinner",
-                "party",
-                "yoga",
-                "cleaning",
-                "driving",
-                "focus",
-                "gaming",
-                "shower",
-            ]
-        )
-        decade = self.pick(["60s", "70s", "80s", "90s", "00s", "2010s", str(self.random.randint(1960, 2024))])
-        made = self.pick([
-            f"{genre} {doing}", f"{season} {genre}", f"{doing} mix", f"{adjective} {genre}", f"best of {decade}", f"{decade} {genre}", f"{self.place()} nights", f"this is {self.artist()}",
-            f"{season} {noun}s", f"{adjective} {doing}", f"all things {genre}", f"{genre} classics", f"{genre} {noun}", f"top {self.random.randint(2, 10) * 10} {genre}", f"{self.foreign()} {genre}",
-            f"{doing} vibes", f"{genre} & {self.stock('genre')}", f"ultimate {genre}", f"{noun} jams", f"{adjective} {season}", f"women of {genre}", f"{self.title()}", f"{doing} like a {noun}", f"{self.country()} {decade}",
-            f"{genre} essentials", f"new {genre} finds", f"{adjective} {noun}s", f"{self.foreign()} {self.foreign()}",
-        ])  # fmt: skip
+        made = self.formed("playlist")
         return made.title().replace("'S", "'s") if self.random.random() < 0.7 else made
 
     def restaurant(self) -> str:
-        return self.stock("restaurant") if self.random.random() < 0.4 else self._shop()
+        return self.stock("restaurant") if self.random.random() < 0.4 else self.formed("shop")
 
     def org(self) -> str:
         kind = self.random.random()
@@ -249,100 +217,22 @@ class Pools:
             return self.stock("org")
         if kind < 0.6:
             return str(self.faker("en_US").company())
-        return self._shop()
-
-    def _shop(self) -> str:
-        """The made-up name of a shop or restaurant."""
-        noun = self.noun().capitalize()
-        name = self.faker("en_US").first_name()
-        return self.pick([f"{name}'s", f"The {self.adjective().capitalize()} {noun}", f"{noun} & {self.noun().capitalize()}", f"{name}'s {noun}", f"{self.invented()}", f"Cafe {self.invented()}", f"{self.foreign().capitalize()} {self.foreign()}", f"{self.place()} {noun}"])  # fmt: skip
+        return self.formed("shop")
 
     # Things.
 
-    def dish(self) -> str:
-        food, cooked = self.stock("food"), f"{self.stock('dish_main')} {self.stock('dish_form')}"
-        made = [food, cooked, f"{self.stock('dish_way')} {cooked}", f"{self.stock('dish_way')} {food}"]
-        return self.pick([*made, food, cooked, f"{food} and {cooked}", f"{self.stock('cuisine')} food"])
-
     def weather(self) -> str:
         return self.stock(self.pick(["weather_noun", "weather_adjective", "weather_verb"]))
-
-    def item(self) -> str:
-        return self.pick(
-            [self.stock("grocery"), self.stock("grocery"), self.stock("product"), self.stock("food")]
-        )
-
-    def product(self) -> str:
-        made = self.stock("product")
-        return self.pick([made, made, f"{self.stock('color')} {made}", f"{self.adjective()} {made}"])
-
-    def label(self) -> str:
-        return self.pick(
-            [
-                self.stock("label"),
-                self.stock("label"),
-                self.stock("task"),
-                f"{self.adjective()} {self.noun()}",
-                self.noun(),
-            ]
-        )
-
-    def event(self) -> str:
-        return self.pick(
-            [
-                self.stock("title"),
-                self.stock("title").lower(),
-                f"{self.noun()} {self.pick(['meeting', 'call', 'review', 'party', 'session'])}",
-                f"{self.pick(['lunch', 'dinner', 'coffee', 'call'])} with {self.person()}",
-                self.stock("label"),
-            ]
-        )
 
     def message(self) -> str:
         """What one writes to a friend: made up more often than not."""
         if self.random.random() < 0.35:
             return self.stock("message")
-        inventories = phrases("inventories")
-        form = str(self.pick(inventories["message_form"]))
-
-        def words(slot: re.Match[str]) -> str:
-            made = {
-                "name": lambda: self.faker(self.pick(_LOCALES)).first_name(), "number": lambda: self.small_number(2, 60), "time": lambda: f"{self.small_number(1, 12)}",
-                "weekday": lambda: self.pick(["on Monday", "on Friday", "tomorrow", "on Sunday", "next week"]), "noun": self.noun, "adjective": self.adjective,
-                "place": self.place, "address": self._makers["address"],
-            }  # fmt: skip
-            return str(made[slot[1]]() if slot[1] in made else self.stock(slot[1]))
-
-        return re.sub(r"\{(\w+)\}", words, form)
-
-    def query(self) -> str:
-        return self.pick(
-            [
-                self.stock("topic"),
-                f"{self.adjective()} {self.noun()}",
-                f"{self.noun()} in {self.place()}",
-                f"how to {self.verb()} a {self.noun()}",
-                f"{self.stock('topic')} for beginners",
-                f"history of {self.noun()}",
-                self.person(),
-            ]
-        )
+        return self.formed("message")
 
     def identifier(self) -> str:
         shape = self.pick(["####", "?-####", "??###", "#####", "???-###", "?#?#?#", "########", "??-####-?"])
         return str(self.faker("en_US").bothify(shape, letters=string.ascii_uppercase))
-
-    def file(self) -> str:
-        name = self.pick([self.noun(), f"{self.noun()}_{self.noun()}", f"{self.adjective()}-{self.noun()}"])
-        ending = self.pick(["txt", "csv", "py", "md", "json", "pdf", "log", "xlsx"])
-        return self.pick(
-            [
-                f"{name}.{ending}",
-                f"{name}.{ending}",
-                f"/home/{self.noun()}/{name}.{ending}",
-                f"src/{name}.{ending}",
-            ]
-        )
 
     def expression(self) -> str:
         a, b, c = (self.random.randint(2, 99) for _ in range(3))
@@ -373,38 +263,6 @@ class Pools:
             f"{a}{times}{v} {sign} {c}", f"{a}{times}{v}{power}{self.random.randint(2, 4)}", f"{self.pick(['sin', 'cos', 'exp', 'log', 'sqrt'])}({v})", f"{a}{times}{v}{power}2", f"e^{v}", f"1/{v}", f"{v}{power}3 {sign} {a}{times}{v}{power}2 {other} {b}",
             f"{a}*sin({v}) {sign} {b}",
         ])  # fmt: skip
-
-    def party(self) -> str:
-        who = [
-            "my wife",
-            "my husband",
-            "my sister",
-            "my brother",
-            "my parents",
-            "my kids",
-            "my boss",
-            "my friends",
-            "my girlfriend",
-            "my boyfriend",
-            "my team",
-            "the family",
-            "my grandma",
-            "my neighbors",
-            self.person(),
-            self.person(),
-        ]
-        a, b = self.random.sample(who, 2)
-        return self.pick(
-            [
-                f"me and {a}",
-                f"{a} and me",
-                f"{a} and {b}",
-                a,
-                f"{a}, {b} and me",
-                f"me, {a} and {b}",
-                f"{a} and I",
-            ]
-        )
 
     # Times, in the user's words.
 

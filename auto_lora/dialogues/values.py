@@ -10,14 +10,13 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from faker.providers.date_time import Provider as DateTimeProvider
 
+from auto_lora.dialogues.dates import PAST, sample_date
 from auto_lora.dialogues.meaning import UNSAID, described_values, is_action, units_measuring
-from auto_lora.dialogues.moments import as_written, date_form, moment_form, time_form
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
     WEATHER_FORMS,
@@ -30,9 +29,9 @@ from auto_lora.dialogues.phrasebook import (
     values_of,
     words_of,
 )
-from auto_lora.dialogues.pools import Pools, ordinal
+from auto_lora.dialogues.pools import Pools
 from auto_lora.dialogues.quantities import sample_number
-from auto_lora.dialogues.surfaces import Value, join_words, plain, switch_words, time_surfaces
+from auto_lora.dialogues.surfaces import Value, join_words, plain, switch_words
 
 # Common nouns: "the weekend" is the weekend, where "The Wall" is the title.
 _WITHOUT_ARTICLE = frozenset(
@@ -41,7 +40,6 @@ _WITHOUT_ARTICLE = frozenset(
 
 
 _COMMAS = re.compile(r"\bcity(?:,| and) (?:state|country)\b", re.I)  # "in the format 'City, State'"
-_PAST = re.compile(r"birth|\bborn\b|\b(?:dob|released?|founded|histor\w+|death|purchased?)(?![a-z])", re.I)
 _CASED = re.compile(r"(\blower.?case)|\bupper.?case|\bin capitals|\bcapital letters|\ball caps", re.I)
 _CODES = re.compile(r"\b(?:ISO|codes?|alpha.?[23]|USD|EUR)\b|\[A-Z\]\{[23]\}", re.I)
 # What one searches for, by a word of the description of a query.
@@ -162,21 +160,10 @@ class Sampler:
 
     def _formatted(self, schema: Mapping[str, Any], role: str) -> Value | None:
         """A value of the form that format or description ask for, worded otherwise; None where they ask for none."""
-        about = f"{schema.get('description', '')} {schema.get('pattern', '')} {schema.get('examples', '')}"
+        dated = sample_date(self.random, self.split, schema, role)
+        if dated is not None:
+            return dated
         form = schema.get("format", "")
-        if role in ("date", "time", "when", "start", "end", "daypart") or form in (
-            "date",
-            "time",
-            "date-time",
-        ):
-            both, day, clock = moment_form(about), date_form(about), time_form(about)
-            first = 1940 if _PAST.search(about) else 2025
-            if both or form == "date-time":
-                return self._moment(both or "%Y-%m-%dT%H:%M:%SZ", first)
-            if form == "time" or (clock and role != "date"):
-                return self._time(clock or ("%H:%M" if "pattern" in schema else "%H:%M:%S"))
-            if form == "date" or (day and role not in ("time", "daypart")):
-                return self._date(day or "%Y-%m-%d", first)
         faker = self.pools.faker("en_US")
         makers: dict[str, Callable[[], str]] = {
             "email": faker.email, "uri": faker.url, "url": faker.url, "uuid": faker.uuid4,
@@ -213,7 +200,7 @@ class Sampler:
             return Value(value, self._place_words(value), role)
         if role in ("start", "end") and "time" in words_of(name):
             pool = "time"
-        if pool == "date" and _PAST.search(f"{name} {about}"):
+        if pool == "date" and PAST.search(f"{name} {about}"):
             pool = "past_date"
         if is_joined(schema):
             return self._joined(pool, about, role)
@@ -298,49 +285,6 @@ class Sampler:
             else " and "
         )
         return Value(separator.join(values), between.join(values), role, tuple(values))
-
-    def _time(self, form: str) -> Value:
-        moment = self._clock()
-        return Value(as_written(moment, form), self._spoken_time(moment), "time")
-
-    def _date(self, form: str, first: int) -> Value:
-        day = self._day(first)
-        return Value(as_written(day, form), self._spoken_date(day, form), "date")
-
-    def _moment(self, form: str, first: int) -> Value:
-        day, clock = self._day(first), self._clock()
-        words = f"{self._spoken_date(day, '%Y-%m-%d')} at {self._spoken_time(clock)}"
-        return Value(as_written(datetime.combine(day, clock.time()), form), words, "date")
-
-    def _clock(self) -> datetime:
-        minute = self.random.choice([0, 0, 0, 15, 30, 30, 45, 5, 10, 20, 40, 50])
-        return datetime(2025, 1, 1, self.random.randint(5, 23), minute)
-
-    def _spoken_time(self, moment: datetime) -> str:
-        return self.random.choice(time_surfaces(moment.hour, moment.minute))
-
-    def _spoken_date(self, day: datetime, form: str) -> str:
-        """A date in words, with its year; of a form without a day its month and year."""
-        month, year = day.strftime("%B"), day.year
-        if "d" not in form:
-            return self.random.choice([f"{month} {year}", as_written(day, form)])
-        named = [
-            f"{month} {ordinal(day.day)} {year}",
-            f"{day.day} {month} {year}",
-            f"{month} {day.day}, {year}",
-        ]
-        return self.random.choice(
-            [*named, as_written(day, form), f"the {ordinal(day.day)} of {month} {year}"]
-        )
-
-    def _day(self, first: int) -> datetime:
-        """A day of this split, if one comes up in 50 tries, from the first of that year up to the middle of 2027."""
-        days = (datetime(2027, 6, 20) - datetime(first, 1, 1)).days
-        for _ in range(50):
-            day = datetime(first, 1, 1) + timedelta(days=self.random.randrange(days))
-            if split_of("value", day.date().isoformat()) == self.split:
-                break
-        return day
 
     def _mine(self, make: Callable[[], str]) -> str:
         """A value that belongs to this split, if one comes up in 30 tries."""

@@ -14,6 +14,7 @@ from auto_lora.dialogues.meaning import act_of, described_values
 from auto_lora.dialogues.near import touches
 from auto_lora.dialogues.phrasebook import phrases
 from auto_lora.dialogues.planner import _uncapitalised
+from auto_lora.dialogues.pools import Pools, plural
 from auto_lora.dialogues.values import Sampler
 from auto_lora.dialogues.writer import BuiltinWriter
 
@@ -190,3 +191,18 @@ def test_what_an_argument_stands_for_is_not_said_beside_it():
         {"type": "object", "properties": {"room": {"type": "string"}, "state": {"enum": ["on", "off"]}}, "required": ["room", "state"]},
     )  # fmt: skip
     assert not any("of a room" in p.lower() for p, _ in _asked(light))
+
+
+def test_every_slot_of_a_form_is_known_and_filled():
+    pools = Pools(random.Random(1))
+    for kind, forms in phrases("forms").items():
+        for slot in re.findall(r"\{(\w+)\}", " ".join(forms)):
+            assert slot.lower() in phrases("inventories") or slot.lower() in pools._makers, (kind, slot)
+        made = [pools.formed(kind) for _ in range(60)]
+        assert not re.search(r"[{}]|\b[Aa] [aeio]", " ".join(made)) and len(set(made)) > 5
+    assert (plural("city"), plural("day"), plural("box"), plural("song")) == (
+        "cities",
+        "days",
+        "boxes",
+        "songs",
+    )

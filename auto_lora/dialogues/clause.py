@@ -207,6 +207,10 @@ class Clause:
         found = re.match(r"(|.+ )(?:two|the|both|several|multiple) (?:[a-z]+ )?([a-z]+)$", words)
         if twins and found and _singular(found[2]) == _without_order(twins[0]).split()[-1]:
             return found[1] + join_words([self.left.pop(n).surface for n in twins])  # "compare MIT and Yale"
+        found = re.match(r"(.*)\b(?:an?|the) ([a-z]+)('s .+)", words)
+        owner = next((n for n in self.left if found and found[2] in words_of(n)), None)
+        if found and owner:
+            return f"{found[1]}{self.left.pop(owner).surface}{found[3]}"  # "a service's log"
         found = re.match(r"(.+) of (an?|the|two|three) ([a-z ]+)$", words)
         if not found:
             return words
@@ -327,7 +331,7 @@ class Clause:
 
     def _phrase(self, name: str, value: Value) -> str:
         """An argument with its preposition: "in the kitchen", "at 7 pm", "tomorrow", "priority high"."""
-        role = self.roles[name]
+        role = self.roles[name] if value.role != "system" else value.role
         if role == "boolean":
             return value.surface
         spoken = spoken_name(name)

@@ -194,7 +194,7 @@ class Sampler:
                 (p for word, p in _TITLED.items() if word in f"{about} {self.tool_words}".lower()), pool
             )
         if pool == "service" and not _ENTERTAINING.search(f"{about} {self.tool_words}"):
-            pool = "system"
+            pool = role = "system"
         if role in ("place", "address", "origin", "destination") and _COMMAS.search(about):
             value = self._mine(lambda: self._full_place(role, about))
             return Value(value, self._place_words(value), role)

@@ -338,3 +338,11 @@ def test_coordinates_in_strings_are_numbers():
     for c in SyntheticDataGenerator([tool], TrainingConfig()).generate(20, "train", shares={"single": 1.0}):
         for value in c.scored_turns()[0].expected[0].arguments.values():
             assert -180 <= float(value) <= 180 and value in c.prompt
+
+
+def test_a_parameter_of_any_type_at_all_is_written_too():
+    parameters = {"type": "object", "properties": {"start": True, "end": {}, "x": {"type": ["integer", "null"]}}, "required": ["start", "end"]}  # fmt: skip
+    made = SyntheticDataGenerator(
+        [ToolDefinition("f", "Do f.", parameters)], TrainingConfig(seed=1)
+    ).training(30)
+    assert len(made) == 30

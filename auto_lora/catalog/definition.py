@@ -43,12 +43,12 @@ class ToolDefinition:
 
     @cached_property
     def properties(self) -> dict[str, Any]:
-        """Parameter name to schema, required ones first: the order calls are written in.
+        """Parameter name to schema ({} where it is only true), required ones first: the order calls are written in.
 
         llama.cpp's grammar accepts arguments only in this order
         (common/json-schema-to-grammar.cpp, `_build_object_rule`).
         """
-        return required_first(self.parameters)
+        return {k: v if isinstance(v, dict) else {} for k, v in required_first(self.parameters).items()}
 
     @property
     def required(self) -> tuple[str, ...]:

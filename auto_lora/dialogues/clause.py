@@ -202,7 +202,7 @@ class Clause:
         return self._phrase(name, value) if slot.phrase else self._with_neighbours(name, value)
 
     def _with_what_it_is_of(self, words: str) -> str:
-        """An object with the arguments that its last noun stands for: "the factorial of a number" is "the factorial of 5"."""
+        """An object with the arguments that its nouns stand for: "the factorial of a number" is "the factorial of 5"."""
         twins = self._twins()
         found = re.match(r"(|.+ )(?:two|the|both|several|multiple) (?:[a-z]+ )?([a-z]+)$", words)
         if twins and found and _singular(found[2]) == _without_order(twins[0]).split()[-1]:
@@ -285,7 +285,7 @@ class Clause:
     def _listed(self, values: dict[str, Value]) -> str:
         """Several such arguments in one form: "with a mass of 45 kg and a volume of 15 m³", "a = 1, b = 3", "12 and 15"."""
         numbers = all(map(_is_number, (v.json for v in values.values())))
-        spoken = {n: " ".join(_spoken(n)) for n in values}
+        spoken = {n: " ".join(_spoken(n, v)) for n, v in values.items()}
         bare = numbers and all(_BARE_NAMES.fullmatch(s) for s in spoken.values())
         if bare and self.random.random() < 0.6:
             inner = [values[n].surface for n in self.call.tool.properties if n in values]
@@ -334,7 +334,7 @@ class Clause:
         role = self.roles[name] if value.role != "system" else value.role
         if role == "boolean":
             return value.surface
-        spoken = spoken_name(name)
+        spoken = spoken_name(name, number=_is_number(value.json))
         if spoken[-1] in _ENDS_IN_PREPOSITION and len(spoken) > 1 and self.random.random() < 0.7:
             return f"{' '.join(spoken)} {value.surface}"  # "directed by Ann Lee"
         spatial = next((n for n in self.left if self.roles[n] == "spatial"), None)
@@ -385,10 +385,10 @@ def _part_of_day(text: str) -> str:
     return f"in {text}" if text.startswith("the ") else text
 
 
-def spoken_name(name: str) -> list[str]:
-    """The words of a parameter's name, without the unit that it ends in: "weight_kg" is a weight."""
+def spoken_name(name: str, *, number: bool) -> list[str]:
+    """The words of a parameter's name; of a number without the unit that it ends in: "weight_kg" is a weight."""
     words = words_of(name)
-    return words[:-1] if words[-1] in _UNIT_WORDS and len(words) > 1 else words
+    return words[:-1] if number and words[-1] in _UNIT_WORDS and len(words) > 1 else words
 
 
 _ORDER = frozenset("first second third one two three 1 2 3".split())
@@ -405,9 +405,9 @@ def _singular(noun: str) -> str:
     return re.sub("ies$", "y", noun) if noun.endswith("ies") else noun.removesuffix("s")
 
 
-def _spoken(name: str) -> list[str]:
+def _spoken(name: str, value: Value) -> list[str]:
     """A parameter's name as it is said beside a value with its unit: "period_in_years" is a period."""
-    words = spoken_name(name)
+    words = spoken_name(name, number=_is_number(value.json))
     return words[:-1] if words[-1] in _ENDS_IN_PREPOSITION and len(words) > 1 else words
 
 

@@ -185,7 +185,8 @@ class Maker:
         written = self.builtin.write([partial])
         if written is None:
             return None, "no frame fits"
-        return self._answered("missing_argument", name, written, self.builtin.ask_for(left_out)), ""
+        question = self.builtin.ask_for(left_out, tool.properties[left_out].get("type"))
+        return self._answered("missing_argument", name, written, question), ""
 
     # Parts.
 

@@ -356,9 +356,11 @@ class BuiltinWriter:
         made = fill(frame, chosen.__contains__, words, self.random)
         return " ".join(made.split()).lstrip(" ,") if made else None
 
-    def ask_for(self, parameter: str) -> str:
+    def ask_for(self, parameter: str, kind: object = "string") -> str:
         """The question for a required argument that was not given."""
-        return str(phrases("no_call")["missing"]).format(name=" ".join(spoken_name(parameter)))
+        return str(phrases("no_call")["missing"]).format(
+            name=" ".join(spoken_name(parameter, number=kind in ("integer", "number")))
+        )
 
     def _around(
         self,

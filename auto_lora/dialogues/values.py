@@ -258,7 +258,7 @@ class Sampler:
 
     def _code(self, role: str, about: str) -> Value | None:
         """The code of a currency, language or country, mostly by its name; None of anything else."""
-        if role == "country":
+        if role == "country" and not re.search(r"dial|phone|calling", about, re.I):
             country = self.random.choice(DateTimeProvider.countries)
             three = re.search(r"alpha.?3|\b(?:three|3)\b|\bUSA\b", about, re.I)
             code, names = (country.alpha_3_code if three else country.alpha_2_code), [country.name]

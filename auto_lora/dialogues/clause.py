@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 
 from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.asides import aside, has_aside
 from auto_lora.dialogues.frames import Frame, Slot, fill
 from auto_lora.dialogues.meaning import is_action, objects_of, tool_act
 from auto_lora.dialogues.phrasebook import (
@@ -58,11 +59,14 @@ _ENDS_OF_A_WAY = ("origin", "destination")  # nobody looks for them: "find fligh
 _NEVER_LISTED = frozenset("boolean object state action rating temperature date time when daypart".split())
 _COUNTED = {"two": 2, "three": 3}
 _ENDS_IN_PREPOSITION = frozenset("by from to at in of with within after before until since for on".split())
+OWN_WORDS = frozenset("message note text".split())  # end where somebody else's words end
+_APART = 0.2
 BARE_TIMES = re.compile(
     r"(?:today|tomorrow|yesterday|tonight|next|this|every|in|at|on|after|before|around|by|between|now|right now|later|soon|the day|a week|"
     r"half an hour|during|early|late|each|for|from|until|since|weekly|daily|\w+ (?:days|weeks|hours|minutes) from)\b",
     re.I,
 )
+_SPAN = re.compile(r"([\d.]+) (second|minute|hour|day|week|month|year)s?")
 _AT = re.compile(r"(?:noon|midday|midnight|dawn|dusk|sunrise|night)$", re.I)
 _WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.I)
 
@@ -111,10 +115,14 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
 
 
 class Clause:
-    """One call put into one frame."""
+    """One call put into one frame.
 
-    def __init__(self, rng: random.Random, call: PlannedCall, frame: Frame) -> None:
-        self.random, self.call, self.frame = rng, call, frame
+    Args:
+        alone: nothing else is asked in the prompt, so that some arguments may have sentences of their own.
+    """
+
+    def __init__(self, rng: random.Random, call: PlannedCall, frame: Frame, *, alone: bool = False) -> None:
+        self.random, self.call, self.frame, self.alone = rng, call, frame, alone
         self.roles = roles_of(call.tool)
         self.left = {n: v for n, v in call.shown().items() if v.surface}
         self._part_pair()
@@ -134,16 +142,44 @@ class Clause:
 
     def text(self) -> str | None:
         """The clause; None when the frame has a slot that no argument fills."""
+        before, after = self._apart() if self.alone and self.random.random() < _APART else ("", "")
         made = fill(self._typed(), self._has, self._words, self.random)
         if made is None:
             return None
         if "tail" not in self.frame.named:
             made = f"{made} {self._tail()}"
+        if before or after:
+            made = _in_sentences(before, made.strip(), after)
         text = re.sub(r"\s+([,.;?])", r"\1", " ".join(made.split()).lstrip(" ,"))
+        text = re.sub(
+            r"\bfor (?=in \w+ (?:minutes|hours|days|weeks|months)\b)", "", text
+        )  # "for in six weeks"
         text = re.sub(r'""([^"]*)""', r'"\1"', text)  # a sentence's quotes around those of a value
         return re.sub(
             r"\ba (?!(?:and|or|is|as|of|in|if|on|at|it|eight\w*|eleven)\b)(?=[aeio]\w)", "an ", text
         )
+
+    def _apart(self) -> tuple[str, str]:
+        """One or two arguments in a sentence before or after the request, where the frame can do without them."""
+        if any(r in OWN_WORDS for r in self.roles.values()) or "given" in self.frame.needed:
+            return "", ""
+        before = self.random.random() < 0.4
+        names = {n: " ".join(spoken_name(n, number=_is_number(v.json))) for n, v in self.left.items()}
+        able = [
+            n
+            for n, v in self.left.items()
+            if has_aside(self.roles[n], names[n], v, before=before)
+            and not any(fills(self.roles[n], slot) for slot in self.frame.needed)
+            and not ("main" in self.frame.needed and n == self._main())
+            and not BESIDE.keys() & {self.roles[n]} - {"place", "region", "date"}
+        ]
+        self.random.shuffle(able)
+        count = 1 if self.random.random() < 0.6 else 3
+        said = [
+            aside(self.random, self.roles[n], names[n], self.left.pop(n), before=before) for n in able[:count]
+        ]
+        text = join_words(said) if self.random.random() < 0.5 else ". ".join(map(_capital, said))
+        return (text, "") if before else ("", text)
 
     def _typed(self) -> Frame:
         """The frame, now and then with two letters of one word swapped; never inside a slot."""
@@ -341,6 +377,16 @@ class Clause:
         if role in ("place", "poi") and spatial:
             return f"{self.left.pop(spatial).surface} {self._with_neighbours(name, value)}"
         text = self._with_neighbours(name, value)
+        span = _SPAN.fullmatch(text) if value.role == "duration" else None
+        if (
+            span
+            and span[1] == str(value.json)
+            and spoken[-1] not in _SPOKEN_SPANS
+            and self.random.random() < 0.25
+        ):
+            return (
+                f"with a {span[1]}-{span[2]} {' '.join(_spoken(name, value))}"  # "with a 0.5-second window"
+            )
         if role == "here" and (at := re.match(r"(my|our|this)\b.*?(area|town)?$", text, re.I)):
             return f"in {text}" if at[2] else f"at {text}"
         if role in ("date", "time", "when", "daypart", "frequency", "here") and (
@@ -372,10 +418,29 @@ class Clause:
         return self.random.choice(forms).format(v=text, name=" ".join(spoken))
 
 
+def _in_sentences(before: str, request: str, after: str) -> str:
+    """What is said apart, and the request: each a sentence."""
+    ends = "?" if is_question(request) else "."
+    first = f"{before}. {_capital(request)}" if before else request
+    return f"{first}{'' if first[-1:] in '.?!' else ends} {_capital(after)}" if after else first
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def is_question(text: str) -> bool:
+    """Whether a request is worded as a question, by the first word of its last sentence."""
+    last = re.split(r"(?<=[.?!]) ", text)[-1]
+    return last.split()[0].lower().rstrip(",") in _ASKING
+
+
+_ASKING = frozenset("what what's can could would do does how where which who is any when why are".split())
 _UNIT_WORDS = frozenset(
     "seconds minutes hours days weeks months years secs mins kg mg lbs grams kilograms cm mm km ft inches feet meters metres kilometers "
     "miles ml liters litres celsius fahrenheit usd eur mb gb kb hz watts kwh mph kmh".split()
 )
+_SPOKEN_SPANS = _UNIT_WORDS | {"time", "timer"}
 
 
 def _part_of_day(text: str) -> str:

@@ -121,8 +121,13 @@ class Maker:
         return self._calls("optional", name, self.planned(self.planner.tool(able), optional=0.3, at_least=1))
 
     def _parallel(self, name: str) -> tuple[Conversation | Draft | None, str]:
-        count = 2 if self.random.random() < 0.8 else 3
         casual = self._casual()
+        if self.random.random() < _TOGETHER:
+            first = self._plan(self.planner.tool(), optional=0.1, casual=casual)
+            calls = self.planner.alike(first, self.random.choices([2, 3, 4], [6, 3, 1])[0])
+            if calls:
+                return self._calls("parallel", name, calls)
+        count = 2 if self.random.random() < 0.8 else 3
         one = (
             self.planner.tool() if self.random.random() < 0.35 else None
         )  # several of one kind are asked for often
@@ -265,6 +270,9 @@ class Maker:
 
 
 _ABSENT = 0.2  # of the no-call prompts
+_TOGETHER = (
+    0.35  # of the prompts for several calls: they differ in one argument, "the weather in Rome and Oslo"
+)
 
 
 def _combinations(tool: ToolDefinition) -> int:

@@ -13,6 +13,7 @@ from auto_lora.dialogues.clause import PlannedCall, roles_of
 from auto_lora.dialogues.meaning import kind_of_unit
 from auto_lora.dialogues.moments import read, told
 from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
+from auto_lora.dialogues.several import may_differ
 from auto_lora.dialogues.surfaces import Value, join_words
 from auto_lora.dialogues.values import Sampler
 from auto_lora.dialogues.verify import values_key
@@ -104,6 +105,28 @@ class Planner:
                 break
         return call
 
+    def alike(self, first: PlannedCall, count: int) -> list[PlannedCall]:
+        """`count` calls, `first` among them, that differ in one argument; none where no such argument is given."""
+        able = [n for n in first.shown() if may_differ(first, n)]
+        if not able:
+            return []
+        name, tool = self.random.choice(able), first.tool
+        schema = tool.properties[name]
+        self.sampler.tool_words = f"{tool.name} {tool.description}"
+        others = {n: v for n, v in first.values.items() if n != name}
+        calls = [first]
+        for _ in range(20 * count):
+            value = self._distinct(name, schema, tool, others)
+            call = replace(
+                first, values={**first.values, name: _uncapitalised(value, schema) if first.casual else value}
+            )
+            new = all(call.values[name].json != c.values[name].json for c in calls)
+            if new and value.surface and split_of("call", values_key([call])) == self.split:
+                calls.append(call)
+            if len(calls) == count:
+                return calls
+        return []
+
     def _at_one_time(self, values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
         """Without what says the time twice or otherwise: nobody asks for "noon in the evening" or "tomorrow this morning"."""
         day, clock, part = (
@@ -145,15 +168,20 @@ class Planner:
             self.sampler.sample("quantity", {"minimum": 1, "maximum": 9, **item}, tool.parameters)
             for _ in range(count)
         ]
-        spoken = [
-            f"{v.json if self.random.random() < 0.6 else v.surface} {t}"
-            for v, t in zip(drawn, named, strict=True)
-        ]
+        if "minimum" not in item and self.random.random() < 0.3:  # people mostly order one
+            drawn = [Value(1, "one", "number") if self.random.random() < 0.7 else v for v in drawn]
+        spoken = [self._counted(v, thing) for v, thing in zip(drawn, named, strict=True)]
         paired = {
             amounts: Value([v.json for v in drawn], "", "number"),
             things: replace(values[things], json=named, surface=join_words(spoken)),
         }
         return {**values, **paired}
+
+    def _counted(self, amount: Value, thing: str) -> str:
+        """ "2 colas", "two colas", "a cola"."""
+        if amount.json == 1 and not thing.endswith("s") and self.random.random() < 0.7:
+            return f"{'an' if thing[0].lower() in 'aeio' else 'a'} {thing}"
+        return f"{amount.json if self.random.random() < 0.6 else amount.surface} {thing}"
 
     def _distinct(self, name: str, schema: Any, tool: ToolDefinition, given: Mapping[str, Value]) -> Value:
         """A value unlike the call's other texts: nobody flies from Rome to Rome, or converts miles into litres."""

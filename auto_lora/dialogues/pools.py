@@ -91,7 +91,7 @@ class Pools:
             "noun": self.noun, "adjective": self.adjective, "verb": self.verb, "foreign": self.foreign, "invented": self.invented,
             "nouns": lambda: plural(self.noun()), "work": self.title, "first_name": lambda: self.faker("en_US").first_name(),
             "name": lambda: self.faker(r(_LOCALES)).first_name(), "last_name": lambda: self.faker("en_US").last_name(),
-            "few": lambda: self.small_number(2, 60), "hour": lambda: self.small_number(1, 12), "two_digits": lambda: str(self.random.randint(2, 99)),
+            "full_name": self.full_name, "few": lambda: self.small_number(2, 60), "hour": lambda: self.small_number(1, 12), "two_digits": lambda: str(self.random.randint(2, 99)),
             "tens": lambda: str(self.random.randint(2, 10) * 10), "decade": lambda: r(["60s", "70s", "80s", "90s", "00s", "2010s", str(self.random.randint(1960, 2024))]),
         }  # fmt: skip
 
@@ -186,9 +186,13 @@ class Pools:
     def person(self) -> str:
         if self.random.random() < 0.12:
             return self.stock("relation")
+        if self.random.random() < 0.3:
+            return str(self.faker(self.pick(_LOCALES)).first_name())
+        return self.full_name()
+
+    def full_name(self) -> str:
         faker = self.faker(self.pick(_LOCALES))
-        first = str(faker.first_name())
-        return first if self.random.random() < 0.35 else f"{first} {faker.last_name()}"
+        return f"{faker.first_name()} {faker.last_name()}"
 
     def artist(self) -> str:
         kind = self.random.random()

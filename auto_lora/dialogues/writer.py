@@ -11,14 +11,17 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.clause import (
     BARE_TIMES,
     BESIDE,
     OWN_SLOTS,
+    OWN_WORDS,
     Clause,
     PlannedCall,
+    is_question,
     roles_of,
     spoken_name,
 )
@@ -39,6 +42,7 @@ from auto_lora.dialogues.phrasebook import (
     values_of,
 )
 from auto_lora.dialogues.pools import Pools
+from auto_lora.dialogues.several import gathered, may_follow
 from auto_lora.dialogues.style import Style
 
 # Says nothing without the other: where such an argument is given, one of those must be.
@@ -50,7 +54,6 @@ _NOTHING_GIVEN = 0.15  # of the requests to a tool that requires nothing: "turn 
 _WORDY = 0.3  # of the requests give most of what they could
 # Not said where the sentence has no place for it: "the weather with windy".
 _UNSAID_AT_END = ("kind", "weather", "warmth")
-_OWN_WORDS = frozenset("message note text".split())  # end where somebody else's words end
 _QUOTES = "\"'”’»"
 _ANYWHERE = ("date", "time", "when", "daypart", "place", "here")  # said at the end of whatever is asked
 # Words of a frame that are an argument where the tool has one for them: role to (what stands there, what it becomes).
@@ -251,25 +254,37 @@ class BuiltinWriter:
         if best is None:
             return None
         said = [(roles_of(c.tool)[n], v.surface) for c in calls for n, v in c.shown().items() if v.surface]
-        text = self._around(best.text, question=_is_question(best.text), wanted=wanted, said=said)
+        text = self._around(best.text, question=is_question(best.text), wanted=wanted, said=said)
         return Written(text.lower() if calls[0].casual else text, best.shape)
 
     def _joined(self, calls: Sequence[PlannedCall], chain: bool) -> Written | None:
-        """One clause a call, with joiners."""
-        parts = [self._clause(call) for call in calls]
-        if any(part is None for part in parts):
+        """One clause a call, with joiners; several calls of one tool now and then in one breath."""
+        together = gathered(calls) if len(calls) > 1 and self.random.random() < 0.8 else None
+        if together:
+            return self._clause(together)
+        made = self._clause(calls[0], alone=len(calls) == 1)
+        if made is None:
             return None
-        texts = [part.text for part in parts if part]
-        shape = "+".join(part.shape for part in parts if part)
-        text = texts[0]
-        for following in texts[1:]:
+        text, shape = made.text, made.shape
+        for before, call in pairwise(calls):
+            if not chain and may_follow(call, before) and self.random.random() < 0.5:
+                text += self.random.choice(phrases("around")["again"]) + self._bare(call)
+                continue
+            made = self._clause(call)
+            if made is None:
+                return None
             joiner = self.random.choice(phrases("around")["chain_joiners" if chain else "joiners"])
-            text += joiner + (following[0].upper() + following[1:] if joiner.endswith(". ") else following)
+            text += joiner + (made.text[0].upper() + made.text[1:] if joiner.endswith(". ") else made.text)
+            shape += f"+{made.shape}"
         return Written(text, shape)
 
-    def _clause(self, call: PlannedCall) -> Written | None:
+    def _bare(self, call: PlannedCall) -> str:
+        """A call's arguments alone, as after a sentence for another call of its tool."""
+        return Clause(self.random, call, parse("{tail}")).text() or ""
+
+    def _clause(self, call: PlannedCall, *, alone: bool = False) -> Written | None:
         for frame in self._frames_of(call):
-            text = Clause(self.random, call, frame).text()
+            text = Clause(self.random, call, frame, alone=alone).text()
             if text is not None:
                 return Written(text, frame.name)
         return None
@@ -314,7 +329,7 @@ class BuiltinWriter:
             return None
         if not shape.startswith("near_") and near(prompt, tools):
             return None
-        prompt = self._around(prompt, question=_is_question(prompt), plain=True)
+        prompt = self._around(prompt, question=is_question(prompt), plain=True)
         lower = self.style.lower if self.style else 0.4
         return Written(prompt.lower() if self.random.random() < lower else prompt, shape), answer
 
@@ -378,7 +393,7 @@ class BuiltinWriter:
         """
         begins = any(text.startswith(words) for _, words in said)
         ends = {role for role, words in said if text.endswith(words) and words[-1] not in _QUOTES}
-        closer = "" if ends & _OWN_WORDS else self._line("closers", named=not ends)
+        closer = "" if ends & OWN_WORDS else self._line("closers", named=not ends)
         if self.style:
             spare = wanted - len(text.split())
             return self.style.typed(text, self.random, question=question, spare=spare, closer=closer)
@@ -413,28 +428,6 @@ def _with_slots(frame: Frame, tool: ToolDefinition) -> Frame:
 def _sayable(role: str, frame: Frame | None) -> bool:
     """Whether an argument of this role can be said in a frame: in a place for it, or at the end."""
     return role not in _UNSAID_AT_END or (frame is not None and bool(slots_for(role) & frame.named))
-
-
-def _is_question(text: str) -> bool:
-    first = text.split()[0].lower().rstrip(",")
-    return first in {
-        "what",
-        "what's",
-        "can",
-        "could",
-        "would",
-        "do",
-        "does",
-        "how",
-        "where",
-        "which",
-        "who",
-        "is",
-        "any",
-        "when",
-        "why",
-        "are",
-    }
 
 
 def _answers(frame: Frame, roles: set[str], main: Sequence[str]) -> bool:

@@ -49,6 +49,8 @@ _NAMED = (
     ("with ", "{n} {v}", " and "), ("with ", "the {n} {v}", " and "), ("", "{n}: {v}", ", "), ("with ", "{v} as the {n}", " and "), ("using ", "{v} as {n}", " and "),
     ("given ", "{n} {v}", " and "), ("for ", "{n} {v}", " and "), ("with ", "the {n} set to {v}", " and "), ("", "{n} {v}", ", "), ("where ", "the {n} is {v}", " and "), ("", "{n} = {v}", ", "),
 )  # fmt: skip
+# The same for words: "using the Simpson method".
+_WORDED = (("using the ", "{v} {n}", " and "), ("with the ", "{v} {n}", " and "), ("using ", "{v} {n}", " and "), ("by the ", "{v} {n}", " and "))  # fmt: skip
 _BARE_NAMES = re.compile(
     r"(?:[a-z]|n|num|numbers?|values?|integers?|(?:num|number|value|int|n|a|x)[_ ]?\d|(?:first|second) (?:number|num|value))"
 )
@@ -334,6 +336,9 @@ class Clause:
         )
         if bare and form.startswith("{a}"):
             form = "{n} = {v}"
+        short = all(isinstance(v.json, str) and len(v.surface.split()) < 3 for v in values.values())
+        if short and self.random.random() < 0.25:
+            before, form, between = self.random.choice(_WORDED)
         parts = [
             form.format(
                 n=spoken[n],

@@ -34,7 +34,7 @@ _DETERMINERS = frozenset(
 _QUALIFIERS = re.compile(
     r"\b(an?|the|one or more) (?:(?:specified|given|provided|specific|certain|particular|suitable|desired|requested) )+"
 )
-_CUT = r"\b(?:given|based|using|by|via|that|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as)\b|[,.;:(]"
+_CUT = r"\b(?:given|based|using|by|via|that|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as)\b|[,.;:(]|\s\S*[\^=+*<>\d]"
 _PARTICLES = r"(?:up|back|out|off|on|down|over)"
 _FIRST_DROPPED = frozenset("to for of in on by from with and off up".split())
 _LOOKING = frozenset("search look query check browse scan use".split())

@@ -1,0 +1,138 @@
+"""Several calls in one breath, and arguments in sentences of their own."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from auto_lora._settings import TrainingConfig
+from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues import SyntheticDataGenerator
+from auto_lora.dialogues.asides import aside, has_aside
+from auto_lora.dialogues.clause import PlannedCall, is_question
+from auto_lora.dialogues.several import gathered, may_differ, may_follow
+from auto_lora.dialogues.surfaces import Value
+
+
+def _tool(name, description, **properties):
+    return ToolDefinition(name, description, {"type": "object", "properties": properties, "required": list(properties)})  # fmt: skip
+
+
+FACTORIAL = _tool(
+    "factorial", "Compute the factorial of a number.", number={"type": "integer", "minimum": 1, "maximum": 99}
+)
+WEATHER = _tool(
+    "get_weather", "Get the weather in a city.", city={"type": "string", "description": "Name of the city."},
+    date={"type": "string", "description": "The day, in the words of the user."},
+)  # fmt: skip
+LIST = _tool(
+    "add_to_list", "Add an item to a list.", item={"type": "string", "description": "The item to add."}
+)
+MESSAGE = _tool("send_message", "Send a message.", recipient={"type": "string"}, message={"type": "string"})
+SUM = _tool(
+    "gcd", "The greatest common divisor of two numbers.", a={"type": "integer"}, b={"type": "integer"}
+)
+
+
+def _call(tool, **values):
+    roles = {"city": "place", "date": "date", "number": "number", "item": "item", "message": "message"}
+    return PlannedCall(tool, {n: Value(v, str(v), roles.get(n, "generic")) for n, v in values.items()})
+
+
+def _made(tool, category, count=300):
+    return SyntheticDataGenerator([tool], TrainingConfig(seed=5)).generate(
+        count, "train", shares={category: 1.0}
+    )
+
+
+def test_calls_that_differ_in_one_argument_are_said_together():
+    calls = [_call(WEATHER, city=c, date="tomorrow") for c in ("Rome", "Oslo", "Lima")]
+    together = gathered(calls)
+    assert together is not None
+    assert together.values["city"].surface == "Rome, Oslo and Lima"
+    assert together.values["date"].surface == "tomorrow"
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [_call(WEATHER, city="Rome", date="tomorrow"), _call(WEATHER, city="Oslo", date="today")],
+        [_call(LIST, item="milk"), _call(LIST, item="eggs")],
+        [_call(MESSAGE, recipient="Ann", message="hi"), _call(MESSAGE, recipient="Ann", message="bye")],
+        [_call(SUM, a=12, b=15), _call(SUM, a=12, b=18)],
+        [_call(FACTORIAL, number=3), _call(LIST, item="3")],
+    ],
+    ids=["two differ", "one list", "own words", "which pair", "two tools"],
+)
+def test_other_calls_are_not(calls):
+    assert gathered(calls) is None
+
+
+def test_several_values_in_one_sentence_are_several_calls():
+    """All calls have what they share; every value stands in the prompt, in the order of the calls."""
+    together = 0
+    for conversation in _made(FACTORIAL, "parallel") + _made(WEATHER, "parallel"):
+        calls = [dict(c.arguments) for c in conversation.scored_turns()[0].expected]
+        assert 2 <= len(calls) <= 4 and len({str(c) for c in calls}) == len(calls)
+        differing = [n for n in calls[0] if len({str(c[n]) for c in calls}) > 1]
+        if len(differing) == 1 and "city" in differing:
+            words = [str(c["city"]).lower() for c in calls]
+            places = [conversation.prompt.lower().find(w) for w in words]
+            assert min(places) >= 0
+            tight = conversation.prompt.lower()[places[0] : places[-1]]
+            together += len(tight) < sum(map(len, words)) + 12
+    assert together > 20
+
+
+def test_arguments_alone_follow_a_call_of_the_same_tool_only():
+    rome, oslo = _call(WEATHER, city="Rome", date="today"), _call(WEATHER, city="Oslo", date="tomorrow")
+    assert may_follow(oslo, rome)
+    assert not may_follow(_call(WEATHER, city="Oslo"), rome)
+    assert not may_follow(_call(FACTORIAL, number=3), rome)
+    assert not may_follow(_call(MESSAGE, recipient="Ann", message="a"), _call(MESSAGE, recipient="Bo", message="b"))  # fmt: skip
+
+
+def test_what_may_differ():
+    assert may_differ(_call(WEATHER, city="Rome", date="today"), "city")
+    assert not may_differ(_call(MESSAGE, recipient="Ann", message="hi"), "recipient")
+    assert not may_differ(_call(SUM, a=1, b=2), "a")
+
+
+def test_an_argument_may_have_a_sentence_of_its_own():
+    films = _tool(
+        "find_movies", "Find movies by director and genre.", director={"type": "string"}, genre={"type": "string"}
+    )  # fmt: skip
+    prompts = [c.prompt for c in _made(films, "single")]
+    apart = [p for p in prompts if re.search(r"(?:[.?] |^)(?:it should be|i'm in the mood for|something)", p.lower())]  # fmt: skip
+    assert len(apart) > 10
+    assert not [p for p in prompts if re.search(r"\.\.|\?\.|\.\?", p)]
+
+
+def test_own_words_stand_in_the_request():
+    """Nobody could tell where "send a message to Ann saying hi. It's for Bo" ends."""
+    for conversation in _made(MESSAGE, "single"):
+        text = conversation.scored_turns()[0].expected[0].arguments["message"]
+        rest = conversation.prompt.lower().partition(str(text).lower())[2]
+        assert not re.search(r"[.?] \w", rest)
+
+
+def test_no_sentence_for_what_it_would_not_fit():
+    span, number = Value(35, "35 years", "duration"), Value(12, "12", "number")
+    assert not has_aside("duration", "years", span, before=True)
+    assert not has_aside("message", "text", Value("hi", "hi", "message"), before=False)
+    assert has_aside("number", "radius", number, before=True)
+    said = {
+        aside(random.Random(i), "director", "directed by", Value("Ann Lee", "Ann Lee", "director"), before=False)
+        for i in range(30)
+    }  # fmt: skip
+    assert all("Ann Lee" in s for s in said) and len(said) > 2
+    leaning = aside(random.Random(1), "generic", "painted by", Value("Bo", "Bo", "generic"), before=False)
+    assert "painted by Bo" in leaning
+
+
+def test_a_question_is_told_by_its_last_sentence():
+    assert is_question("what's the weather")
+    assert is_question("I'm in Riga. What's the weather")
+    assert not is_question("what's the weather? Use celsius")

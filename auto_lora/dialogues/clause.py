@@ -10,6 +10,17 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.asides import aside, has_aside
 from auto_lora.dialogues.frames import Frame, Slot, fill
 from auto_lora.dialogues.meaning import is_action, objects_of, tool_act
+from auto_lora.dialogues.naming import (
+    BARE_NAMES,
+    ENDS_IN_PREPOSITION,
+    SPOKEN_SPANS,
+    is_number,
+    listed,
+    said_name,
+    singular,
+    spoken_name,
+    without_order,
+)
 from auto_lora.dialogues.phrasebook import (
     fills,
     in_form,
@@ -40,27 +51,12 @@ BESIDE: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
     "date": ((), (("daypart", " {v}"), ("time", " at {v}"))),
     "dish": ((), (("org", " from {v}"),)),
 }  # fmt: skip
-# Arguments that nothing but their name tells apart: (before the first, each, between), for numbers and for any.
-_NUMBERED = (
-    ("with ", "{a} {n} of {v}", " and "), ("with ", "{a} {n} of {v}", " and "), ("with ", "{a} {n} of {v}", ", "), ("given ", "{a} {n} of {v}", " and "), ("for ", "{a} {n} of {v}", " and "),
-    ("using ", "{a} {n} of {v}", " and "), ("where ", "the {n} is {v}", " and "), ("with ", "{n} = {v}", ", "), ("with ", "{n} of {v}", " and "), ("if ", "the {n} is {v}", " and "),
-)  # fmt: skip
-_NAMED = (
-    ("with ", "{n} {v}", " and "), ("with ", "the {n} {v}", " and "), ("", "{n}: {v}", ", "), ("with ", "{v} as the {n}", " and "), ("using ", "{v} as {n}", " and "),
-    ("given ", "{n} {v}", " and "), ("for ", "{n} {v}", " and "), ("with ", "the {n} set to {v}", " and "), ("", "{n} {v}", ", "), ("where ", "the {n} is {v}", " and "), ("", "{n} = {v}", ", "),
-)  # fmt: skip
-# The same for words: "using the Simpson method".
-_WORDED = (("using the ", "{v} {n}", " and "), ("with the ", "{v} {n}", " and "), ("using ", "{v} {n}", " and "), ("by the ", "{v} {n}", " and "))  # fmt: skip
-_BARE_NAMES = re.compile(
-    r"(?:[a-z]|n|num|numbers?|values?|integers?|(?:num|number|value|int|n|a|x)[_ ]?\d|(?:first|second) (?:number|num|value))"
-)
 _STOOD_FOR = frozenset(
     "generic number identifier symbol org product person person_name title song movie book".split()
 )
 _ENDS_OF_A_WAY = ("origin", "destination")  # nobody looks for them: "find flights from Osaka"
 _NEVER_LISTED = frozenset("boolean object state action rating temperature date time when daypart".split())
 _COUNTED = {"two": 2, "three": 3}
-_ENDS_IN_PREPOSITION = frozenset("by from to at in of with within after before until since for on".split())
 OWN_WORDS = frozenset("message note text".split())  # end where somebody else's words end
 _APART = 0.2
 BARE_TIMES = re.compile(
@@ -166,7 +162,7 @@ class Clause:
         if any(r in OWN_WORDS for r in self.roles.values()) or "given" in self.frame.needed:
             return "", ""
         before = self.random.random() < 0.4
-        names = {n: " ".join(spoken_name(n, number=_is_number(v.json))) for n, v in self.left.items()}
+        names = {n: " ".join(spoken_name(n, number=is_number(v.json))) for n, v in self.left.items()}
         able = [
             n
             for n, v in self.left.items()
@@ -243,7 +239,7 @@ class Clause:
         """An object with the arguments that its nouns stand for: "the factorial of a number" is "the factorial of 5"."""
         twins = self._twins()
         found = re.match(r"(|.+ )(?:two|the|both|several|multiple) (?:[a-z]+ )?([a-z]+)$", words)
-        if twins and found and _singular(found[2]) == _without_order(twins[0]).split()[-1]:
+        if twins and found and singular(found[2]) == without_order(twins[0]).split()[-1]:
             return found[1] + join_words([self.left.pop(n).surface for n in twins])  # "compare MIT and Yale"
         found = re.match(r"(.*)\b(?:an?|the) ([a-z]+)('s .+)", words)
         owner = next((n for n in self.left if found and found[2] in words_of(n)), None)
@@ -260,7 +256,7 @@ class Clause:
         numbers = [
             n
             for n, v in self.left.items()
-            if _is_number(v.json) and _BARE_NAMES.fullmatch(" ".join(words_of(n)))
+            if is_number(v.json) and BARE_NAMES.fullmatch(" ".join(words_of(n)))
         ]
         if noun in ("number", "integer", "value") and len(numbers) == many:
             meant = numbers
@@ -275,7 +271,7 @@ class Clause:
         """Arguments that only their order tells apart, as the schema orders them: first_city and second_city."""
         alike: dict[tuple[str, str], list[str]] = {}
         for name in self.call.tool.properties:
-            if name in self.left and (kind := _without_order(name)):
+            if name in self.left and (kind := without_order(name)):
                 alike.setdefault((self.roles[name], kind), []).append(name)
         return next((names for names in alike.values() if len(names) > 1), [])
 
@@ -301,8 +297,9 @@ class Clause:
         names.sort(
             key=lambda n: self.roles[n] not in BESIDE
         )  # heads first, so that they take their neighbours
-        listed = [n for n in names if self._only_named(n, self.left[n])]
-        several = [self._listed({n: self.left.pop(n) for n in listed})] if listed else []
+        alike = [n for n in names if self._only_named(n, self.left[n])]
+        order = list(self.call.tool.properties)
+        several = [listed(self.random, {n: self.left.pop(n) for n in alike}, order)] if alike else []
         phrased = [self._phrase(n, self.left.pop(n)) for n in names if n in self.left] + several
         self.random.shuffle(phrased)
         return " ".join(parts + phrased)
@@ -312,44 +309,13 @@ class Clause:
         role, words = self.roles[name], words_of(name)
         if role in _NEVER_LISTED:
             return False
-        number = _is_number(value.json)
+        number = is_number(value.json)
         if value.role in ("generic", "number") or (number and not re.search(r"[^\d.]", value.surface)):
             return True
         if number and len(words) > 1 and role not in ("percent", "level") and self.random.random() < 0.5:
             return True
-        twice = sum(r == role for r in self.roles.values()) > 1 and words[-1] not in _ENDS_IN_PREPOSITION
+        twice = sum(r == role for r in self.roles.values()) > 1 and words[-1] not in ENDS_IN_PREPOSITION
         return twice and tails_of(role) == tails_of("generic")
-
-    def _listed(self, values: dict[str, Value]) -> str:
-        """Several such arguments in one form: "with a mass of 45 kg and a volume of 15 m³", "a = 1, b = 3", "12 and 15"."""
-        numbers = all(map(_is_number, (v.json for v in values.values())))
-        spoken = {n: " ".join(_spoken(n, v)) for n, v in values.items()}
-        bare = numbers and all(_BARE_NAMES.fullmatch(s) for s in spoken.values())
-        if bare and self.random.random() < 0.6:
-            inner = [values[n].surface for n in self.call.tool.properties if n in values]
-            forms = ["of {v}", "for {v}", "of {v}"] + (
-                ["with {v}", "({t})", "of ({t})"] if len(inner) > 1 else ["of the number {v}", "{v}"]
-            )
-            return self.random.choice(forms).format(v=join_words(inner), t=", ".join(inner))
-        before, form, between = self.random.choice(
-            _NUMBERED if numbers and self.random.random() < 0.7 else _NAMED
-        )
-        if bare and form.startswith("{a}"):
-            form = "{n} = {v}"
-        short = all(isinstance(v.json, str) and len(v.surface.split()) < 3 for v in values.values())
-        if short and self.random.random() < 0.25:
-            before, form, between = self.random.choice(_WORDED)
-        parts = [
-            form.format(
-                n=spoken[n],
-                v=v.surface,
-                a="the" if spoken[n].endswith("s") or self.random.random() < 0.2 else "a",
-            )
-            for n, v in values.items()
-        ]
-        if between == ", " and len(parts) > 1 and self.random.random() < 0.5:
-            return before + join_words(parts)
-        return before + between.join(parts)
 
     def _with_neighbours(self, name: str, value: Value) -> str:
         """An argument's words, with those that stand right beside it."""
@@ -375,8 +341,8 @@ class Clause:
         role = self.roles[name] if value.role != "system" else value.role
         if role == "boolean":
             return value.surface
-        spoken = spoken_name(name, number=_is_number(value.json))
-        if spoken[-1] in _ENDS_IN_PREPOSITION and len(spoken) > 1 and self.random.random() < 0.7:
+        spoken = spoken_name(name, number=is_number(value.json))
+        if spoken[-1] in ENDS_IN_PREPOSITION and len(spoken) > 1 and self.random.random() < 0.7:
             return f"{' '.join(spoken)} {value.surface}"  # "directed by Ann Lee"
         spatial = next((n for n in self.left if self.roles[n] == "spatial"), None)
         if role in ("place", "poi") and spatial:
@@ -386,11 +352,11 @@ class Clause:
         if (
             span
             and span[1] == str(value.json)
-            and spoken[-1] not in _SPOKEN_SPANS
+            and spoken[-1] not in SPOKEN_SPANS
             and self.random.random() < 0.25
         ):
             return (
-                f"with a {span[1]}-{span[2]} {' '.join(_spoken(name, value))}"  # "with a 0.5-second window"
+                f"with a {span[1]}-{span[2]} {' '.join(said_name(name, value))}"  # "with a 0.5-second window"
             )
         if role == "here" and (at := re.match(r"(my|our|this)\b.*?(area|town)?$", text, re.I)):
             return f"in {text}" if at[2] else f"at {text}"
@@ -411,7 +377,7 @@ class Clause:
             return self.random.choice(["on {v}", "for {v}", "at {v}"]).format(v=text)
         twice = sum(r == role for r in self.roles.values()) > 1
         plain = value.role in ("generic", "number") or (
-            _is_number(value.json) and not re.search(r"[^\d.]", text)
+            is_number(value.json) and not re.search(r"[^\d.]", text)
         )
         forms = (
             tails_of("generic")
@@ -441,11 +407,6 @@ def is_question(text: str) -> bool:
 
 
 _ASKING = frozenset("what what's can could would do does how where which who is any when why are".split())
-_UNIT_WORDS = frozenset(
-    "seconds minutes hours days weeks months years secs mins kg mg lbs grams kilograms cm mm km ft inches feet meters metres kilometers "
-    "miles ml liters litres celsius fahrenheit usd eur mb gb kb hz watts kwh mph kmh".split()
-)
-_SPOKEN_SPANS = _UNIT_WORDS | {"time", "timer"}
 
 
 def _part_of_day(text: str) -> str:
@@ -453,36 +414,6 @@ def _part_of_day(text: str) -> str:
     if _AT.match(text):
         return f"at {text}"
     return f"in {text}" if text.startswith("the ") else text
-
-
-def spoken_name(name: str, *, number: bool) -> list[str]:
-    """The words of a parameter's name; of a number without the unit that it ends in: "weight_kg" is a weight."""
-    words = words_of(name)
-    return words[:-1] if number and words[-1] in _UNIT_WORDS and len(words) > 1 else words
-
-
-_ORDER = frozenset("first second third one two three 1 2 3".split())
-
-
-def _without_order(name: str) -> str:
-    """A parameter's name without what only counts: "city" of first_city, city_2 and city2; "" where nothing counts."""
-    words = [re.sub(r"\d$", "", w) for w in words_of(name)]
-    kept = [w for w in words if w and w not in _ORDER]
-    return " ".join(kept) if kept and kept != words_of(name) else ""
-
-
-def _singular(noun: str) -> str:
-    return re.sub("ies$", "y", noun) if noun.endswith("ies") else noun.removesuffix("s")
-
-
-def _spoken(name: str, value: Value) -> list[str]:
-    """A parameter's name as it is said beside a value with its unit: "period_in_years" is a period."""
-    words = spoken_name(name, number=_is_number(value.json))
-    return words[:-1] if words[-1] in _ENDS_IN_PREPOSITION and len(words) > 1 else words
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _is_person(call: PlannedCall) -> bool:

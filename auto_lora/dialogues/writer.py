@@ -23,10 +23,10 @@ from auto_lora.dialogues.clause import (
     PlannedCall,
     is_question,
     roles_of,
-    spoken_name,
 )
 from auto_lora.dialogues.frames import Frame, Slot, fill, parse
 from auto_lora.dialogues.meaning import act_of, tool_act
+from auto_lora.dialogues.naming import spoken_name
 from auto_lora.dialogues.near import answers_anything, kindred, near, near_misses, touches
 from auto_lora.dialogues.phrasebook import (
     Topic,

@@ -6,6 +6,7 @@ import random
 import re
 from typing import Any
 
+from auto_lora.dialogues.naming import ENDS_IN_PREPOSITION, is_number
 from auto_lora.dialogues.phrasebook import phrases
 from auto_lora.dialogues.surfaces import Value
 
@@ -39,28 +40,11 @@ def _forms(role: str, name: list[str], value: Value, *, before: bool) -> list[st
         return own
     if len(name) > 3 or any(len(w) == 1 and not w.isalpha() for w in name):
         return []
-    if re.search(
-        r"(?:ed|ing) (?:by|from|in|at|with|for|to|on|before|after|since|until|within)$", " ".join(name)
-    ):
-        leaning: list[str] = book["leaning"].get(side, [])
-        return leaning  # "it should be directed by Ann Lee"
-    if name[-1] in (
-        "by",
-        "from",
-        "to",
-        "at",
-        "in",
-        "of",
-        "with",
-        "for",
-        "on",
-        "before",
-        "after",
-        "since",
-        "until",
-    ):
-        return []
-    number = isinstance(value.json, (int, float)) and not isinstance(value.json, bool)
+    if name[-1] in ENDS_IN_PREPOSITION:
+        verbal = len(name) > 1 and name[-2].endswith(("ed", "ing"))
+        leaning: list[str] = book["leaning"][side]
+        return leaning if verbal else []  # "it should be directed by Ann Lee"
+    number = is_number(value.json)
     if number and re.search(r"[^s]s$", name[-1]):
         return []  # "the years is 35 years"
     general: list[str] = book["number" if number else "general"][side]

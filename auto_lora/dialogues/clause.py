@@ -169,7 +169,9 @@ class Clause:
             if has_aside(self.roles[n], names[n], v, before=before)
             and not any(fills(self.roles[n], slot) for slot in self.frame.needed)
             and not ("main" in self.frame.needed and n == self._main())
-            and not BESIDE.keys() & {self.roles[n]} - {"place", "region", "date"}
+            and (
+                self.roles[n] not in BESIDE or self.roles[n] in ("place", "region", "date")
+            )  # others have neighbours
         ]
         self.random.shuffle(able)
         count = 1 if self.random.random() < 0.6 else 3

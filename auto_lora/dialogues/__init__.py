@@ -12,7 +12,10 @@ quantities.py numbers of a sensible size, and their words
 dates.py      dates and times, and their words
 values.py     argument values of any schema
 near.py       which requests no tool serves, shipped tools that may stand beside any
+naming.py     parameters' names as people say them
+asides.py     an argument in a sentence of its own
 clause.py     a planned call in a frame
+several.py    calls of one tool in one breath
 writer.py     the built-in writer: which frame and arguments, how it is typed
 llm_writer.py a language model as writer, its texts verified
 respond.py    simulated tool responses and final answers

@@ -61,7 +61,7 @@ def write_run(
     """Writes the folder; returns `metrics.json`'s content. The first test case's prompt is `HOSTILE`."""
     config = TrainingConfig(output_dir=str(folder), num_synthetic_examples=examples)
     generator = SyntheticDataGenerator(tools, config)
-    splits = {"train": examples, "validation": 12, "test": tests}
+    splits = {"train": examples, "validation": 30, "test": tests}
     made = {split: list(generator.generate(count, split)) for split, count in splits.items()}
     first = made["test"][0].to_json()
     first["messages"] = [{**m, "content": HOSTILE} if m["role"] == "user" else m for m in first["messages"]]

@@ -14,6 +14,7 @@ from auto_lora.dialogues.asides import aside, has_aside
 from auto_lora.dialogues.clause import PlannedCall, is_question
 from auto_lora.dialogues.several import gathered, may_differ, may_follow
 from auto_lora.dialogues.surfaces import Value
+from auto_lora.dialogues.writer import BuiltinWriter
 
 
 def _tool(name, description, **properties):
@@ -70,20 +71,36 @@ def test_other_calls_are_not(calls):
     assert gathered(calls) is None
 
 
-def test_several_values_in_one_sentence_are_several_calls():
-    """All calls have what they share; every value stands in the prompt, in the order of the calls."""
+@pytest.mark.parametrize(("tool", "argument"), [(FACTORIAL, "number"), (WEATHER, "city")])
+def test_several_values_in_one_sentence_are_several_calls(tool, argument):
+    """Each value is one call's, and they stand side by side in the order of the calls."""
     together = 0
-    for conversation in _made(FACTORIAL, "parallel") + _made(WEATHER, "parallel"):
+    for conversation in _made(tool, "parallel"):
         calls = [dict(c.arguments) for c in conversation.scored_turns()[0].expected]
         assert 2 <= len(calls) <= 4 and len({str(c) for c in calls}) == len(calls)
-        differing = [n for n in calls[0] if len({str(c[n]) for c in calls}) > 1]
-        if len(differing) == 1 and "city" in differing:
-            words = [str(c["city"]).lower() for c in calls]
-            places = [conversation.prompt.lower().find(w) for w in words]
-            assert min(places) >= 0
-            tight = conversation.prompt.lower()[places[0] : places[-1]]
-            together += len(tight) < sum(map(len, words)) + 12
+        if any(c.keys() != calls[0].keys() for c in calls):
+            continue
+        same = all(c[n] == calls[0][n] for c in calls for n in c if n != argument)
+        words = [re.escape(str(c[argument]).lower()) for c in calls]
+        side_by_side = rf"{', '.join(words[:-1])} and {words[-1]}(?!\w)"
+        together += same and re.search(side_by_side, conversation.prompt.lower()) is not None
     assert together > 20
+
+
+def test_a_chain_of_one_tool_is_not_said_together():
+    """The second call's argument comes from the first one's result: no words could be gathered."""
+    tool = _tool("get_manager", "Get the manager of an employee.", employee_id={"type": "string"})
+    first = _call(tool, employee_id="A-17")
+    second = PlannedCall(tool, {"employee_id": Value("B-2", "", "hidden")}, frozenset({"employee_id"}))
+    for seed in range(30):
+        written = BuiltinWriter(random.Random(seed), "train", tools=[tool]).write([first, second], chain=True)
+        assert written is not None and "+" in written.shape
+
+
+def test_a_parameter_without_a_name_to_say():
+    tool = ToolDefinition("go", "Go.", {"type": "object", "properties": {" ": {"type": "string"}, "n": {"type": "integer"}}})  # fmt: skip
+    assert len(_made(tool, "optional", 40)) == 40
+    assert not is_question("")
 
 
 def test_arguments_alone_follow_a_call_of_the_same_tool_only():

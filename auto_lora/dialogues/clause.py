@@ -158,7 +158,7 @@ class Clause:
         )
 
     def _apart(self) -> tuple[str, str]:
-        """One or two arguments in a sentence before or after the request, where the frame can do without them."""
+        """Up to three arguments in sentences before or after the request, where the frame can do without them."""
         if any(r in OWN_WORDS for r in self.roles.values()) or "given" in self.frame.needed:
             return "", ""
         before = self.random.random() < 0.4
@@ -405,7 +405,8 @@ def _capital(text: str) -> str:
 def is_question(text: str) -> bool:
     """Whether a request is worded as a question, by the first word of its last sentence."""
     last = re.split(r"(?<=[.?!]) ", text)[-1]
-    return last.split()[0].lower().rstrip(",") in _ASKING
+    first = (last.split() or [""])[0]
+    return first.lower().rstrip(",") in _ASKING
 
 
 _ASKING = frozenset("what what's can could would do does how where which who is any when why are".split())

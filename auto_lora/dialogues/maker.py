@@ -270,9 +270,7 @@ class Maker:
 
 
 _ABSENT = 0.2  # of the no-call prompts
-_TOGETHER = (
-    0.35  # of the prompts for several calls: they differ in one argument, "the weather in Rome and Oslo"
-)
+_TOGETHER = 0.35  # of the prompts for several calls: they differ in one argument
 
 
 def _combinations(tool: ToolDefinition) -> int:

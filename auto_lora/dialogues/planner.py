@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.clause import PlannedCall, roles_of
 from auto_lora.dialogues.meaning import kind_of_unit
@@ -15,7 +17,7 @@ from auto_lora.dialogues.moments import read, told
 from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
 from auto_lora.dialogues.several import may_differ
 from auto_lora.dialogues.surfaces import Value, join_words
-from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.values import Sampler, resolve
 from auto_lora.dialogues.verify import values_key
 from auto_lora.dialogues.writer import BuiltinWriter
 
@@ -168,7 +170,8 @@ class Planner:
             self.sampler.sample("quantity", {"minimum": 1, "maximum": 9, **item}, tool.parameters)
             for _ in range(count)
         ]
-        if "minimum" not in item and self.random.random() < 0.3:  # people mostly order one
+        one = Draft202012Validator(resolve(item, tool.parameters)).is_valid(1)
+        if one and self.random.random() < 0.3:  # people mostly order one
             drawn = [Value(1, "one", "number") if self.random.random() < 0.7 else v for v in drawn]
         spoken = [self._counted(v, thing) for v, thing in zip(drawn, named, strict=True)]
         paired = {
@@ -180,7 +183,7 @@ class Planner:
     def _counted(self, amount: Value, thing: str) -> str:
         """ "2 colas", "two colas", "a cola"."""
         if amount.json == 1 and not thing.endswith("s") and self.random.random() < 0.7:
-            return f"{'an' if thing[0].lower() in 'aeio' else 'a'} {thing}"
+            return f"{'an' if thing[:1].lower() in 'aeio' else 'a'} {thing}"
         return f"{amount.json if self.random.random() < 0.6 else amount.surface} {thing}"
 
     def _distinct(self, name: str, schema: Any, tool: ToolDefinition, given: Mapping[str, Value]) -> Value:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from auto_lora.dialogues.clause import PlannedCall, roles_of
+from auto_lora.dialogues.naming import is_number
 from auto_lora.dialogues.phrasebook import is_joined
 from auto_lora.dialogues.surfaces import Value, join_words
 
@@ -25,9 +26,8 @@ def may_differ(call: PlannedCall, name: str) -> bool:
     """
     schema, roles = call.tool.properties[name], roles_of(call.tool)
     role = roles[name]
-    one = isinstance(call.values[name].json, (str, int, float)) and not isinstance(
-        call.values[name].json, bool
-    )
+    value = call.values[name].json
+    one = isinstance(value, str) or is_number(value)
     alone = sum(roles[n] == role for n in call.shown()) == 1
     return one and alone and role not in _ONE_FOR_ALL and not is_joined(schema)
 

@@ -259,7 +259,8 @@ class BuiltinWriter:
 
     def _joined(self, calls: Sequence[PlannedCall], chain: bool) -> Written | None:
         """One clause a call, with joiners; several calls of one tool now and then in one breath."""
-        together = gathered(calls) if len(calls) > 1 and self.random.random() < 0.8 else None
+        several = len(calls) > 1 and not chain  # what an earlier result gives has no words to gather
+        together = gathered(calls) if several and self.random.random() < 0.8 else None
         if together:
             return self._clause(together)
         made = self._clause(calls[0], alone=len(calls) == 1)

@@ -28,6 +28,10 @@ WEATHER = _tool(
     "get_weather", "Get the weather in a city.", city={"type": "string", "description": "Name of the city."},
     date={"type": "string", "description": "The day, in the words of the user."},
 )  # fmt: skip
+MEAL = _tool(
+    "find_table", "Find a free table.", city={"type": "string", "description": "Name of the city."},
+    meal={"type": "string", "enum": ["breakfast", "lunch", "dinner", "brunch"]}, date={"type": "string", "description": "The day, in the words of the user."},
+)  # fmt: skip
 LIST = _tool(
     "add_to_list", "Add an item to a list.", item={"type": "string", "description": "The item to add."}
 )
@@ -50,22 +54,62 @@ def _made(tool, category, count=300):
 
 def test_calls_that_differ_in_one_argument_are_said_together():
     calls = [_call(WEATHER, city=c, date="tomorrow") for c in ("Rome", "Oslo", "Lima")]
-    together = gathered(calls)
-    assert together is not None
+    together, in_turn = gathered(calls)
     assert together.values["city"].surface == "Rome, Oslo and Lima"
     assert together.values["date"].surface == "tomorrow"
+    assert not in_turn
+
+
+def test_calls_that_differ_in_two_arguments_are_said_together():
+    """Each with each says itself; the first with the first and so on has to be said."""
+    days = ("today", "tomorrow")
+    every = [_call(MEAL, city=c, meal=m, date="today") for c in ("Rome", "Oslo") for m in ("lunch", "dinner")]
+    together, in_turn = gathered(every)
+    assert (
+        together.values["city"].surface == "Rome and Oslo"
+        and together.values["meal"].surface == "lunch and dinner"
+    )
+    assert not in_turn
+    together, in_turn = gathered([every[0], every[3]])
+    assert (
+        together.values["city"].surface == "Rome and Oslo"
+        and together.values["meal"].surface == "lunch and dinner"
+    )
+    assert in_turn
+    assert gathered([*every[:2], every[3]]) is None
+    assert gathered([every[0], _call(MEAL, city="Oslo", meal="dinner", date=days[1])]) is None
+
+
+def test_respectively_pairs_the_values_in_order():
+    said = 0
+    for conversation in _made(MEAL, "parallel", 600):
+        calls = [dict(c.arguments) for c in conversation.scored_turns()[0].expected]
+        prompt = conversation.prompt.lower()
+        if "respectively" not in prompt:
+            continue
+        differing = [n for n in calls[0] if len({str(c[n]) for c in calls}) == len(calls)]
+        assert len(differing) == 2
+        for name in differing:
+            places = [prompt.find(str(c[name]).lower()) for c in calls]
+            if min(places) >= 0:  # said as it is written
+                said += 1
+                assert places == sorted(places)
+    assert said > 20
 
 
 @pytest.mark.parametrize(
     "calls",
     [
-        [_call(WEATHER, city="Rome", date="tomorrow"), _call(WEATHER, city="Oslo", date="today")],
+        [
+            _call(MEAL, city="Rome", meal="lunch", date="today"),
+            _call(MEAL, city="Oslo", meal="dinner", date="tomorrow"),
+        ],
         [_call(LIST, item="milk"), _call(LIST, item="eggs")],
         [_call(MESSAGE, recipient="Ann", message="hi"), _call(MESSAGE, recipient="Ann", message="bye")],
         [_call(SUM, a=12, b=15), _call(SUM, a=12, b=18)],
         [_call(FACTORIAL, number=3), _call(LIST, item="3")],
     ],
-    ids=["two differ", "one list", "own words", "which pair", "two tools"],
+    ids=["three differ", "one list", "own words", "which pair", "two tools"],
 )
 def test_other_calls_are_not(calls):
     assert gathered(calls) is None

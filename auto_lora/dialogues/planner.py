@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -21,6 +22,7 @@ from auto_lora.dialogues.values import Sampler, resolve
 from auto_lora.dialogues.verify import values_key
 from auto_lora.dialogues.writer import BuiltinWriter
 
+_TWO_DIFFER = 0.3  # of the calls said together where two arguments may differ
 # A value for a parameter, and how a person would write it: ("EGLL", "Heathrow").
 ValueSampler = Callable[[random.Random], tuple[Any, str]]
 
@@ -108,25 +110,41 @@ class Planner:
         return call
 
     def alike(self, first: PlannedCall, count: int) -> list[PlannedCall]:
-        """`count` calls, `first` among them, that differ in one argument; none where no such argument is given."""
+        """`count` calls, `first` among them, that differ in one argument; now and then in two, or two values of each are four calls.
+
+        None where no argument that may differ is given, or too few values come up.
+        """
         able = [n for n in first.shown() if may_differ(first, n)]
-        if not able:
+        two = len(able) > 1 and self.random.random() < _TWO_DIFFER
+        names = sorted(self.random.sample(able, min(len(able), 1 + two)), key=able.index)
+        drawn = [self._others(first, name, 2 if len(names) > 1 else count) for name in names]
+        if not drawn or not all(drawn):
             return []
-        name, tool = self.random.choice(able), first.tool
+        if len(names) == 1 or self.random.random() < 0.5:
+            rows = list(zip(*drawn, strict=True))
+        else:
+            rows = list(product(*drawn))
+        calls = [
+            replace(first, values={**first.values, **dict(zip(names, row, strict=True))}) for row in rows
+        ]
+        mine = all(split_of("call", values_key([call])) == self.split for call in calls[1:])
+        return calls if mine else []
+
+    def _others(self, first: PlannedCall, name: str, count: int) -> list[Value]:
+        """`count` different values of one argument, the call's own first; none where too few come up."""
+        tool = first.tool
         schema = tool.properties[name]
         self.sampler.tool_words = f"{tool.name} {tool.description}"
         others = {n: v for n, v in first.values.items() if n != name}
-        calls = [first]
+        values = [first.values[name]]
         for _ in range(20 * count):
             value = self._distinct(name, schema, tool, others)
-            call = replace(
-                first, values={**first.values, name: _uncapitalised(value, schema) if first.casual else value}
-            )
-            new = all(call.values[name].json != c.values[name].json for c in calls)
-            if new and value.surface and split_of("call", values_key([call])) == self.split:
-                calls.append(call)
-            if len(calls) == count:
-                return calls
+            value = _uncapitalised(value, schema) if first.casual else value
+            mine = split_of("call", values_key([replace(first, values={**first.values, name: value})])) == self.split  # fmt: skip
+            if mine and value.surface and all(value.json != v.json for v in values):
+                values.append(value)
+            if len(values) == count:
+                return values
         return []
 
     def _at_one_time(self, values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:

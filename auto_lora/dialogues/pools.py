@@ -71,7 +71,7 @@ class Pools:
             "username": lambda: self.faker("en_US").user_name(), "expression": self.expression, "formula": self.formula, "token": self.token, "postcode": lambda: self.faker(r(["en_US", "en_US", "de_DE", "en_GB", "nl_NL"])).postcode(),
             "system": lambda: f"{self.noun()}-{self.stock('service_suffix')}", "query": form("query"),
             "label": form("label"), "event": form("event"), "subject": form("event"), "note": self.message, "message": self.message, "text": lambda: r([self.message(), self.message(), self.stock("phrase")]),
-            "file": form("file"), "symbol": lambda: self.stock("ticker"), "dish": form("dish"), "item": form("item"),
+            "file": form("file"), "command": form("command"), "sql": form("sql"), "chore": form("chore"), "symbol": self.symbol, "dish": form("dish"), "item": form("item"),
             "product": form("product"), "rating": lambda: self.small_number(0, 6), "rating_max": lambda: r(["5", "6", "10", "five", "six", "ten"]),
             "count": lambda: self.small_number(1, 13), "age": lambda: str(self.random.randint(2, 90)), "number": lambda: str(self.random.randint(2, 500)),
             "percent": lambda: f"{self.random.randint(1, 20) * 5}{r(['%', ' percent'])}", "level": lambda: r([f"{self.random.randint(1, 10)}", f"{self.random.randint(1, 20) * 5}%"]),
@@ -235,8 +235,30 @@ class Pools:
         return self.formed("message")
 
     def identifier(self) -> str:
-        shape = self.pick(["####", "?-####", "??###", "#####", "???-###", "?#?#?#", "########", "??-####-?"])
-        return str(self.faker("en_US").bothify(shape, letters=string.ascii_uppercase))
+        shape = self.pick(
+            [
+                "####",
+                "?-####",
+                "??###",
+                "#####",
+                "???-###",
+                "?#?#?#",
+                "########",
+                "??-####-?",
+                "??######",
+                "???_####",
+                "###-##-####",
+            ]
+        )
+        letters = string.ascii_lowercase if self.random.random() < 0.2 else string.ascii_uppercase
+        return str(self.faker("en_US").bothify(shape, letters=letters))
+
+    def symbol(self) -> str:
+        """A stock's symbol, known or not."""
+        made = str(
+            self.faker("en_US").lexify(self.pick(["??", "???", "????", "????"]), string.ascii_uppercase)
+        )
+        return self.stock("ticker") if self.random.random() < 0.5 else made
 
     def expression(self) -> str:
         a, b, c = (self.random.randint(2, 99) for _ in range(3))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 from auto_lora.dialogues.clause import PlannedCall, roles_of
 from auto_lora.dialogues.naming import is_number
 from auto_lora.dialogues.phrasebook import is_joined
-from auto_lora.dialogues.surfaces import Value, join_words
+from auto_lora.dialogues.surfaces import join_words
 
 # Somebody's own words end nowhere for sure; on and off, and what to do, stand in the sentence and not at its end.
 _OWN_SENTENCE = frozenset("message note text query state action boolean object kind weather warmth".split())
@@ -32,17 +33,27 @@ def may_differ(call: PlannedCall, name: str) -> bool:
     return one and alone and role not in _ONE_FOR_ALL and not is_joined(schema)
 
 
-def gathered(calls: Sequence[PlannedCall]) -> PlannedCall | None:
-    """The first call with the words of all, where they differ in one argument that may; else None."""
+def gathered(calls: Sequence[PlannedCall]) -> tuple[PlannedCall, bool] | None:
+    """The first call with the words of all, where they differ in one argument that may, or in two; else None.
+
+    Two: each value of one with each of the other ("in Rome and Oslo, today and tomorrow"), or the first with the first and so
+    on; that, the second thing returned, has to be said: "respectively".
+    """
     first, *others = calls
     if any(c.tool.name != first.tool.name or c.values.keys() != first.values.keys() for c in others):
         return None
     differing = [n for n, v in first.values.items() if any(c.values[n].json != v.json for c in others)]
-    if len(differing) != 1 or not may_differ(first, differing[0]):
+    if not 1 <= len(differing) <= 2 or not all(may_differ(first, n) for n in differing):
         return None
-    name, value = differing[0], first.values[differing[0]]
-    words = [c.values[name].surface for c in calls]
-    return replace(first, values={**first.values, name: Value(value.json, join_words(words), value.role)})
+    told = {n: list(dict.fromkeys(c.values[n].surface for c in calls)) for n in differing}
+    counts = [len(words) for words in told.values()]
+    in_turn = len(counts) == 2
+    if in_turn and prod(counts) == len(calls) == len({tuple(c.values[n].surface for n in differing) for c in calls}):  # fmt: skip
+        in_turn = False
+    elif any(count != len(calls) for count in counts):
+        return None
+    said = {n: replace(first.values[n], surface=join_words(words)) for n, words in told.items()}
+    return replace(first, values={**first.values, **said}), in_turn
 
 
 def may_follow(call: PlannedCall, before: PlannedCall) -> bool:

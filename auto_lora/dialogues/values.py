@@ -59,13 +59,16 @@ _TITLED = {
     "meeting": "event",
     "calendar": "event",
     "appointment": "event",
-    "task": "task_title",
-    "todo": "task_title",
+    "task": "chore",
+    "todo": "chore",
     "ticket": "issue",
     "incident": "issue",
     "issue": "issue",
     "bug": "issue",
 }
+# What is written down is something to do where the definition speaks of that: "buy milk", not "I'll be late".
+_NOTED = frozenset("message note text label item".split())
+_TO_DO = re.compile(r"\b(?:to-?dos?|to do lists?|tasks?|chores?)\b", re.I)
 _ENTERTAINING = re.compile(
     r"\b(?:music|song|stream|video|play|watch|movie|listen|subscri|chat|app|message|deliver|ride)", re.I
 )
@@ -193,6 +196,8 @@ class Sampler:
             pool = next(
                 (p for word, p in _TITLED.items() if word in f"{about} {self.tool_words}".lower()), pool
             )
+        if role in _NOTED and _TO_DO.search(f"{about} {self.tool_words}"):
+            pool = "chore"
         if pool == "service" and not _ENTERTAINING.search(f"{about} {self.tool_words}"):
             pool = role = "system"
         if role in ("place", "address", "origin", "destination") and _COMMAS.search(about):

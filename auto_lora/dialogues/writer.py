@@ -50,6 +50,7 @@ _LEANS_ON = {
     "spatial": ("poi", "place", "kind", "here"), "rating_unit": ("rating",), "rating_max": ("rating",), "owner": ("playlist", "list"),
     "position": ("kind", "title"), "series": ("title", "position"), "rating": ("title", "position", "kind", "book", "movie", "song"),
 }  # fmt: skip
+_ONE_BY_ONE = 0.15  # of several calls of one tool, where each has more than one argument
 _NOTHING_GIVEN = 0.15  # of the requests to a tool that requires nothing: "turn off the lights"
 _WORDY = 0.3  # of the requests give most of what they could
 # Not said where the sentence has no place for it: "the weather with windy".
@@ -262,7 +263,12 @@ class BuiltinWriter:
         several = len(calls) > 1 and not chain  # what an earlier result gives has no words to gather
         together = gathered(calls) if several and self.random.random() < 0.8 else None
         if together:
-            return self._clause(together)
+            call, in_turn = together
+            made = self._clause(call)
+            return replace(made, text=f"{made.text} respectively") if made and in_turn else made
+        one_by_one = self._one_by_one(calls) if several and self.random.random() < _ONE_BY_ONE else None
+        if one_by_one:
+            return one_by_one
         made = self._clause(calls[0], alone=len(calls) == 1)
         if made is None:
             return None
@@ -278,6 +284,23 @@ class BuiltinWriter:
             text += joiner + (made.text[0].upper() + made.text[1:] if joiner.endswith(". ") else made.text)
             shape += f"+{made.shape}"
         return Written(text, shape)
+
+    def _one_by_one(self, calls: Sequence[PlannedCall]) -> Written | None:
+        """What is asked, then each call's arguments: "compute the area of a triangle: the first with a base of 5 and ..., the second ..."."""
+        tool = calls[0].tool
+        frames = self._usable(tool, set())
+        if not frames or not all(may_follow(b, a) for a, b in pairwise(calls)):
+            return None
+        if any(len(c.shown()) < 2 for c in calls):
+            return None
+        asked = self._clause(
+            replace(calls[0], values={}, frame=self.random.choices(*zip(*frames, strict=True))[0])
+        )  # type: ignore[arg-type]
+        if asked is None:
+            return None
+        words = self.random.choice([w for w in phrases("around")["one_by_one"] if len(w) >= len(calls)])
+        parts = [before + self._bare(call) for before, call in zip(words, calls, strict=False)]
+        return Written(asked.text + "".join(parts), f"{asked.shape}+")
 
     def _bare(self, call: PlannedCall) -> str:
         """A call's arguments alone, as after a sentence for another call of its tool."""

@@ -286,6 +286,7 @@ def test_every_act_and_topic_has_frames_of_its_own_in_each_split():
         "state",
         "action",
         "condition",
+        "settings",
     }
     known |= set(phrases("inventories")) | set(Pools(random.Random(0))._makers)
     for name, frames in book.items():
@@ -346,3 +347,55 @@ def test_a_parameter_of_any_type_at_all_is_written_too():
         [ToolDefinition("f", "Do f.", parameters)], TrainingConfig(seed=1)
     ).training(30)
     assert len(made) == 30
+
+
+def _conversations(tool, count=200):
+    return SyntheticDataGenerator([tool], TrainingConfig(seed=3)).generate(
+        count, "train", shares={"single": 1.0}
+    )
+
+
+def test_settings_are_named_without_the_tool_that_sets_them():
+    parts = {
+        "fan": {"type": "string", "enum": ["LOW", "HIGH"]},
+        "heat": {"type": "boolean"},
+        "level": {"type": "integer"},
+    }
+    body = {"type": "object", "properties": parts}
+    tool = ToolDefinition("send_settings", "Send a command to the heater.", {"type": "object", "properties": {"body": body}, "required": ["body"]})  # fmt: skip
+    prompts = [c.prompt.lower() for c in _conversations(tool)]
+    assert sum("command" not in p and "send" not in p for p in prompts) > 40
+    person = {"type": "object", "properties": {"name": {"type": "string"}}}
+    other = ToolDefinition("create_user", "Create a user.", {"type": "object", "properties": {"user": person}, "required": ["user"]})  # fmt: skip
+    assert not [c for c in _conversations(other, 60) if "settings/" in c.meta["shape"]]
+
+
+def test_what_is_written_on_a_list_of_tasks_is_something_to_do():
+    tasks = ToolDefinition("add_task", "Add a task to the list.", {"type": "object", "properties": {"content": {"type": "string", "description": "Content of the task."}}, "required": ["content"]})  # fmt: skip
+    said = {c.scored_turns()[0].expected[0].arguments["content"] for c in _conversations(tasks)}
+    doing = (
+        "buy call pick go fix clean water learn order send write finish visit cook make read watch".split()
+    )
+    assert sum(text.split()[0].lower() in doing for text in said) > 0.5 * len(said) and len(said) > 100
+
+
+def test_commands_are_put_together_not_drawn_from_a_list():
+    shell = ToolDefinition("run_command", "Run a shell command.", {"type": "object", "properties": {"command": {"type": "string", "description": "The command line."}}, "required": ["command"]})  # fmt: skip
+    said = {c.scored_turns()[0].expected[0].arguments["command"] for c in _conversations(shell)}
+    assert len(said) > 150
+
+
+def test_more_than_one_of_a_thing_is_in_the_plural():
+    lists = {
+        "items": {"type": "array", "items": {"type": "string"}},
+        "quantities": {"type": "array", "items": {"type": "integer"}},
+    }
+    order = ToolDefinition("order_food", "Order food from a restaurant.", {"type": "object", "properties": lists, "required": list(lists)})  # fmt: skip
+    counted = [
+        (item, count)
+        for c in _conversations(order)
+        for call in c.scored_turns()[0].expected
+        for item, count in zip(call.arguments["items"], call.arguments["quantities"], strict=True)
+    ]
+    assert {count > 1 for item, count in counted if item.endswith("soups")} == {True}
+    assert {count == 1 for item, count in counted if item.endswith("soup")} == {True}

@@ -54,3 +54,11 @@ def test_a_temperature_may_be_said_on_the_other_scale_where_it_comes_out_even():
     other = {s: value for s, value in made.items() if "fahrenheit" in s}
     assert other and all(int(s.split()[0]) == value * 9 / 5 + 32 for s, value in other.items())
     assert all(v.json >= 50 for v in _made("temp", "integer", "Target in Fahrenheit"))
+
+
+def test_parts_of_a_second_where_a_definition_counts_in_them():
+    small = _made("window", "number", "Length of the window in seconds (e.g., 0.5).")
+    parts = [v for v in small if not float(v.json).is_integer()]
+    assert len(parts) > 100 and all(f"{v.json:g} second" in v.surface for v in parts)
+    whole = _made("window", "integer", "Length of the window in seconds (e.g., 0.5).")
+    assert all(isinstance(v.json, int) for v in whole)

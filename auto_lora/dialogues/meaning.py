@@ -147,6 +147,14 @@ def is_action(schema: Mapping[str, Any]) -> bool:
     )
 
 
+def is_settings(tool: ToolDefinition) -> bool:
+    """Whether all that a tool takes is one object of settings: enums, switches and numbers."""
+    schema = tool.properties.get(tool.required[0], {}) if len(tool.required) == 1 else {}
+    parts = schema.get("properties", {}) if isinstance(schema, Mapping) else {}
+    simple = all(isinstance(p, Mapping) and ("enum" in p or p.get("type") in ("boolean", "integer", "number")) for p in parts.values())  # fmt: skip
+    return bool(parts) and simple and len(tool.properties) == 1
+
+
 # Parameters.
 
 # Values that stand for no wish at all: nobody says them.

@@ -16,12 +16,15 @@ from auto_lora.dialogues.clause import PlannedCall, roles_of
 from auto_lora.dialogues.meaning import kind_of_unit
 from auto_lora.dialogues.moments import read, told
 from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
+from auto_lora.dialogues.pools import plural
 from auto_lora.dialogues.several import may_differ
 from auto_lora.dialogues.surfaces import Value, join_words
 from auto_lora.dialogues.values import Sampler, resolve
 from auto_lora.dialogues.verify import values_key
 from auto_lora.dialogues.writer import BuiltinWriter
 
+# "Two lamb wraps", but "two pad thai".
+_COUNTABLE = re.compile(r"(?:pizza|burger|sandwich|salad|soup|wrap|pie|burrito|sub|kebab|quesadilla|bowl|omelette|pack|bag|lamp|chair|bottle)$")  # fmt: skip
 _TWO_DIFFER = 0.3  # of the calls said together where two arguments may differ
 # A value for a parameter, and how a person would write it: ("EGLL", "Heathrow").
 ValueSampler = Callable[[random.Random], tuple[Any, str]]
@@ -191,6 +194,10 @@ class Planner:
         one = Draft202012Validator(resolve(item, tool.parameters)).is_valid(1)
         if one and self.random.random() < 0.3:  # people mostly order one
             drawn = [Value(1, "one", "number") if self.random.random() < 0.7 else v for v in drawn]
+        named = [
+            plural(thing) if v.json != 1 and _COUNTABLE.search(thing) else thing
+            for v, thing in zip(drawn, named, strict=True)
+        ]
         spoken = [self._counted(v, thing) for v, thing in zip(drawn, named, strict=True)]
         paired = {
             amounts: Value([v.json for v in drawn], "", "number"),

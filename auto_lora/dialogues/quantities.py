@@ -43,6 +43,7 @@ _LARGE = re.compile(
     r"\b(?:shares|shareholders?|revenue|turnover|population|payout|assets|equity|market cap|net income|dividends)\b",
     re.I,
 )
+_BELOW_ONE = re.compile(r"\b(?:e\.g\.|example|such as|like|default\w*)\W+(?:to |is )?0?\.\d", re.I)
 _SIGNED = re.compile(r"\b(?:[a-cx-z]|x\d|y\d|coefficient|coordinate|offset)\b", re.I)
 
 
@@ -57,6 +58,9 @@ def sample_number(
     """
     about = " ".join([*words_of(name), str(schema.get("description", ""))])
     schema = {**_described_range(str(schema.get("description", ""))), **schema}
+    parts = 0.9 if _BELOW_ONE.search(about) else 0.25
+    if role == "duration" and kind == "number" and not (_LIMITS & schema.keys()) and rng.random() < parts:
+        return _said(rng, rng.randint(1, 49) / 10, role, schema, name, tool_words)  # "0.5 seconds"
     if role == "duration" and (span := _span(rng, schema, about)):
         return span
     if role in ("percent", "level") and kind == "number" and _FRACTION.search(about):

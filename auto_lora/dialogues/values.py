@@ -325,15 +325,17 @@ class Sampler:
         return Value([v.json for v in items], surface, items[0].role if items else role)
 
     def _object(self, schema: Mapping[str, Any], root: Mapping[str, Any], role: str) -> Value:
-        value, words = {}, []
+        value: dict[str, Any] = {}
+        words: list[str] = []
+        switches: list[str] = []
         required = schema.get("required", ())
         properties = schema.get("properties", {})
         for key in sorted(properties, key=lambda k: k not in required):
             if key in required or self.random.random() < 0.4:
                 made = self.sample(key, properties[key], root)
                 value[key] = made.json
-                words.append(self._part(key, made))
-        return Value(value, join_words(words) or "nothing in particular", "object")
+                (switches if made.role == "boolean" else words).append(self._part(key, made))
+        return Value(value, join_words(words + switches) or "nothing in particular", "object")
 
     def _part(self, key: str, value: Value) -> str:
         """What is said for one property of an object: "high wind strength", "target temperature of 22 degrees"."""

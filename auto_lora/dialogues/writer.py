@@ -25,7 +25,7 @@ from auto_lora.dialogues.clause import (
     roles_of,
 )
 from auto_lora.dialogues.frames import Frame, Slot, fill, parse
-from auto_lora.dialogues.meaning import act_of, tool_act
+from auto_lora.dialogues.meaning import act_of, is_settings, tool_act
 from auto_lora.dialogues.naming import spoken_name
 from auto_lora.dialogues.near import answers_anything, kindred, near, near_misses, touches
 from auto_lora.dialogues.phrasebook import (
@@ -233,6 +233,8 @@ class BuiltinWriter:
                 general += act_frames("set" if act == "switch" and "state" not in roles else act, self.split)
                 if act == "any" or not own:
                     general += act_frames("any", self.split)[:2]
+            if is_settings(tool):
+                general = [*general, *act_frames("settings", self.split)]
             if act in ("compute", "run") and any(fills(r, m) for r in roles for m in main_roles(act)):
                 # "Compute 3 + 4", not "compute the expression of 3 + 4".
                 general = [f for f in general if "main" in f.needed]

@@ -22,18 +22,10 @@ from auto_lora.dialogues import Focus, SyntheticDataGenerator, find_links
 from auto_lora.dialogues.frames import fill, parse
 from auto_lora.dialogues.meaning import act_of, described_values, objects_of
 from auto_lora.dialogues.patterns import from_pattern
-from auto_lora.dialogues.phrasebook import (
-    SPLITS,
-    act_frames,
-    phrases,
-    role_of,
-    share_out,
-    tails_of,
-    topic_of,
-    topics,
-)  # fmt: skip
+from auto_lora.dialogues.phrasebook import SPLITS, act_frames, phrases, role_of, share_out, tails_of
 from auto_lora.dialogues.pools import Pools
 from auto_lora.dialogues.surfaces import time_surfaces
+from auto_lora.dialogues.topics import topic_of, topics
 from auto_lora.dialogues.values import Sampler
 
 

@@ -21,8 +21,9 @@ from auto_lora.dialogues.meaning import (
     unit_forms,
 )
 from auto_lora.dialogues.near import fitting_distractors, near
-from auto_lora.dialogues.phrasebook import phrases, role_of, topic_of
+from auto_lora.dialogues.phrasebook import phrases, role_of
 from auto_lora.dialogues.surfaces import switch_words
+from auto_lora.dialogues.topics import topic_of
 from auto_lora.dialogues.values import Sampler
 
 
@@ -230,3 +231,24 @@ def test_names_in_any_script_and_values_of_any_type_are_worded():
         城市={"type": "string"}, 天数={"type": "integer"}, 详细={"type": "boolean"}, 区间={"enum": [[1, 2], {"von": 3}, None]}, _={"type": "integer", "description": "Number of results"},
     )  # fmt: skip
     assert len(_asked(tool, 40, single=0.5, optional=0.5)) == 40
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "topic"),
+    [
+        ("get_branch_hours", "Get the opening hours of a bank branch.", None),
+        ("lock_screen", "Lock the screen of the computer.", None),
+        ("save_recipe", "Keep a recipe in the user's cookbook.", None),
+        ("get_cart", "Show the shopping cart.", None),
+        ("set_alarm_sound", "Choose the sound that alarms ring with.", None),
+        ("find_recipe", "Find a recipe.", "find_recipe"),
+        ("deploy_app", "Deploy an application to an environment.", "deploy"),
+        ("next_track", "Skip to the next track.", "control_playback"),
+        ("order_status", "Tell where an order is and when it arrives.", "track_order"),
+        ("search_hotels", "Search for hotels in a city.", "book_hotel"),
+        ("uber_eat_order", "Place an order for food delivery on Uber Eats.", "order_food"),
+    ],
+)  # fmt: skip
+def test_a_topic_is_of_what_a_tool_acts_on_and_does(name, description, topic):
+    found = topic_of(ToolDefinition(name, description))
+    assert (found.name if found else None) == topic

@@ -3,8 +3,9 @@
 phrases/      the built-in writer's words, as data: topics/ (weather, set_alarm, ...), acts, roles, inventories, forms, units, chat, enums
 frames.py     the grammar of a line of the phrasebook
 moments.py    how a definition wants dates and times written
-phrasebook.py tools to topics, parameters to roles, frames to splits
+phrasebook.py parameters to roles, frames to splits
 meaning.py    what a definition says: what is done to what, example values, units
+topics.py     sentences for one kind of tool, and which tool is of that kind
 patterns.py   strings that a regular expression matches
 pools.py      open vocabularies: names, titles, places, times as people say them
 surfaces.py   a value with its words; switches, times and lists as people say them

@@ -30,10 +30,10 @@ from auto_lora.dialogues.phrasebook import (
     phrases,
     role_in,
     tails_of,
-    topic_of,
     words_of,
 )
 from auto_lora.dialogues.surfaces import Value, join_words
+from auto_lora.dialogues.topics import topic_of
 
 OWN_SLOTS = frozenset(("object", "verb", "main", "given", "tail"))  # those of acts, which stand for no role
 # What stands beside an argument when both are given: role to (before, after with its form).

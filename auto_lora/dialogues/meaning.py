@@ -53,6 +53,12 @@ def _verbs() -> dict[str, str]:
     return {verb: act for act, entry in reversed(phrases("acts").items()) for verb in entry["verbs"]}
 
 
+def verb_act(word: str) -> str:
+    """The act that a verb, or a verb with an s, stands for; "" for any other word."""
+    known = _verbs()
+    return known.get(word) or known.get(word.removesuffix("s")) or ""
+
+
 @cache
 def _deed(description: str) -> tuple[str, str]:
     """(verb, what follows it) of a description's first sentence; no verb where it begins with none that is one for sure."""

@@ -9,17 +9,8 @@ from functools import cache
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.phrasebook import (
-    Topic,
-    all_verbs,
-    likeness,
-    lines_of_split,
-    phrases,
-    stem,
-    topic_of,
-    topics,
-    words_of,
-)
+from auto_lora.dialogues.phrasebook import all_verbs, lines_of_split, phrases, stem, words_of
+from auto_lora.dialogues.topics import Topic, likeness, topic_of, topics
 
 _COMMON = set(
     "a an the of for to in on at by with from and or is it its this that what which who how do does you your my me i can could would please "

@@ -11,12 +11,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.frames import Frame, parse
 from auto_lora.dialogues.moments import asked_for, told
 
@@ -41,16 +39,6 @@ _KIN = (
 )  # fmt: skip
 _STATES = set(
     "on off open closed close locked unlocked lock unlock enabled disabled start stop started stopped".split()
-)
-
-
-# What a description says of how a tool does its work, up to the end of the sentence: its topic is not there.
-_MEANS = re.compile(
-    r"\b(?:based on|using|given|by (?:specifying|providing|using)|for (?:the )?(?:customers?|users?)\b)[^.;]*",
-    re.I,
-)
-_COMMON_STEMS = frozenset(
-    ("nam", "the", "for", "new", "off", "all", "and", "with", "info", "information", "detail")
 )
 
 
@@ -191,7 +179,7 @@ def in_form(words: str, slot: str) -> bool:
     return slot in (known or ["weather_noun"])
 
 
-# Tools to topics and acts.
+# Tools to acts.
 
 
 @cache
@@ -200,42 +188,8 @@ def all_verbs() -> frozenset[str]:
     return frozenset(stem(v) for act, entry in phrases("acts").items() for v in entry["verbs"] if act != "do")
 
 
-@dataclass(frozen=True)
-class Topic:
-    """A topic pack: cues in tools' words, nouns, frames by split."""
-
-    name: str
-    cues: tuple[tuple[str, ...], ...]
-    nouns: tuple[str, ...]
-    frames: Mapping[str, tuple[Frame, ...]]
-
-    @cached_property
-    def words(self) -> frozenset[str]:
-        """What its cues and nouns speak of, verbs apart."""
-        spoken = {w for cue in self.cues for w in cue} | {stem(w) for n in self.nouns for w in words_of(n)}
-        return frozenset(w for w in spoken if len(w) > 2) - all_verbs() - _COMMON_STEMS
-
-    @cached_property
-    def switches(self) -> bool:
-        """Whether its frames need to be told on or off."""
-        return all("state" in f.needed for f in self.frames["train"])
-
-
-@cache
-def topics() -> tuple[Topic, ...]:
-    """All topic packs, in alphabetical order."""
-    folder = files("auto_lora.dialogues").joinpath("phrases/topics")
-    found = []
-    for file in sorted(folder.iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".json"):
-            entry = json.loads(file.read_text(encoding="utf-8"))
-            name = file.name.removesuffix(".json")
-            cues = tuple(tuple(stem(w) for w in words_of(cue)) for cue in entry["cues"])
-            found.append(Topic(name, cues, tuple(entry["nouns"]), _by_split(name, entry["frames"])))
-    return tuple(found)
-
-
-def _by_split(name: str, lines: list[str]) -> dict[str, tuple[Frame, ...]]:
+def by_split(name: str, lines: list[str]) -> dict[str, tuple[Frame, ...]]:
+    """The frames of some lines by the split they belong to."""
     order = sorted(set(lines), key=lambda line: bucket(name, line, of=2**31))
     made = [parse(line, f"{name}/{bucket(line, of=10**6)}") for line in order]
     return {split: tuple(share_out(made, split)) for split in SPLITS}
@@ -244,54 +198,14 @@ def _by_split(name: str, lines: list[str]) -> dict[str, tuple[Frame, ...]]:
 @cache
 def act_frames(act: str, split: str) -> tuple[Frame, ...]:
     """The frames of an act that belong to a split."""
-    return _by_split(act, phrases("acts")[act]["frames"])[split]
+    return by_split(act, phrases("acts")[act]["frames"])[split]
 
 
 @cache
 def lines_of_split(name: str, split: str) -> Mapping[str, Frame]:
     """The near misses of a topic that belong to a split; `name` is "near_" and the topic's."""
     entries = phrases("near_misses")[name.removeprefix("near_")]
-    return {f.text: f for f in _by_split(name, [line for e in entries for line in e["asks"]])[split]}
-
-
-@cache
-def _tool_words(name: str, description: str) -> tuple[frozenset[str], frozenset[str]]:
-    about = _MEANS.sub(" ", description)
-    return frozenset(map(stem, words_of(name))), frozenset(map(stem, words_of(about)))
-
-
-def likeness(topic: Topic, name: str, description: str) -> float:
-    """How much of a topic's cues a tool's name (2 a word) and description (1 a word) hold; the best cue counts most."""
-    named, described = _tool_words(name, description)
-    scores = [
-        sum(2 if w in named else 1 for w in cue)
-        for cue in topic.cues
-        if all(w in named or w in described for w in cue)
-    ]
-    return max(scores, default=0.0) + 0.1 * sum(scores)
-
-
-@cache
-def _topic_of(name: str, description: str, switches: bool) -> Topic | None:
-    best, found = 2.0, None
-    spoken = [stem(w) for w in words_of(name) if stem(w) not in all_verbs()]
-    for topic in topics():
-        score = likeness(topic, name, description)
-        # Turning off is another topic than switching on or off.
-        score -= 1.5 * (switches != topic.switches)
-        # One word in three is no topic: a forecast of a forest's growth is not the weather's.
-        if score < 3.0 and sum(w in topic.words for w in spoken) * 2 < len(spoken):
-            continue
-        if score >= best:
-            best, found = score + 1e-9, topic
-    return found
-
-
-def topic_of(tool: ToolDefinition) -> Topic | None:
-    """The topic a tool is about; None when no cue is in its words."""
-    return _topic_of(
-        tool.name, tool.description, any(is_state(s) for s in tool.properties.values() if isinstance(s, dict))
-    )
+    return {f.text: f for f in by_split(name, [line for e in entries for line in e["asks"]])[split]}
 
 
 def is_state(schema: Mapping[str, Any]) -> bool:

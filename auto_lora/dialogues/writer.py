@@ -29,7 +29,6 @@ from auto_lora.dialogues.meaning import act_of, is_settings, tool_act
 from auto_lora.dialogues.naming import spoken_name
 from auto_lora.dialogues.near import answers_anything, kindred, near, near_misses, touches
 from auto_lora.dialogues.phrasebook import (
-    Topic,
     act_frames,
     fills,
     main_roles,
@@ -37,13 +36,12 @@ from auto_lora.dialogues.phrasebook import (
     share_out,
     slots_for,
     tails_of,
-    topic_of,
-    topics,
     values_of,
 )
 from auto_lora.dialogues.pools import Pools
 from auto_lora.dialogues.several import gathered, may_follow
 from auto_lora.dialogues.style import Style
+from auto_lora.dialogues.topics import Topic, topic_of, topics
 
 # Says nothing without the other: where such an argument is given, one of those must be.
 _LEANS_ON = {

@@ -1,0 +1,128 @@
+"""Topic packs: sentences that people use for one kind of tool, and which tool is of that kind.
+
+Each file of `phrases/topics/` is a topic ("weather", "set_alarm", ...), found by the words of a tool's name and description.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.resources import files
+
+from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.frames import Frame
+from auto_lora.dialogues.meaning import objects_of, verb_act
+from auto_lora.dialogues.phrasebook import all_verbs, by_split, is_state, stem, words_of
+
+# What a description says of how a tool does its work, up to the end of the sentence: its topic is not there.
+_MEANS = re.compile(
+    r"\b(?:based on|using|given|by (?:specifying|providing|using)|for (?:the )?(?:customers?|users?)\b)[^.;]*",
+    re.I,
+)
+_COMMON_STEMS = frozenset(
+    ("nam", "the", "for", "new", "off", "all", "and", "with", "info", "information", "detail")
+)
+# Acts that ask for something, and those that do something: by its name's first word a topic, and a tool, is of one or the other.
+_ASKED = frozenset("find get track".split())
+_DONE = frozenset("create book remove send set remind play switch".split())
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic pack: cues in tools' words, nouns, frames by split."""
+
+    name: str
+    cues: tuple[tuple[str, ...], ...]
+    nouns: tuple[str, ...]
+    frames: Mapping[str, tuple[Frame, ...]]
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """What its cues and nouns speak of, verbs apart."""
+        spoken = {w for cue in self.cues for w in cue} | {stem(w) for n in self.nouns for w in words_of(n)}
+        return frozenset(w for w in spoken if len(w) > 2) - all_verbs() - _COMMON_STEMS
+
+    @cached_property
+    def switches(self) -> bool:
+        """Whether its frames need to be told on or off."""
+        return all("state" in f.needed for f in self.frames["train"])
+
+
+@cache
+def topics() -> tuple[Topic, ...]:
+    """All topic packs, in alphabetical order."""
+    folder = files("auto_lora.dialogues").joinpath("phrases/topics")
+    found = []
+    for file in sorted(folder.iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".json"):
+            entry = json.loads(file.read_text(encoding="utf-8"))
+            name = file.name.removesuffix(".json")
+            cues = tuple(tuple(stem(w) for w in words_of(cue)) for cue in entry["cues"])
+            found.append(Topic(name, cues, tuple(entry["nouns"]), by_split(name, entry["frames"])))
+    return tuple(found)
+
+
+@cache
+def _tool_words(name: str, description: str) -> tuple[frozenset[str], frozenset[str]]:
+    about = _MEANS.sub(" ", description)
+    return frozenset(map(stem, words_of(name))), frozenset(map(stem, words_of(about)))
+
+
+def likeness(topic: Topic, name: str, description: str) -> float:
+    """How much of a topic's cues a tool's name (2 a word) and description (1 a word) hold; the best cue counts most."""
+    named, described = _tool_words(name, description)
+    scores = [
+        sum(2 if w in named else 1 for w in cue)
+        for cue in topic.cues
+        if all(w in named or w in described for w in cue)
+    ]
+    return max(scores, default=0.0) + 0.1 * sum(scores)
+
+
+@cache
+def _topic_of(name: str, description: str, switches: bool) -> Topic | None:
+    best, found = 2.0, None
+    spoken = [stem(w) for w in words_of(name) if stem(w) not in all_verbs()]
+    for topic in topics():
+        score = likeness(topic, name, description)
+        # Turning off is another topic than switching on or off.
+        score -= 1.5 * (switches != topic.switches)
+        # One word in three is no topic: a forecast of a forest's growth is not the weather's.
+        if score < 3.0 and sum(w in topic.words for w in spoken) * 2 < len(spoken):
+            continue
+        if score >= best and _is_about(topic, name, description):
+            best, found = score + 1e-9, topic
+    return found
+
+
+def _is_about(topic: Topic, name: str, description: str) -> bool:
+    """Whether a tool does to the topic's things what the topic's sentences ask for.
+
+    What it is named after last, or what its description acts on, must be one of them: the hours of a branch are not git's. A topic
+    that asks is none of a tool that does something, nor the other way round: "save_recipe" finds no recipe.
+    """
+    named, own = words_of(name), words_of(topic.name)
+    begins, kind = (verb_act(words[0]) if words else "" for words in (named, own))
+    if own == named[:1]:  # "deploy_app"
+        return True
+    things = topic.words | {stem(w) for w in own} | {cue[-1] for cue in topic.cues if len(cue) > 1}
+    nouns = [stem(w) for w in named[bool(begins) :] if len(w) > 2]
+    acted_on = [re.split(r" (?:of|and|or)\b", phrase)[0].split() for phrase in objects_of(name, description)]
+    heads = {*nouns[-1:], *(stem(words[-1].lower()) for words in acted_on if words)}
+    if nouns and heads.isdisjoint(things):
+        return False
+    if any(stem(word) in cue for word in named[:1] for cue in topic.cues):
+        return True
+    if own[-1] == "status" or (kind in _ASKED and topic.name != "list_add"):
+        return begins in ("", "any", *_ASKED)
+    return not (begins in _ASKED and kind in _DONE)
+
+
+def topic_of(tool: ToolDefinition) -> Topic | None:
+    """The topic a tool is about; None when no cue is in its words."""
+    return _topic_of(
+        tool.name, tool.description, any(is_state(s) for s in tool.properties.values() if isinstance(s, dict))
+    )

@@ -27,15 +27,15 @@ def test_different_forms_are_told_apart():
 
 
 def test_one_writer_is_not_told_from_itself(demo_tools):
-    """Not better than a coin; held-out texts of one source come out a little below it."""
+    """Of 400 texts a coin tells 240 right once in 30,000 times."""
     made = [
         c.prompt
         for seed in (1, 2)
-        for c in SyntheticDataGenerator(demo_tools, TrainingConfig(seed=seed)).generate(80, "train")
+        for c in SyntheticDataGenerator(demo_tools, TrainingConfig(seed=seed)).generate(200, "train")
     ]
     random.Random(0).shuffle(made)
     told = writer_distance(made[::2], made[1::2])
-    assert told["low"] <= 0.5
+    assert told["of"] > 380 and told["share"] < 0.6
 
 
 def test_case_and_punctuation_do_not_give_a_writer_away():

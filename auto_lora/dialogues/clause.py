@@ -66,6 +66,7 @@ BARE_TIMES = re.compile(
 )
 _SPAN = re.compile(r"([\d.]+) (second|minute|hour|day|week|month|year)s?")
 _AT = re.compile(r"(?:noon|midday|midnight|dawn|dusk|sunrise|night)$", re.I)
+_SERVING = re.compile(r"restaurant|place|eater|cafe|bar\b", re.I)  # "that serves ramen"
 _WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.I)
 
 
@@ -386,6 +387,8 @@ class Clause:
             if (twice or plain) and role not in ("rating", "temperature")
             else tails_of(role)
         )
+        if role == "dish" and not _SERVING.search(f"{self.call.tool.name} {self.call.tool.description}"):
+            forms = ["with {v}", "with {v}", "for {v}", "of {v}"]
         if role == "room" and re.match(r"(?:the|my|our|all|every|up|down)", text):
             forms = ["in {v}"]
         return self.random.choice(forms).format(v=text, name=" ".join(spoken))

@@ -90,7 +90,8 @@ def act_of(name: str, description: str) -> tuple[str, str]:
     In "rate_book", described as "Give a book a rating", the book is no verb.
     """
     verbs, named = _verbs(), words_of(name)
-    if any(word in ("alarm", "reminder", "timer", "remind") for word in named):
+    timed = any(word in ("alarm", "reminder", "timer", "remind") for word in named)
+    if timed and verb_act(named[0]) in ("", "book", "create", "remind", "set"):  # not "rename_alarm"
         return "remind", "set"
     deed = _deed(description)[0].partition(" ")[0]
     described = words_of(description)[:4]
@@ -126,8 +127,12 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     clause: re.Match[str] | None = re.match(r"(?:whether|if|how|what|who|when|where|or|tell)\b", phrase)
     # "Give a book a rating" is to rate the book, if the name says rate.
     if clause is None and verb != act_of(name, description)[1]:
-        clause = re.match(r"(?:an?|the) \w+ (?:an?|the) ", phrase)
-    if phrase and not clause and len(phrase.split()) <= 7:
+        clause = re.match(r"(?:an?|the) (?:\w+ )?\w+ (?:an?|the|another) ", phrase)
+    named_too = stem(phrase.lower()) in map(stem, words_of(name))
+    begins = (
+        " " not in phrase and description.startswith(phrase) and not named_too
+    )  # "Store at which hours ...": a verb
+    if phrase and not clause and not begins and len(phrase.split()) <= 7:
         found.append(phrase[0].lower() + phrase[1:] if phrase[1:2].islower() else phrase)
     named = [w for w in words_of(name) if w != act_of(name, description)[1] and w != verb]
     while named and named[0] in _FIRST_DROPPED:

@@ -50,6 +50,10 @@ _LEANS_ON = {
 }  # fmt: skip
 _ONE_BY_ONE = 0.15  # of several calls of one tool, where each has more than one argument
 _NOTHING_GIVEN = 0.15  # of the requests to a tool that requires nothing: "turn off the lights"
+# Acts whose sentences have other verbs than the tool's own too ("change the lock"): beside them "lock the screen" is asked for,
+# but not "turn the heater", which needs its "off".
+_OWN_VERB = frozenset("book create play remove send set switch track".split())
+_PARTED = frozenset("put switch turn".split())
 _WORDY = 0.3  # of the requests give most of what they could
 # Not said where the sentence has no place for it: "the weather with windy".
 _UNSAID_AT_END = ("kind", "weather", "warmth")
@@ -223,7 +227,7 @@ class BuiltinWriter:
     def _frames(self, tool: ToolDefinition) -> list[tuple[Frame, float]]:
         """The tool's frames of this split with weights: three quarters to its topic's, where it has one."""
         if tool.name not in self._candidates:
-            topic, (act, _), roles = self.topic_of(tool), tool_act(tool), set(roles_of(tool).values())
+            topic, (act, verb), roles = self.topic_of(tool), tool_act(tool), set(roles_of(tool).values())
             own = [_with_slots(f, tool) for f in topic.frames[self.split]] if topic else []
             general: list[Frame] = []
             turns = act_of(tool.name, tool.description)[0] == "switch"
@@ -236,11 +240,11 @@ class BuiltinWriter:
             if act in ("compute", "run") and any(fills(r, m) for r in roles for m in main_roles(act)):
                 # "Compute 3 + 4", not "compute the expression of 3 + 4".
                 general = [f for f in general if "main" in f.needed]
+            plain = act_frames("do", self.split) if act in _OWN_VERB and verb not in _PARTED else ()
             must = roles & {"state", "action"}  # on or off, and what to do, must have their place
-            own, general = ([f for f in frames if must <= f.named] for frames in (own, general))
-            self._candidates[tool.name] = [(f, 3.0 / len(own)) for f in own] + [
-                (f, 1.0 / len(general)) for f in general
-            ]
+            groups = ((own, 3.0), (general, 1.0), (plain, 1.0))
+            fitting = [([f for f in frames if must <= f.named], weight) for frames, weight in groups]
+            self._candidates[tool.name] = [(f, w / len(frames)) for frames, w in fitting for f in frames]
         return self._candidates[tool.name]
 
     def write(self, calls: Sequence[PlannedCall], *, chain: bool = False) -> Written | None:

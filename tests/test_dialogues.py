@@ -391,3 +391,41 @@ def test_more_than_one_of_a_thing_is_in_the_plural():
     ]
     assert {count > 1 for item, count in counted if item.endswith("soups")} == {True}
     assert {count == 1 for item, count in counted if item.endswith("soup")} == {True}
+
+
+def test_a_tool_is_asked_for_with_its_own_verb():
+    lock = ToolDefinition(
+        "lock_screen", "Lock the screen of the computer.", {"type": "object", "properties": {}}
+    )
+    prompts = {c.prompt.lower() for c in _conversations(lock, 60)}
+    assert sum("lock the screen" in p for p in prompts) > 0.3 * len(prompts)
+    heater = ToolDefinition("turn_off_heater", "Turn off the heater.", {"type": "object", "properties": {}})
+    assert not [c.prompt for c in _conversations(heater, 60) if "turn the heater" in c.prompt.lower()]
+
+
+_PLAY = {
+    "kind": {"type": "string", "description": "Kind of thing: song, track, album, artist."},
+    "artist": {"type": "string"}, "song": {"type": "string"},
+}  # fmt: skip
+
+
+def test_a_kind_that_the_definition_names_is_an_argument_where_it_is_said():
+    """ "Play a song by Abba" gives kind: song, where songs are among the kinds that the tool's definition names."""
+    kinds = {"music_item": _PLAY["kind"], "artist": _PLAY["artist"], "track": _PLAY["song"]}
+    play = ToolDefinition("play_music", "Play music.", {"type": "object", "properties": kinds})
+    said, beside = 0, 0
+    for c in _conversations(play, 300):
+        given = c.scored_turns()[0].expected[0].arguments
+        words = re.findall(r"\b(?:a|an|the|this|that) (song|track|album)\b", c.prompt.lower())
+        said += bool(words)
+        if "music_item" in given:
+            assert (
+                given["music_item"] in c.prompt.lower()
+                and given["music_item"] in "song track album artist".split()
+            )
+        if words and len(set(words)) == 1:
+            assert given.get("music_item") == words[0], c.prompt
+        if "track" in given and "music_item" in given:
+            beside += 1
+            assert given["music_item"] != "album", c.prompt
+    assert said > 40 and beside > 20

@@ -252,3 +252,11 @@ def test_names_in_any_script_and_values_of_any_type_are_worded():
 def test_a_topic_is_of_what_a_tool_acts_on_and_does(name, description, topic):
     found = topic_of(ToolDefinition(name, description))
     assert (found.name if found else None) == topic
+
+
+def test_what_a_description_begins_with_is_not_acted_on():
+    described = "Store at which hours the phone keeps silent at night."
+    assert objects_of("set_bedtime_schedule", described) == ("the bedtime schedule",)
+    assert act_of("rename_alarm", "Give an existing alarm another name.") == ("do", "rename")
+    assert objects_of("rename_alarm", "Give an existing alarm another name.") == ("the alarm",)
+    assert act_of("set_alarm", "Set an alarm.") == ("remind", "set")

@@ -16,6 +16,7 @@ near.py       which requests no tool serves, shipped tools that may stand beside
 naming.py     parameters' names as people say them
 asides.py     an argument in a sentence of its own
 clause.py     a planned call in a frame
+said.py       words of a sentence that are an argument where a tool has one for them
 several.py    calls of one tool in one breath
 writer.py     the built-in writer: which frame and arguments, how it is typed
 llm_writer.py a language model as writer, its texts verified

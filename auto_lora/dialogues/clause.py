@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.asides import aside, has_aside
 from auto_lora.dialogues.frames import Frame, Slot, fill
-from auto_lora.dialogues.meaning import is_action, objects_of, tool_act
+from auto_lora.dialogues.meaning import KINDS, kinds_named, objects_of, roles_of, tool_act
 from auto_lora.dialogues.naming import (
     BARE_NAMES,
     ENDS_IN_PREPOSITION,
@@ -24,11 +24,8 @@ from auto_lora.dialogues.naming import (
 from auto_lora.dialogues.phrasebook import (
     fills,
     in_form,
-    is_joined,
-    is_state,
     main_roles,
     phrases,
-    role_in,
     tails_of,
     words_of,
 )
@@ -44,7 +41,7 @@ BESIDE: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
     "playlist": (("owner",), ()),
     "list": (("owner",), ()),
     "kind": (("position", "sort", "mood", "genre", "cuisine", "year", "color", "size"), ()),
-    "song": (("kind",), ()), "title": (("kind",), ()), "album": ((), ()), "book": (("kind",), ()), "movie": (("kind",), ()),
+    "song": (("kind",), ()), "title": (("kind",), ()), "album": (("kind",), ()), "book": (("kind",), ()), "movie": (("kind",), ()),
     "rating": ((), (("rating_unit", " {v}"), ("rating_max", " out of {v}"))),
     "amount": ((), (("currency", " {v}"), ("currency_from", " {v}"))),
     "number": ((), (("unit_from", " {v}"), ("unit", " {v}"))),
@@ -93,26 +90,6 @@ class PlannedCall:
         return {n: v for n, v in self.values.items() if n not in self.hidden}
 
 
-def roles_of(tool: ToolDefinition) -> dict[str, str]:
-    """The role of each parameter, as slots of frames know it."""
-    found = {}
-    for name, schema in tool.properties.items():
-        schema = schema if isinstance(schema, dict) else {}
-        kind = schema.get("type", "string")
-        kind = kind if isinstance(kind, str) else "string"
-        if is_state(schema):
-            found[name] = "state"
-        elif is_action(schema):
-            found[name] = "action"
-        elif kind in ("boolean", "object"):
-            found[name] = kind
-        else:
-            found[name] = role_in(name, schema, kind)
-            if found[name] == "currency" and is_joined(schema):
-                found[name] = "currency_pair"
-    return found
-
-
 class Clause:
     """One call put into one frame.
 
@@ -123,6 +100,7 @@ class Clause:
     def __init__(self, rng: random.Random, call: PlannedCall, frame: Frame, *, alone: bool = False) -> None:
         self.random, self.call, self.frame, self.alone = rng, call, frame, alone
         self.roles = roles_of(call.tool)
+        self.kinds = kinds_named(call.tool)[1]  # "play the song" would be one of its arguments
         self.left = {n: v for n, v in call.shown().items() if v.surface}
         self._part_pair()
         self.act, self.verb = tool_act(call.tool)
@@ -153,6 +131,7 @@ class Clause:
         text = re.sub(
             r"\bfor (?=in \w+ (?:minutes|hours|days|weeks|months)\b)", "", text
         )  # "for in six weeks"
+        text = re.sub(r"\b(?:a|an|the|this|my) (the [a-z])", r"\1", text)  # "the the song Waterloo"
         text = re.sub(r'""([^"]*)""', r'"\1"', text)  # a sentence's quotes around those of a value
         return re.sub(
             r"\ba (?!(?:and|or|is|as|of|in|if|on|at|it|eight\w*|eleven)\b)(?=[aeio]\w)", "an ", text
@@ -227,7 +206,8 @@ class Clause:
             if "delivery" in self.roles.values():  # "order the takeaway" would be one of its arguments
                 named = [n for n in named if n.removeprefix("the ") not in phrases("inventories")["delivery"]]
             own = objects_of(self.call.tool.name, self.call.tool.description)
-            return self._with_what_it_is_of(self.random.choice([*named, *own]))
+            nouns = [n for n in (*named, *own) if n.split()[-1] not in self.kinds]
+            return self._with_what_it_is_of(self.random.choice(nouns or [*named, *own]))
         if slot.role == "verb":
             return self.verb
         if slot.role in ("tail", "given"):
@@ -297,9 +277,8 @@ class Clause:
             parts.append(self.random.choice(phrases("around")["links"][kind]))
         names = list(self.left)
         self.random.shuffle(names)
-        names.sort(
-            key=lambda n: self.roles[n] not in BESIDE
-        )  # heads first, so that they take their neighbours
+        # Heads first, so that they take their neighbours.
+        names.sort(key=lambda n: (self.roles[n] not in BESIDE, self.roles[n] in KINDS))
         alike = [n for n in names if self._only_named(n, self.left[n])]
         order = list(self.call.tool.properties)
         several = [listed(self.random, {n: self.left.pop(n) for n in alike}, order)] if alike else []
@@ -328,7 +307,10 @@ class Clause:
             found = next(
                 (n for n in self.left if self.roles[n] == role and role not in self.frame.named), None
             )
-            if found and self.random.random() < 0.85:
+            if found and role == "kind" and self.roles[name] != "kind":
+                forms = ["the {k} {v}", "the {k} {v}", "{k} {v}", "the {v} {k}", "{v} {k}"]
+                text = self.random.choice(forms).format(k=self.left.pop(found).surface, v=text)
+            elif found and self.random.random() < 0.85:
                 text = f"{self.left.pop(found).surface} {text}"
         for role, form in after:
             found = next(
@@ -350,7 +332,10 @@ class Clause:
         spatial = next((n for n in self.left if self.roles[n] == "spatial"), None)
         if role in ("place", "poi") and spatial:
             return f"{self.left.pop(spatial).surface} {self._with_neighbours(name, value)}"
+        kinds = [n for n in self.left if self.roles[n] == "kind"]
         text = self._with_neighbours(name, value)
+        if any(n not in self.left for n in kinds):  # "the song Waterloo", not "called the song Waterloo"
+            return text
         span = _SPAN.fullmatch(text) if value.role == "duration" else None
         if (
             span
@@ -387,6 +372,7 @@ class Clause:
             if (twice or plain) and role not in ("rating", "temperature")
             else tails_of(role)
         )
+        forms = [f for f in forms if not set(self.kinds) & set(f.split())] or ["{v}"]
         if role == "dish" and not _SERVING.search(f"{self.call.tool.name} {self.call.tool.description}"):
             forms = ["with {v}", "with {v}", "for {v}", "of {v}"]
         if role == "room" and re.match(r"(?:the|my|our|all|every|up|down)", text):

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 _SLOT = re.compile(r"\{(\+?)([a-z_]+)\}")
@@ -41,11 +41,12 @@ Part = str | Slot | Bracket | Choice  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Frame:
-    """A parsed line; `name` is stable, for telling the splits apart."""
+    """A parsed line; `name` is stable, for telling the splits apart; `says`: words that it has for a slot of its own."""
 
     name: str
     text: str
     parts: tuple[Part, ...]
+    says: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @cached_property
     def needed(self) -> frozenset[str]:

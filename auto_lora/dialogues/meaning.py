@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.phrasebook import is_state, phrases, role_of, stem, words_of
+from auto_lora.dialogues.phrasebook import is_joined, is_state, phrases, role_in, role_of, stem, words_of
 
 _SPOKEN_VERBS = {
     "calculator": "calculate",
@@ -85,7 +85,7 @@ def _deed(description: str) -> tuple[str, str]:
 
 @cache
 def act_of(name: str, description: str) -> tuple[str, str]:
-    """(act, verb) of a tool: by the first word of its name, then of its description, then any verb in them.
+    """(act, verb) of a tool: by the first word of its name, then of its description, then any verb in them; "turn off" with its "off".
 
     In "rate_book", described as "Give a book a rating", the book is no verb.
     """
@@ -95,12 +95,16 @@ def act_of(name: str, description: str) -> tuple[str, str]:
         return "remind", "set"
     deed = _deed(description)[0].partition(" ")[0]
     described = words_of(description)[:4]
+    said = f"{' '.join(named)}. {description.lower()}"
     for word in (*named[:1], *([deed] if deed else described[:1]), *named[1:], *described[1:]):
         if re.search(rf"\b(?:an?|the) (?:\w+ )?{re.escape(word)}\b", description, re.I):
             continue
         known = word if word in verbs else word.removesuffix("s")
         if known in verbs:
-            return verbs[known], _SPOKEN_VERBS.get(known, known)
+            parted = known in ("switch", "turn") and re.search(
+                rf"\b{known}(?:es|s)? (on|off|up|down)\b(?! or)", said
+            )
+            return verbs[known], f"{known} {parted[1]}" if parted else _SPOKEN_VERBS.get(known, known)
         if word == deed:
             return "do", deed
     return "any", "do"
@@ -134,7 +138,8 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     )  # "Store at which hours ...": a verb
     if phrase and not clause and not begins and len(phrase.split()) <= 7:
         found.append(phrase[0].lower() + phrase[1:] if phrase[1:2].islower() else phrase)
-    named = [w for w in words_of(name) if w != act_of(name, description)[1] and w != verb]
+    spoken = {verb, *act_of(name, description)[1].split()}
+    named = [w for w in words_of(name) if w not in spoken]
     while named and named[0] in _FIRST_DROPPED:
         named = named[1:]
     described = set(map(stem, words_of(description)))
@@ -168,6 +173,8 @@ def is_settings(tool: ToolDefinition) -> bool:
 
 # Parameters.
 
+# Roles of an argument for what kind of thing is meant.
+KINDS = ("kind", "kind_place", "type")
 # Values that stand for no wish at all: nobody says them.
 UNSAID = (
     "dontcare",
@@ -249,3 +256,38 @@ def kind_of_unit(unit: str) -> str:
         if unit.lower() in [u.lower() for u in (*kind["units"], *kind.get("also", ()))]:
             return str(kind["cues"][0])
     return ""
+
+
+def roles_of(tool: ToolDefinition) -> dict[str, str]:
+    """The role of each parameter, as slots of frames know it."""
+    found = {}
+    for name, schema in tool.properties.items():
+        schema = schema if isinstance(schema, dict) else {}
+        kind = schema.get("type", "string")
+        kind = kind if isinstance(kind, str) else "string"
+        if is_state(schema):
+            found[name] = "state"
+        elif is_action(schema):
+            found[name] = "action"
+        elif kind in ("boolean", "object"):
+            found[name] = kind
+        else:
+            found[name] = role_in(name, schema, kind)
+            if found[name] == "currency" and is_joined(schema):
+                found[name] = "currency_pair"
+    return found
+
+
+def kinds_named(tool: ToolDefinition) -> tuple[str, tuple[str, ...]]:
+    """(role, words) of the argument for what kind of thing is meant, with those that its definition names; ("", ()) where there is none.
+
+    "Kind of thing: song, track, album." makes the song in "play a song" an argument; "Kind of media." does not.
+    """
+    roles = roles_of(tool)
+    found = [n for n, r in roles.items() if r in KINDS]
+    if len(found) != 1:  # of two nobody could tell which is meant
+        return "", ()
+    schema = tool.properties[found[0]]
+    schema = schema if isinstance(schema, Mapping) else {}
+    named = schema.get("enum") or described_values(str(schema.get("description", "")))
+    return roles[found[0]], tuple(n for n in named if isinstance(n, str))

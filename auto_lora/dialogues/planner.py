@@ -12,11 +12,13 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.clause import PlannedCall, roles_of
-from auto_lora.dialogues.meaning import kind_of_unit
+from auto_lora.dialogues.clause import PlannedCall
+from auto_lora.dialogues.frames import Frame
+from auto_lora.dialogues.meaning import KINDS, kind_of_unit, roles_of
 from auto_lora.dialogues.moments import read, told
 from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
 from auto_lora.dialogues.pools import plural
+from auto_lora.dialogues.said import kind_beside
 from auto_lora.dialogues.several import may_differ
 from auto_lora.dialogues.surfaces import Value, join_words
 from auto_lora.dialogues.values import Sampler, resolve
@@ -91,6 +93,7 @@ class Planner:
         """
         weights = {k: self.focus.parameters.get((tool.name, k), 0.0) for k in tool.properties}
         self.sampler.tool_words = f"{tool.name} {tool.description}"
+        roles = roles_of(tool)
         for _ in range(25):
             frame, chosen = writer.choose(tool, optional=optional, at_least=at_least, weights=weights)
             self.sampler.slots = frame.named if frame else frozenset()
@@ -99,10 +102,12 @@ class Planner:
                 if given and name in given:
                     values[name] = Value(given[name], "", "hidden")
                 elif name in chosen:
-                    value = self._distinct(name, schema, tool, values)
+                    role = roles[name]
+                    said = frame.says.get(role) if frame else None
+                    value = Value(said, said, role) if said else self._distinct(name, schema, tool, values)
                     values[name] = _uncapitalised(value, schema) if casual else value
             values = self._paired(self._at_one_time(_possible_together(values, tool), tool), tool)
-            values = _in_order(values, tool)
+            values = _in_order(_of_its_kind(values, tool, frame), tool)
             crowded = writer.topic_of(tool) is None
             call = PlannedCall(
                 tool, values, frozenset(given or ()), None if given else frame, casual, crowded
@@ -285,6 +290,20 @@ _CODES = frozenset(
     ("time_zone", "symbol", "vin", "plate", "hex_color")
 )  # written one way however they are typed
 _OFF = frozenset("off closed close locked lock disabled stop stopped".split())
+
+
+def _of_its_kind(values: dict[str, Value], tool: ToolDefinition, frame: Frame | None) -> dict[str, Value]:
+    """With a kind that fits what it stands beside; without one where there is none, or another stands in the sentence."""
+    roles = roles_of(tool)
+    name = next((n for n in values if roles[n] in KINDS and isinstance(values[n].json, str)), None)
+    if name is None or (frame and roles[name] in frame.named):
+        return values
+    kind = kind_beside(tool, [roles[n] for n in values], values[name].json)
+    if kind == values[name].json:
+        return values
+    if kind:
+        return {**values, name: replace(values[name], json=kind, surface=kind)}
+    return {n: v for n, v in values.items() if n != name or n in tool.required}
 
 
 def _possible_together(values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:

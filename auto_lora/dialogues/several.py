@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
-from auto_lora.dialogues.clause import PlannedCall, roles_of
+from auto_lora.dialogues.clause import PlannedCall
+from auto_lora.dialogues.meaning import roles_of
 from auto_lora.dialogues.naming import is_number
 from auto_lora.dialogues.phrasebook import is_joined
 from auto_lora.dialogues.surfaces import join_words

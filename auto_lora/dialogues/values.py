@@ -73,6 +73,7 @@ _ENTERTAINING = re.compile(
     r"\b(?:music|song|stream|video|play|watch|movie|listen|subscri|chat|app|message|deliver|ride)", re.I
 )
 _EATEN = re.compile(r"(?<![a-z])(?:food|eats?|meals?|menu|dish|restaurants?)(?![a-z])", re.I)
+_KIND_POOLS = ("kind_media", "kind_work", "kind_eatery", "kind_place")
 _OF_MEDIA = re.compile(r"\b(?:music|media|song|movie|film|book|restaurant|business|thing)s?\b", re.I)
 
 
@@ -209,11 +210,17 @@ class Sampler:
             pool = "past_date"
         if is_joined(schema):
             return self._joined(pool, about, role)
+        only_given = False
         if role == "kind_place":
             pool = "kind_eatery" if _EATEN.search(f"{about} {self.tool_words}") else role
         elif pool == "kind":
             named = next((w for w in ("place", "work", "media") if w in about.lower()), "")
             pool = f"kind_{named}" if named else "kind" if _OF_MEDIA.search(about) else "generic"
+            alike = {p: sum(g in phrases("inventories")[p] for g in given) for p in _KIND_POOLS}
+            if any(alike.values()):  # of the things that the definition names
+                pool = max(alike, key=alike.__getitem__)
+            elif given:
+                pool, only_given = "generic", True
         elif pool in ("weather", "condition") and (forms := sorted(self.slots & WEATHER_FORMS)):
             pool = self.random.choice(forms)
             given = [v for v in given if in_form(v, pool)]
@@ -227,7 +234,7 @@ class Sampler:
             "series",
             "rating_unit",
         )  # few words do
-        if given and self.random.random() < (0.85 if closed else 0.45):
+        if given and (only_given or self.random.random() < (0.85 if closed else 0.45)):
             value = self.random.choice(given)
             return Value(value, value, role)
         if role == "unit":

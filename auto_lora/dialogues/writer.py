@@ -7,7 +7,6 @@ name at the end, and around it openers, reasons, closers, casing and typos as pe
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,10 +21,9 @@ from auto_lora.dialogues.clause import (
     Clause,
     PlannedCall,
     is_question,
-    roles_of,
 )
 from auto_lora.dialogues.frames import Frame, Slot, fill, parse
-from auto_lora.dialogues.meaning import act_of, is_settings, tool_act
+from auto_lora.dialogues.meaning import KINDS, act_of, is_settings, roles_of, tool_act
 from auto_lora.dialogues.naming import spoken_name
 from auto_lora.dialogues.near import answers_anything, kindred, near, near_misses, touches
 from auto_lora.dialogues.phrasebook import (
@@ -39,6 +37,7 @@ from auto_lora.dialogues.phrasebook import (
     values_of,
 )
 from auto_lora.dialogues.pools import Pools
+from auto_lora.dialogues.said import with_slots
 from auto_lora.dialogues.several import gathered, may_follow
 from auto_lora.dialogues.style import Style
 from auto_lora.dialogues.topics import Topic, topic_of, topics
@@ -59,15 +58,6 @@ _WORDY = 0.3  # of the requests give most of what they could
 _UNSAID_AT_END = ("kind", "weather", "warmth")
 _QUOTES = "\"'”’»"
 _ANYWHERE = ("date", "time", "when", "daypart", "place", "here")  # said at the end of whatever is asked
-# Words of a frame that are an argument where the tool has one for them: role to (what stands there, what it becomes).
-_SAID_BY_FRAMES = {
-    "owner": (r"\bmy (?=playlist\b|list\b|\{playlist\}|\{list\})", "{owner} "),
-    "position": (r"\bthis (?=\{kind\})", "{position} "),
-    "delivery": (
-        r"(?<![{+])\b(?:takeaway|takeout|to go|pick up|to take away|delivery)\b(?! order)",
-        "{delivery}",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -143,7 +133,7 @@ class BuiltinWriter:
                 )
                 likely = frame is not None and bool(mine & frame.named)
                 if likely:
-                    chance = 0.8 if wordy else 0.4
+                    chance = 0.8 if wordy or role in KINDS else 0.4
                 elif not _sayable(role, frame):
                     continue
                 elif (
@@ -166,9 +156,12 @@ class BuiltinWriter:
                 free.sort(key=lambda n: bool(slots_for(roles[n]) & frame.named))
             while free and (len(given - required) < at_least or not given):
                 given = self._supported(given | {free.pop()}, roles, required)
-            unsaid = [n for n in given - required if not _sayable(roles[n], frame)]
+            beside = {r for n in given for r in BESIDE.get(roles[n], ((), ()))[0]}
+            unsaid = [n for n in given - required if not _sayable(roles[n], frame) and roles[n] not in beside]
             if not unsaid and len(given - required) >= min(at_least, len(roles) - len(required)):
                 break
+        else:  # nowhere to say them
+            given -= set(unsaid)
         return frame, [n for n in tool.properties if n in given]
 
     def _neighbours(self, given: set[str], roles: dict[str, str]) -> set[str]:
@@ -228,11 +221,14 @@ class BuiltinWriter:
         """The tool's frames of this split with weights: three quarters to its topic's, where it has one."""
         if tool.name not in self._candidates:
             topic, (act, verb), roles = self.topic_of(tool), tool_act(tool), set(roles_of(tool).values())
-            own = [_with_slots(f, tool) for f in topic.frames[self.split]] if topic else []
+            own = [with_slots(f, tool) for f in topic.frames[self.split]] if topic else []
             general: list[Frame] = []
             turns = act_of(tool.name, tool.description)[0] == "switch"
             if act in ("switch", "act") or not (own and turns):  # "set the lights" does not say off
-                general += act_frames("set" if act == "switch" and "state" not in roles else act, self.split)
+                if act != "switch" or "state" in roles:
+                    general += act_frames(act, self.split)
+                else:  # "turn off the heater"
+                    general += act_frames("do" if " " in verb else "set", self.split)
                 if act == "any" or not own:
                     general += act_frames("any", self.split)[:2]
             if is_settings(tool):
@@ -443,14 +439,6 @@ class BuiltinWriter:
         """An opener or closer; some address the assistant by a name, where `named`."""
         line = self.random.choice([x for x in phrases("around")[kind] if named or "{" not in x])
         return line.format(name=self.pools.make("assistant")) if "{" in line else line
-
-
-def _with_slots(frame: Frame, tool: ToolDefinition) -> Frame:
-    """The frame with slots for those of its words that are arguments of this tool."""
-    text = frame.text
-    for role in set(roles_of(tool).values()) & _SAID_BY_FRAMES.keys():
-        text = re.sub(*_SAID_BY_FRAMES[role], text)
-    return frame if text == frame.text else parse(text, frame.name)
 
 
 def _sayable(role: str, frame: Frame | None) -> bool:

@@ -20,6 +20,7 @@ from auto_lora.dialogues.meaning import (
     tool_act,
     unit_forms,
 )
+from auto_lora.dialogues.naming import spoken_name
 from auto_lora.dialogues.near import fitting_distractors, near
 from auto_lora.dialogues.phrasebook import phrases, role_of
 from auto_lora.dialogues.surfaces import switch_words
@@ -260,3 +261,10 @@ def test_what_a_description_begins_with_is_not_acted_on():
     assert act_of("rename_alarm", "Give an existing alarm another name.") == ("do", "rename")
     assert objects_of("rename_alarm", "Give an existing alarm another name.") == ("the alarm",)
     assert act_of("set_alarm", "Set an alarm.") == ("remind", "set")
+
+
+def test_a_number_is_named_without_its_unit():
+    assert spoken_name("radius_m", number=True) == ["radius"] and spoken_name("weight_kg", number=True) == [
+        "weight"
+    ]
+    assert spoken_name("m", number=True) == ["m"] and spoken_name("size_m", number=False) == ["size", "m"]

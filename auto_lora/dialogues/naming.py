@@ -26,7 +26,7 @@ BARE_NAMES = re.compile(
 ENDS_IN_PREPOSITION = frozenset("by from to at in of with within after before until since for on".split())
 _UNIT_WORDS = frozenset(
     "seconds minutes hours days weeks months years secs mins kg mg lbs grams kilograms cm mm km ft inches feet meters metres kilometers "
-    "miles ml liters litres celsius fahrenheit usd eur mb gb kb hz watts kwh mph kmh".split()
+    "miles ml liters litres celsius fahrenheit usd eur mb gb kb hz watts kwh mph kmh m g s l sec ms pct".split()
 )
 SPOKEN_SPANS = _UNIT_WORDS | {"time", "timer"}
 _ORDER = frozenset("first second third one two three 1 2 3".split())

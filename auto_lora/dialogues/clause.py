@@ -100,7 +100,9 @@ class Clause:
     def __init__(self, rng: random.Random, call: PlannedCall, frame: Frame, *, alone: bool = False) -> None:
         self.random, self.call, self.frame, self.alone = rng, call, frame, alone
         self.roles = roles_of(call.tool)
-        self.kinds = kinds_named(call.tool)[1]  # "play the song" would be one of its arguments
+        self.kinds = [
+            k.lower() for k in kinds_named(call.tool)[1]
+        ]  # "play the song" would be one of its arguments
         self.left = {n: v for n, v in call.shown().items() if v.surface}
         self._part_pair()
         self.act, self.verb = tool_act(call.tool)

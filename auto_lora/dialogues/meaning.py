@@ -36,6 +36,7 @@ _QUALIFIERS = re.compile(
 )
 _CUT = r"\b(?:given|based|using|by|via|that|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as)\b|[,.;:(]|\s\S*[\^=+*<>\d]"
 _PARTICLES = r"(?:up|back|out|off|on|down|over)"
+_OPPOSITE = {"on": "off", "off": "on", "up": "down", "down": "up"}
 _FIRST_DROPPED = frozenset("to for of in on by from with and off up".split())
 _LOOKING = frozenset("search look query check browse scan use".split())
 
@@ -102,12 +103,17 @@ def act_of(name: str, description: str) -> tuple[str, str]:
         known = word if word in verbs else word.removesuffix("s")
         if known in verbs:
             parted = known in ("switch", "turn") and re.search(
-                rf"\b{known}(?:es|s)? (on|off|up|down)\b(?! or)", said
+                rf"\b{known}(?:es|s)? (on|off|up|down)\b", said
             )
-            return verbs[known], f"{known} {parted[1]}" if parted else _SPOKEN_VERBS.get(known, known)
+            if parted and _OPPOSITE[parted[1]] not in words_of(said):  # not "turn on/off the light"
+                return verbs[known], f"{known} {parted[1]}"
+            return verbs[known], _SPOKEN_VERBS.get(known, known)
         if word == deed:
             return "do", deed
     return "any", "do"
+
+
+_POWER = frozenset("on off active enabled power running state status up".split())
 
 
 def tool_act(tool: ToolDefinition) -> tuple[str, str]:
@@ -116,6 +122,8 @@ def tool_act(tool: ToolDefinition) -> tuple[str, str]:
     schemas = [s for s in tool.properties.values() if isinstance(s, Mapping)]
     if any(map(is_state, schemas)):
         return "switch", verb
+    if any(s.get("type") == "boolean" and _POWER & set(words_of(n)) for n, s in tool.properties.items() if isinstance(s, Mapping)):  # fmt: skip
+        verb = verb.partition(" ")[0]  # that argument says on or off
     return ("act" if any(map(is_action, schemas)) else act), verb
 
 
@@ -290,4 +298,4 @@ def kinds_named(tool: ToolDefinition) -> tuple[str, tuple[str, ...]]:
     schema = tool.properties[found[0]]
     schema = schema if isinstance(schema, Mapping) else {}
     named = schema.get("enum") or described_values(str(schema.get("description", "")))
-    return roles[found[0]], tuple(n for n in named if isinstance(n, str))
+    return roles[found[0]], tuple(n for n in named if isinstance(n, str) and n.strip())

@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -104,7 +104,8 @@ class Planner:
                 elif name in chosen:
                     role = roles[name]
                     said = frame.says.get(role) if frame else None
-                    value = Value(said, said, role) if said else self._distinct(name, schema, tool, values)
+                    enum = isinstance(schema, dict) and "enum" in schema
+                    value = Value(said, said.lower() if enum else said, role) if said else self._distinct(name, schema, tool, values)  # fmt: skip
                     values[name] = _uncapitalised(value, schema) if casual else value
             values = self._paired(self._at_one_time(_possible_together(values, tool), tool), tool)
             values = _in_order(_of_its_kind(values, tool, frame), tool)
@@ -136,7 +137,10 @@ class Planner:
             replace(first, values={**first.values, **dict(zip(names, row, strict=True))}) for row in rows
         ]
         mine = all(split_of("call", values_key([call])) == self.split for call in calls[1:])
-        return calls if mine else []
+        apart = not any(
+            _clash(c.values[a], c.values[b]) for c in calls for a, b in combinations(names, 2)
+        )  # from Oslo to Oslo
+        return calls if mine and apart else []
 
     def _others(self, first: PlannedCall, name: str, count: int) -> list[Value]:
         """`count` different values of one argument, the call's own first; none where too few come up."""
@@ -279,7 +283,10 @@ def _uncapitalised(value: Value, schema: Any) -> Value:
     if free and value.parts:
         parts = tuple(p.lower() for p in value.parts)
         return replace(value, json=value.json.lower(), surface=value.surface.lower(), parts=parts)
-    if not free or not value.surface.strip('"').endswith(value.json):  # an article may stand before it
+    bare = value.surface.removeprefix('"').removesuffix('"')
+    if not free or (
+        not value.surface.endswith(value.json) and not bare.endswith(value.json)
+    ):  # an article may stand before it
         return value
     code = value.role in _CODES or re.fullmatch("[A-Z]{2,4}", value.json)
     kept = value.json if code else value.json.lower()

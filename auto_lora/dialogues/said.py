@@ -31,14 +31,20 @@ def with_slots(frame: Frame, tool: ToolDefinition) -> Frame:
         text = re.sub(*_SAID_BY_FRAMES[role], text)
     role, named = kinds_named(tool)
     if role and role not in frame.named:
+        spelled = {n.lower(): n for n in named}
         words = "|".join(map(re.escape, sorted(named, key=len, reverse=True)))
         kind = (
-            re.search(rf"\b(?:an?|the|this|that|another) (?:\{{\+?\w+\}} )?({words})\b(?!['-])", text)
+            re.search(
+                rf"\b(?:an?|the|this|that|another) (?:\{{\+?\w+\}} |\w+ )?({words})\b(?!['-])", text, re.I
+            )
             if named
             else None
         )
         if kind:
-            text, says = f"{text[: kind.start(1)]}{{{role}}}{text[kind.end(1) :]}", {**says, role: kind[1]}
+            text, says = (
+                f"{text[: kind.start(1)]}{{{role}}}{text[kind.end(1) :]}",
+                {**says, role: spelled[kind[1].lower()]},
+            )
     return frame if text == frame.text else replace(parse(text, frame.name), says=says)
 
 

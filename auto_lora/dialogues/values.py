@@ -342,6 +342,11 @@ class Sampler:
                 made = self.sample(key, properties[key], root)
                 value[key] = made.json
                 (switches if made.role == "boolean" else words).append(self._part(key, made))
+        if properties and not value:  # nobody sets nothing
+            key = self.random.choice(list(properties))
+            made = self.sample(key, properties[key], root)
+            value[key] = made.json
+            words.append(self._part(key, made))
         return Value(value, join_words(words + switches) or "nothing in particular", "object")
 
     def _part(self, key: str, value: Value) -> str:

@@ -86,6 +86,7 @@ class BuiltinWriter:
         self.random = rng
         names = Counter(topic.name for tool in tools if (topic := topic_of(tool)))
         self._crowded = {name for name, count in names.items() if count > 1}
+        self._alike = sum(map(is_settings, tools)) > 1  # "set it to high": which of them?
         self.style = style
         self.split = split
         self.pools = Pools(rng)
@@ -232,7 +233,8 @@ class BuiltinWriter:
                 if act == "any" or not own:
                     general += act_frames("any", self.split)[:2]
             if is_settings(tool):
-                general = [*general, *act_frames("settings", self.split)]
+                settings = act_frames("settings", self.split)
+                general = [*general, *(f for f in settings if not self._alike or "object" in f.named)]
             if act in ("compute", "run") and any(fills(r, m) for r in roles for m in main_roles(act)):
                 # "Compute 3 + 4", not "compute the expression of 3 + 4".
                 general = [f for f in general if "main" in f.needed]

@@ -279,8 +279,9 @@ def test_two_processes_give_the_gradients_of_one(tmp_path, sharded, activated):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("activated", [False, True], ids=["always", "activated"])
-@pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp"])
+@pytest.mark.parametrize(
+    ("sharded", "activated"), [(False, False), (True, True)], ids=["ddp-always", "fsdp-activated"]
+)
 def test_two_processes_give_the_adapter_of_one(tmp_path, sharded, activated):
     options = {"gradient_accumulation_steps": 3, "shard_base": sharded, "activated": activated}
     train_tiny(tmp_path / "one", **options)

@@ -217,7 +217,7 @@ def test_a_killed_run_leaves_nothing_behind_and_resumes(tiny_gguf, tmp_path):
 async def test_the_embedded_model_learns_a_tool_and_serves_it(smollm, tmp_path, demo_tools):
     """A real, small run: validation loss falls, and the printed command's files answer with a parsed call."""
     config = TrainingConfig(
-        llama_cpp_model_path=str(smollm), output_dir=str(tmp_path / "out"), num_synthetic_examples=40, num_validation_examples=6,
+        llama_cpp_model_path=str(smollm), output_dir=str(tmp_path / "out"), num_synthetic_examples=32, num_validation_examples=5,
         num_test_examples=8, num_epochs=2, batch_size=4, gradient_accumulation_steps=2, num_iterations=1, lora_dropout=0.0, max_new_tokens=64,
         category_shares={"single": 0.8, "no_call": 0.2}, num_forgetting_prompts=2, num_scale_cases=1, num_final_answers=2,
     )  # fmt: skip

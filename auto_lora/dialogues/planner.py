@@ -121,7 +121,7 @@ class Planner:
     def alike(self, first: PlannedCall, count: int) -> list[PlannedCall]:
         """`count` calls, `first` among them, that differ in one argument; now and then in two, or two values of each are four calls.
 
-        None where no argument that may differ is given, or too few values come up.
+        Empty where no argument that may differ is given, or too few values come up.
         """
         able = [n for n in first.shown() if may_differ(first, n)]
         two = len(able) > 1 and self.random.random() < _TWO_DIFFER

@@ -293,14 +293,15 @@ class BuiltinWriter:
         frames = self._usable(tool, set())
         if not frames or not all(may_follow(b, a) for a, b in pairwise(calls)):
             return None
-        if any(len(c.shown()) < 2 for c in calls):
+        long_enough = [w for w in phrases("around")["one_by_one"] if len(w) >= len(calls)]
+        if not long_enough or any(len(c.shown()) < 2 for c in calls):
             return None
         asked = self._clause(
             replace(calls[0], values={}, frame=self.random.choices(*zip(*frames, strict=True))[0])
         )  # type: ignore[arg-type]
         if asked is None:
             return None
-        words = self.random.choice([w for w in phrases("around")["one_by_one"] if len(w) >= len(calls)])
+        words = self.random.choice(long_enough)
         parts = [before + self._bare(call) for before, call in zip(words, calls, strict=False)]
         return Written(asked.text + "".join(parts), f"{asked.shape}+")
 

@@ -166,6 +166,17 @@ def give_back_freed_memory() -> None:
         trim(0)
 
 
+def release_memory() -> None:
+    """Gives memory of dropped models back, on the GPU too."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether PyTorch or Python ran out of memory; on a processor PyTorch says so by its text only."""
     import torch

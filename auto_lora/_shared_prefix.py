@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from heapq import heapreplace
 from itertools import chain
 from typing import Any
@@ -156,13 +157,21 @@ def _grouped_causal(
     """
     batch, heads, own, size = query.shape
     groups, length = key.shape[1], key.shape[2]
-    allowed = torch.ones(own, length, dtype=torch.bool, device=query.device).tril(length - own)
-    if window is not None and length > window:
-        allowed = allowed.triu(length - own - window + 1)
     folded = query.reshape(batch, groups, heads // groups * own, size)
-    mask = allowed.repeat(heads // groups, 1)
+    mask = _causal_mask(own, length, heads // groups, window, query.dtype, query.device)
     out = F.scaled_dot_product_attention(folded, key, value, attn_mask=mask, scale=scaling)
     return out.reshape(batch, heads, own, size)
+
+
+@lru_cache(maxsize=2)  # full and sliding layers; a mask made in each layer was kept for each of them
+def _causal_mask(
+    own: int, length: int, repeats: int, window: int | None, dtype: torch.dtype, device: torch.device
+) -> torch.Tensor:
+    """What the last `own` of `length` positions may see, 0 or -inf, for `repeats` heads: [repeats * own, length]."""
+    allowed = torch.ones(own, length, dtype=torch.bool, device=device).tril(length - own)
+    if window is not None and length > window:
+        allowed = allowed.triu(length - own - window + 1)
+    return torch.zeros_like(allowed, dtype=dtype).masked_fill(~allowed, -torch.inf).repeat(repeats, 1)
 
 
 def use_shared_prefix(model: Any) -> None:

@@ -8,10 +8,8 @@ Checkpoints are taken by the clock; a run that goes on from one ends in the same
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import math
-import random
 import time
 import warnings
 from collections.abc import Sequence
@@ -22,8 +20,9 @@ from typing import Any
 import torch
 
 from auto_lora._activation import BasePrefixes
+from auto_lora._adapter_folder import load_adapter, save_adapter
 from auto_lora._base_model import Base
-from auto_lora._checkpoint import load_adapter, load_checkpoint, random_state, save_checkpoint
+from auto_lora._checkpoint import load_checkpoint, random_state, save_checkpoint
 from auto_lora._errors import ModelError, TrainingError
 from auto_lora._fused_lora import fuse_lora
 from auto_lora._memory import (
@@ -33,11 +32,13 @@ from auto_lora._memory import (
     free_bytes,
     give_back_freed_memory,
     is_out_of_memory,
+    release_memory,
     step_bytes,
 )
 from auto_lora._processes import Processes, shard, wants_sharding
 from auto_lora._progress import Quiet, Reporter
-from auto_lora._runs import dumps, write_bytes, write_json
+from auto_lora._runs import dumps, write_json
+from auto_lora._schedule import auto_learning_rate, plan_steps, warmup_cosine
 from auto_lora._settings import TrainingConfig
 from auto_lora._shared_prefix import StepSums, is_packed, run_group, save_memory
 from auto_lora.encode import Example, PrefixGroup, ToolCallingDataset
@@ -94,18 +95,34 @@ class Position:
     def from_json(cls, value: dict[str, Any]) -> Position:
         return cls(**{**value, "sums": StepSums(**value["sums"])})
 
+    def took(self, sums: StepSums) -> None:
+        """Notes a step."""
+        self.sums += sums
+        self.losses.append(round(sums.mean_loss, 5))
+        self.step, self.global_step, self.seen = (
+            self.step + 1,
+            self.global_step + 1,
+            self.seen + sums.examples,
+        )
 
-def auto_learning_rate(model_type: str, hidden_size: int) -> float:
-    """Peak learning rate for LoRA: ten times full fine-tuning's 5e-5, scaled by width.
-
-    Source: Thinking Machines, "LoRA Without Regret" (2025), and tinker-cookbook
-    `hyperparam_utils.py`: (2000 / hidden size) to the power of 0.781 (Llama) or 0.0775 (Qwen).
-    A narrow Llama takes more: SmolLM2-135M (576), 150 steps of 16: exact 185 of 240 at 2e-3, 197 and 189 at 3.5e-3,
-    the highest tried. So below 2000 the power is 1.57, which is 3.5e-3 there.
-    """
-    if "qwen" in model_type:
-        return 5e-4 * (2000 / hidden_size) ** 0.0775
-    return min(3.5e-3, 5e-4 * (2000 / hidden_size) ** (0.781 if hidden_size >= 2000 else 1.57))
+    def ended(self, checked: StepSums, seconds: float) -> bool:
+        """Notes the end of an epoch with what validation gave; whether it is the best so far."""
+        self.history.append(
+            {
+                "epoch": self.epoch,
+                "train_loss": round(self.sums.mean_loss, 5),
+                "validation_loss": round(checked.mean_loss, 5),
+                "validation_exact": round(checked.exact / checked.examples, 4),
+                "seconds": round(seconds, 1),
+            }
+        )
+        best = self.best_loss is None or checked.mean_loss < self.best_loss
+        if best:
+            self.best_loss, self.best_epoch, self.stale = checked.mean_loss, self.epoch, 0
+        else:
+            self.stale += 1
+        self.epoch, self.step, self.sums = self.epoch + 1, 0, StepSums()
+        return best
 
 
 class LoRATrainer:
@@ -290,13 +307,7 @@ class LoRATrainer:
                     for group in optimizer.param_groups:
                         group["lr"] = rate * factor(at.global_step)
                     sums = self._step(peft_model, step, named, optimizer)
-                    at.sums += sums
-                    at.losses.append(round(sums.mean_loss, 5))
-                    at.step, at.global_step, at.seen = (
-                        at.step + 1,
-                        at.global_step + 1,
-                        at.seen + sums.examples,
-                    )
+                    at.took(sums)
                     fresh += sums.examples
                     if at.global_step % TRIM_STEPS == 0:
                         give_back_freed_memory()
@@ -311,22 +322,8 @@ class LoRATrainer:
                         save()
                 trained = time.monotonic() - started
                 checked = self.validate(peft_model, validation)
-                at.history.append(
-                    {
-                        "epoch": at.epoch,
-                        "train_loss": round(at.sums.mean_loss, 5),
-                        "validation_loss": round(checked.mean_loss, 5),
-                        "validation_exact": round(checked.exact / checked.examples, 4),
-                        "seconds": round(before + time.monotonic() - started, 1),
-                    }
-                )
-                if at.best_loss is None or checked.mean_loss < at.best_loss:
-                    at.best_loss, at.best_epoch, at.stale = checked.mean_loss, at.epoch, 0
-                    if processes.first:
-                        save_adapter(peft_model, directory, self.invocation)
-                else:
-                    at.stale += 1
-                at.epoch, at.step, at.sums = at.epoch + 1, 0, StepSums()
+                if at.ended(checked, before + time.monotonic() - started) and processes.first:
+                    save_adapter(peft_model, directory, self.invocation)
                 save()
         return TrainResult(
             directory,
@@ -433,44 +430,6 @@ class LoRATrainer:
         return total
 
 
-def plan_steps(groups: Sequence[PrefixGroup], config: TrainingConfig, epoch: int) -> list[list[PrefixGroup]]:
-    """An epoch's optimizer steps: full ones within a group, leftovers of all groups joined."""
-    order = random.Random(f"{config.seed}/{epoch}")
-    size = config.batch_size * config.gradient_accumulation_steps
-    steps: list[list[PrefixGroup]] = []
-    left: list[PrefixGroup] = []
-    for group in groups:
-        examples = list(group.examples)
-        order.shuffle(examples)
-        full = len(examples) - len(examples) % size
-        for start in range(0, full, size):
-            steps.append([PrefixGroup(group.prefix, tuple(examples[start : start + size]))])
-        if examples[full:]:
-            left.append(PrefixGroup(group.prefix, tuple(examples[full:])))
-    open_step: list[PrefixGroup] = []
-    for part in left:
-        if open_step and sum(len(g.examples) for g in [*open_step, part]) > size:
-            steps.append(open_step)
-            open_step = []
-        open_step.append(part)
-    if open_step:
-        steps.append(open_step)
-    order.shuffle(steps)
-    return steps
-
-
-def warmup_cosine(steps: int, warmup_ratio: float) -> Any:
-    """Learning-rate factor of a step: a straight rise, then half a cosine down to 0."""
-    warmup = max(1, round(steps * warmup_ratio))
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup))))
-
-    return factor
-
-
 def _fingerprint(config: TrainingConfig, train: ToolCallingDataset) -> str:
     """Equal for runs that take the same steps."""
     free = ("output_dir", "checkpoint_seconds", "num_threads")
@@ -479,27 +438,3 @@ def _fingerprint(config: TrainingConfig, train: ToolCallingDataset) -> str:
     for example in train.examples:
         digest.update(f"{example.head} {example.own.tolist()} {example.own_target.hex()}".encode())
     return digest.hexdigest()
-
-
-def save_adapter(peft_model: Any, directory: Path, invocation: Sequence[int] = ()) -> None:
-    """Writes the adapter as PEFT does, each file whole or not at all; `invocation`: what activates it."""
-    from peft import get_peft_model_state_dict
-    from safetensors.torch import save
-
-    # Not model.state_dict(): under FSDP that reshards, and here in the first process only.
-    trained = {n: p for n, p in peft_model.named_parameters() if p.requires_grad}
-    named = get_peft_model_state_dict(peft_model, state_dict=trained, save_embedding_layers=False)
-    tensors = {k: v.detach().float().cpu().contiguous() for k, v in named.items()}
-    write_bytes(directory / "adapter_model.safetensors", save(tensors, {"format": "pt"}))
-    settings = peft_model.peft_config["default"].to_dict()
-    settings["inference_mode"] = True
-    settings["alora_invocation_tokens"] = list(invocation) or None
-    settings["target_modules"] = sorted(settings["target_modules"])
-    write_json(directory / "adapter_config.json", settings)
-
-
-def release_memory() -> None:
-    """Gives memory of dropped models back, on the GPU too."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

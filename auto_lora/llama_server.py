@@ -1,46 +1,22 @@
-"""Stage 6: llama.cpp's server, started or found, and its client.
-
-`llama-server` from LLAMA_CPP_PATH or PATH is used, else the embedded one of the package xllamacpp;
-both speak the same HTTP. The server listens on 127.0.0.1 only, writes a log, and ends with this
-program however that ends (see `_server_child`). No prompt cache outlives a phase: restored slots
-can hold another conversation's state (llama.cpp issues 26207, 27148).
-"""
+"""Stage 6: a llama.cpp server and the questions one asks it."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import httpx
 
-from auto_lora._errors import MissingPartError, ServerError
+from auto_lora._errors import ServerError
+from auto_lora._server_process import Served, ServerProcess
 from auto_lora._toolcall import ToolCall, parse_arguments, parse_reply
 
-_PLACES = ("", "build/bin", "build/bin/Release", "bin")
-_KEPT = ("PATH", "HOME", "TMPDIR", "TEMP", "TMP", "LANG", "SYSTEMROOT", "USERPROFILE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
-         "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES", "VIRTUAL_ENV", "PYTHONPATH")  # fmt: skip
 _START_SECONDS = 600.0  # a 70 GB model from a slow disk
-
-
-@dataclass(frozen=True)
-class ServerBinary:
-    """Where a server comes from: kind "native" with its path, or "embedded" (xllamacpp)."""
-
-    kind: str
-    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -63,86 +39,6 @@ class ChatReply:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
-
-
-def find_server(llama_cpp_path: str | Path | None = None) -> ServerBinary:
-    """The server to use: LLAMA_CPP_PATH (root, build/bin, bin), PATH, else the embedded one.
-
-    Raises:
-        MissingPartError: there is none, or none where LLAMA_CPP_PATH points.
-    """
-    checkout = llama_cpp_path or os.environ.get("LLAMA_CPP_PATH")
-    names = ("llama-server", "llama-server.exe")
-    if checkout:
-        for place in _PLACES:
-            for name in names:
-                path = Path(checkout, place, name)
-                if path.is_file() and os.access(path, os.X_OK):
-                    return ServerBinary("native", path)
-    on_path = shutil.which("llama-server")
-    if on_path:
-        return ServerBinary("native", Path(on_path))
-    if find_spec("xllamacpp") is not None:
-        return ServerBinary("embedded")
-    where = (
-        f"LLAMA_CPP_PATH ({checkout}) holds no llama-server and there is none on PATH"
-        if checkout
-        else "no llama.cpp server was found"
-    )
-    raise MissingPartError(
-        where, "build llama.cpp and set LLAMA_CPP_PATH to its folder, or: pip install xllamacpp"
-    )
-
-
-def free_port() -> int:
-    """A port on 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def check_port(port: int) -> None:
-    """Raises ServerError when something listens on the port already."""
-    with socket.socket() as probe:
-        if os.name == "posix":  # on Windows it would let a port in use be taken
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ServerError(
-                f"port {port} cannot be used: {error.strerror}",
-                "choose another with --port, or 0 for a free one",
-            ) from None
-
-
-@cache
-def _flags_of(server: Path) -> str:
-    """The help text of a native server, by which optional flags are chosen.
-
-    Raises:
-        ServerError: it cannot be run at all (built for another system), or hangs.
-    """
-    try:
-        done = subprocess.run(
-            [str(server), "--help"],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            timeout=60,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        reason = getattr(error, "strerror", None) or "it hangs"
-        raise ServerError(
-            f"{server} cannot be run: {reason}",
-            "build llama.cpp on this machine, or unset LLAMA_CPP_PATH to use the embedded server",
-        ) from None
-    return done.stdout + done.stderr
-
-
-def _environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if k in _KEPT}
 
 
 class LlamaCppClient:
@@ -180,10 +76,9 @@ class LlamaCppClient:
         self.context, self.parallel = context, parallel
         self.port, self.timeout = port, timeout
         self.log_path = Path(log_path) if log_path else None
-        self._temporary_log: Path | None = None
         self.llama_cpp_path = llama_cpp_path
         self.url = url.rstrip("/").removesuffix("/v1") if url else ""
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ServerProcess | None = None
         self._http: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> LlamaCppClient:
@@ -209,7 +104,16 @@ class LlamaCppClient:
                         f"no llama.cpp server answers at {self.url}", "start it, or leave the URL out"
                     )
                 return
-            self._spawn()
+            if self.model_path is None:
+                raise ServerError(
+                    "there is neither a model to serve nor a server's URL", "give model_path or url"
+                )
+            served = Served(
+                self.model_path, self.adapter_path, self.adapter_scale, self.chat_template_file,
+                self.context, self.parallel,
+            )  # fmt: skip
+            self._process = ServerProcess(served, self.port, self.log_path, self.llama_cpp_path)
+            self.url = self._process.url
             await self._wait_until_healthy()
         except BaseException:
             await self.stop()
@@ -218,20 +122,13 @@ class LlamaCppClient:
     async def stop(self) -> None:
         """Ends the server that was started here; a server given by URL goes on."""
         process, self._process = self._process, None
-        if process and process.stdin:
-            process.stdin.close()  # before anything awaits: a cancelled stop still ends the server
+        if process is not None:
+            process.let_go()  # before anything awaits: a cancelled stop still ends the server
         http, self._http = self._http, None
         if http is not None:
             await http.aclose()
-        if process is None:
-            return
-        try:
-            await asyncio.to_thread(process.wait, 10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if self._temporary_log:
-            self._temporary_log.unlink(missing_ok=True)
+        if process is not None:
+            await process.stop()
 
     async def wait(self) -> None:
         """Waits until the server ends by itself; raises ServerError when it does."""
@@ -327,69 +224,6 @@ class LlamaCppClient:
 
     # The process.
 
-    def _spawn(self) -> None:
-        if self.model_path is None:
-            raise ServerError(
-                "there is neither a model to serve nor a server's URL", "give model_path or url"
-            )
-        binary = find_server(self.llama_cpp_path)
-        port = self.port or free_port()
-        check_port(port)
-        settings = self._native(binary.path, port) if binary.path else self._embedded(port)
-        self.url = f"http://127.0.0.1:{port}"
-        with self._open_log() as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "auto_lora._server_child", json.dumps(settings)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=_environment() | {"PYTHONPATH": _package_path()},
-                start_new_session=True,  # Ctrl-C reaches this program, which then stops the server
-            )
-
-    def _native(self, server: Path, port: int) -> dict[str, Any]:
-        argv = [
-            str(server), "-m", str(self.model_path), "--host", "127.0.0.1", "--port", str(port), "--jinja",
-            "-c", str(self.context * self.parallel), "-np", str(self.parallel),
-        ]  # fmt: skip
-        if self.chat_template_file:
-            argv += ["--chat-template-file", str(self.chat_template_file)]
-        if self.adapter_path and self.adapter_scale == 1.0:
-            argv += ["--lora", str(self.adapter_path)]
-        elif self.adapter_path:
-            argv += ["--lora-scaled", f"{self.adapter_path}:{self.adapter_scale}"]
-        known = _flags_of(server)
-        optional = (("--cache-ram", "0"), ("--no-cache-idle-slots",), ("--no-webui",), ("--offline",))
-        for flag in optional:
-            if flag[0] in known:
-                argv += flag
-        if "on|off|auto" in known:  # before that it was off unless asked for; why off: see _server_child
-            argv += ("--flash-attn", "off")
-        return {"argv": argv}
-
-    def _embedded(self, port: int) -> dict[str, Any]:
-        template = (
-            Path(self.chat_template_file).read_text(encoding="utf-8") if self.chat_template_file else ""
-        )
-        settings = {
-            "model": str(self.model_path),
-            "context": self.context * self.parallel,
-            "parallel": self.parallel,
-            "port": port,
-            "chat_template": template,
-            "adapter": str(self.adapter_path) if self.adapter_path else "",
-            "scale": self.adapter_scale,
-        }
-        return {"embedded": settings}
-
-    def _open_log(self) -> BinaryIO:
-        if self.log_path is None:
-            handle, name = tempfile.mkstemp(prefix="llama_server_", suffix=".log")
-            self._temporary_log = Path(name)
-            return os.fdopen(handle, "wb")
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        return open(self.log_path, "wb")
-
     async def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
         while not await self.health():
@@ -404,17 +238,8 @@ class LlamaCppClient:
         return f"see {self.log_path}" if self.log_path else "the server's own log says more"
 
     def _raise_if_dead(self) -> None:
-        if self._process is None or self._process.poll() is None:
-            return
-        tail = ""
-        log = self.log_path or self._temporary_log
-        if log and log.is_file():
-            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            tail = ":\n" + "\n".join(f"  {line}" for line in lines[-8:])
-        raise ServerError(
-            f"the llama.cpp server ended with exit code {self._process.returncode}{tail}",
-            f"its whole log is {self.log_path}" if self.log_path else "give log_path to keep its log",
-        )
+        if self._process is not None:
+            self._process.raise_if_dead()
 
     # HTTP.
 
@@ -456,11 +281,6 @@ class LlamaCppClient:
         except ValueError:
             raise ServerError(f"{path} did not answer with JSON", f"is {self.url} llama.cpp's?") from None
         return value
-
-
-def _package_path() -> str:
-    """So that the child finds this package from any working directory."""
-    return os.pathsep.join(p for p in (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")) if p)
 
 
 def _message_of(response: httpx.Response) -> str:

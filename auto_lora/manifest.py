@@ -26,10 +26,10 @@ from rich.table import Table
 
 from auto_lora._errors import MismatchError, UsageError
 from auto_lora._runs import read_json
+from auto_lora._server_process import find_server
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.handover import comparison
-from auto_lora.llama_server import find_server
 
 FORMAT = 1
 PACKAGES = ("auto-lora", "torch", "transformers", "peft", "tokenizers", "numpy", "gguf", "xllamacpp")

@@ -22,13 +22,14 @@ from rich.table import Table
 
 from auto_lora._errors import AutoLoRAError, MissingPartError, ModelError, OutputError, ToolsError, UsageError
 from auto_lora._gguf import GGUFHeader, check_supported, read_header
+from auto_lora._server_process import check_port, find_server
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, load_tools
 from auto_lora.catalog.lint import lint, refuse_errors
 from auto_lora.catalog.show import summary
 from auto_lora.estimate import Estimate, estimate_training, gib
 from auto_lora.gguf_export import find_converter
-from auto_lora.llama_server import LlamaCppClient, check_port, find_server
+from auto_lora.llama_server import LlamaCppClient
 
 PACKAGES = (
     "torch", "transformers", "peft", "accelerate", "safetensors", "gguf", "jinja2", "jsonschema", "faker", "httpx", "pyyaml",
@@ -252,7 +253,7 @@ def check_inputs(config: TrainingConfig, tools: Sequence[ToolDefinition]) -> Mod
         raise ToolsError("there are no tools", "give them with --tools FILE, or try --demo")
     refuse_errors(tools)
     if config.init_adapter:
-        from auto_lora._checkpoint import check_adapter
+        from auto_lora._adapter_folder import check_adapter
 
         check_adapter(config.init_adapter, config)
     find_server()

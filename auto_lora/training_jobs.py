@@ -9,10 +9,11 @@ from typing import Any
 from auto_lora._base_model import load_base
 from auto_lora._conversation import Conversation
 from auto_lora._errors import TrainingError
+from auto_lora._memory import release_memory
 from auto_lora._processes import Processes
 from auto_lora._settings import TrainingConfig
 from auto_lora.encode import ChatTemplate, ToolCallingDataset
-from auto_lora.finetune import LoRATrainer, release_memory
+from auto_lora.finetune import LoRATrainer
 
 
 def lead(

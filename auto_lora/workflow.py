@@ -13,6 +13,7 @@ from auto_lora import __version__, preflight
 from auto_lora._base_model import load_base, load_tokenizer
 from auto_lora._conversation import Conversation, read_conversations, write_conversations
 from auto_lora._errors import ToolsError
+from auto_lora._memory import release_memory
 from auto_lora._processes import Processes
 from auto_lora._progress import Reporter
 from auto_lora._runs import read_json, remember_run, write_bytes, write_json, write_jsonl, write_text
@@ -20,7 +21,7 @@ from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, check_names, load_tools
 from auto_lora.dialogues import Donated, SyntheticDataGenerator, ValueSampler, Writer, vary
 from auto_lora.encode import ChatTemplate, encode_conversation
-from auto_lora.finetune import LoRATrainer, release_memory
+from auto_lora.finetune import LoRATrainer
 from auto_lora.gguf_export import convert_base, export_adapter
 from auto_lora.handover import floor_verdict, model_card, percent, print_screen, serve_command
 from auto_lora.llama_server import LlamaCppClient

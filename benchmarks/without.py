@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from auto_lora.dialogues import clause, maker, values, writer
+from auto_lora.dialogues import chooser, clause, maker, surroundings, values
 from auto_lora.dialogues.surfaces import Value
 
 
 def topics() -> None:
     """No sentences of the topic packs: what is left are those of the act ("get", "set", "book") with the tool's own words."""
-    writer.topic_of = lambda tool: None
+    chooser.topic_of = lambda tool: None
 
 
 def surfaces() -> None:
@@ -30,7 +30,7 @@ def surfaces() -> None:
 
 def noise() -> None:
     """No openers, reasons, closers and typos around a request, and nothing typed without capitals."""
-    writer.BuiltinWriter._around = lambda self, text, **_: text
+    surroundings.Surroundings.around = lambda self, text, **_: text
     maker.Maker._casual = lambda self, share=0.0: False
     clause.Clause._typed = lambda self: self.frame
 

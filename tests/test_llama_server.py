@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 from auto_lora._errors import MissingPartError, ServerError
+from auto_lora._server_process import find_server
 from auto_lora.encode import hermes_template
-from auto_lora.llama_server import LlamaCppClient, find_server
+from auto_lora.llama_server import LlamaCppClient
 
 pytestmark = pytest.mark.slow
 
@@ -128,7 +129,7 @@ def test_where_a_server_is_looked_for(tmp_path, monkeypatch):
     server.write_text("#!/bin/sh\nexit 3\n")
     server.chmod(0o755)
     assert find_server(tmp_path / "checkout").path == server
-    monkeypatch.setattr("auto_lora.llama_server.find_spec", lambda name: None)
+    monkeypatch.setattr("auto_lora._server_process.find_spec", lambda name: None)
     with pytest.raises(MissingPartError, match="LLAMA_CPP_PATH .* holds no llama-server"):
         find_server(tmp_path / "elsewhere")
 

@@ -12,11 +12,12 @@ from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.dialogues.frames import parse
 from auto_lora.dialogues.meaning import act_of, described_values
 from auto_lora.dialogues.near import touches
+from auto_lora.dialogues.no_call import NoCallWriter
 from auto_lora.dialogues.phrasebook import phrases
 from auto_lora.dialogues.planner import _uncapitalised
 from auto_lora.dialogues.pools import Pools, plural
+from auto_lora.dialogues.surroundings import Surroundings
 from auto_lora.dialogues.values import Sampler
-from auto_lora.dialogues.writer import BuiltinWriter
 
 
 def _asked(tool, count=400):
@@ -25,6 +26,11 @@ def _asked(tool, count=400):
         count, "train", shares={"single": 1.0}
     )
     return [(c.prompt, dict(c.scored_turns()[0].expected[0].arguments)) for c in made]
+
+
+def _no_calls(*tools):
+    rng = random.Random(1)
+    return NoCallWriter(rng, "train", tools, Surroundings(rng, Pools(rng)))
 
 
 def _strings(**descriptions):
@@ -146,8 +152,8 @@ def test_questions_that_a_tool_may_take_are_no_no_calls():
     uncovered = phrases("no_call")["uncovered"]
 
     def refused(tool):
-        writer = BuiltinWriter(random.Random(1), "train", tools=[tool])
-        made = (writer.no_call([tool]) for _ in range(600))
+        writer = _no_calls(tool)
+        made = (writer.write() for _ in range(600))
         return [written.shape for found in made if found and (written := found[0]) and found[1] == uncovered]
 
     asked = {p for g in phrases("chat")["groups"] if g["answer"] == uncovered for p in g["prompts"]}
@@ -160,7 +166,7 @@ def test_questions_that_a_tool_may_take_are_no_no_calls():
 
 
 def test_every_chat_prompt_is_a_pattern_that_fills():
-    writer = BuiltinWriter(random.Random(1), "train")
+    writer = _no_calls()
     for group in phrases("chat")["groups"]:
         for prompt in group["prompts"]:
             made = writer._filled(parse(prompt))

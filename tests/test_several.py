@@ -11,7 +11,8 @@ from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.dialogues.asides import aside, has_aside
-from auto_lora.dialogues.clause import PlannedCall, is_question
+from auto_lora.dialogues.clause import is_question
+from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.several import gathered, may_differ, may_follow
 from auto_lora.dialogues.surfaces import Value
 from auto_lora.dialogues.writer import BuiltinWriter

@@ -16,13 +16,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from auto_lora._activation import BasePrefixes
 from auto_lora._errors import ModelError, TrainingError
 from auto_lora._fused_lora import _LoRALinear, fuse_lora
 from auto_lora._memory import Shape, fitting, free_bytes, step_bytes
+from auto_lora._schedule import plan_steps
 from auto_lora._settings import TrainingConfig
 from auto_lora._shared_prefix import run_group, use_shared_prefix
 from auto_lora.encode import group_by_prefix
-from auto_lora.finetune import CHECKPOINT, LoRATrainer, plan_steps
+from auto_lora.finetune import CHECKPOINT, LoRATrainer
 from tests.test_shared_prefix import distance, examples, padded_gradients, shared_gradients, tiny
 from tests.train_tiny import Data, tiny_base
 
@@ -102,12 +104,13 @@ def test_fused_bfloat16_is_as_close_to_float32_as_the_padded_batch_is(kind):
 # The memory model.
 
 
-def kept_bytes(peft_model, group, micro: int) -> int:
+def kept_bytes(peft_model, group, micro: int, *, activated: bool) -> int:
     """Bytes that PyTorch keeps for the backward pass, weights apart."""
     weights = {p.untyped_storage().data_ptr() for p in peft_model.parameters()}
     kept: dict[int, int] = {}
     model = peft_model.get_base_model()
     use_shared_prefix(model)
+    read = BasePrefixes().of(model, group.prefix) if activated else None
 
     def pack(tensor):
         storage = tensor.untyped_storage()
@@ -118,23 +121,23 @@ def kept_bytes(peft_model, group, micro: int) -> int:
 
     alive: list[object] = []
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        run_group(model, group, micro, 100)
+        run_group(model, group, micro, 100, read=read)
     return sum(kept.values())
 
 
 @pytest.mark.parametrize("prefix", [200, 400])
+@pytest.mark.parametrize("activated", [False, True], ids=["always", "activated"])
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
-def test_the_memory_model_says_what_pytorch_keeps(kind, prefix):
+def test_the_memory_model_says_what_pytorch_keeps(kind, activated, prefix):
     (group,) = group_by_prefix(examples(prefix, [40, 40, 40, 40]))
     peft_model = tiny(kind)
     fuse_lora(peft_model)
     peft_model.train()
     shape = Shape.of(peft_model.config, 4, 4)
-    told = step_bytes(shape, prefix, 40, 4) - step_bytes(shape, 0, 0, 0)
-    told -= (
-        prefix * shape.key_value_per_token
-    )  # the gradients of keys and values: there, but not kept by autograd
-    assert 0.85 < kept_bytes(peft_model, group, 4) / told < 1.15
+    told = step_bytes(shape, prefix, 40, 4, activated=activated) - step_bytes(shape, 0, 0, 0)
+    # The prefix's keys and values, or their gradients: there, but not kept by autograd.
+    told -= prefix * shape.key_value_per_token
+    assert 0.85 < kept_bytes(peft_model, group, 4, activated=activated) / told < 1.15
 
 
 def test_less_memory_means_smaller_groups_then_checkpointing():

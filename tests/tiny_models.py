@@ -95,8 +95,8 @@ def random_adapter(model: Any, folder: Path, seed: int = 1) -> Any:
     """A PEFT model over `model` with non-zero A and B, saved in `folder` as the trainer saves it."""
     from peft import LoraConfig, get_peft_model
 
+    from auto_lora._adapter_folder import save_adapter
     from auto_lora._settings import PROJECTIONS
-    from auto_lora.finetune import save_adapter
 
     torch.manual_seed(seed)
     lora = LoraConfig(r=8, lora_alpha=12, target_modules=list(PROJECTIONS), task_type="CAUSAL_LM")

@@ -17,10 +17,11 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from auto_lora._base_model import Base
 from auto_lora._processes import Processes
 from auto_lora._progress import Reporter
+from auto_lora._schedule import plan_steps
 from auto_lora._settings import TrainingConfig
 from auto_lora._shared_prefix import use_shared_prefix
 from auto_lora.encode import Example, group_by_prefix
-from auto_lora.finetune import LoRATrainer, plan_steps
+from auto_lora.finetune import LoRATrainer
 
 SHAPE = {
     "vocab_size": 499, "hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 3,

@@ -6,6 +6,7 @@ moments.py    how a definition wants dates and times written
 phrasebook.py parameters to roles, frames to splits
 meaning.py    what a definition says: what is done to what, example values, units
 topics.py     sentences for one kind of tool, and which tool is of that kind
+switches.py   a boolean that says on or off, open or close
 patterns.py   strings that a regular expression matches
 pools.py      open vocabularies: names, titles, places, times as people say them
 surfaces.py   a value with its words; switches, times and lists as people say them
@@ -18,7 +19,11 @@ asides.py     an argument in a sentence of its own
 clause.py     a planned call in a frame
 said.py       words of a sentence that are an argument where a tool has one for them
 several.py    calls of one tool in one breath
-writer.py     the built-in writer: which frame and arguments, how it is typed
+planned.py    what a writer is asked for and what it gives
+chooser.py    which frame a tool is asked for in, and which arguments are given
+surroundings.py what people put around a request, and how they type it
+writer.py     the built-in writer: planned calls in words
+no_call.py    requests that no tool serves
 llm_writer.py a language model as writer, its texts verified
 respond.py    simulated tool responses and final answers
 verify.py     what a conversation must pass
@@ -31,14 +36,13 @@ generator.py  as many as are wanted, none twice, verified
 variants.py   distractors, meaningless names
 """
 
-from auto_lora.dialogues.clause import PlannedCall
 from auto_lora.dialogues.donated import Donated
 from auto_lora.dialogues.generator import SyntheticDataGenerator, find_links
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.maker import Writer
+from auto_lora.dialogues.planned import PlannedCall, Written
 from auto_lora.dialogues.planner import Focus, ValueSampler
 from auto_lora.dialogues.variants import vary
-from auto_lora.dialogues.writer import Written
 
 __all__ = [
     "Donated", "Focus", "LLMWriter", "PlannedCall", "SyntheticDataGenerator", "ValueSampler", "Writer", "Written",

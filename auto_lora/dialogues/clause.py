@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.asides import aside, has_aside
 from auto_lora.dialogues.frames import Frame, Slot, fill
 from auto_lora.dialogues.meaning import KINDS, kinds_named, objects_of, roles_of, tool_act
@@ -29,6 +28,7 @@ from auto_lora.dialogues.phrasebook import (
     tails_of,
     words_of,
 )
+from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.surfaces import Value, join_words
 from auto_lora.dialogues.topics import topic_of
 
@@ -65,29 +65,6 @@ _SPAN = re.compile(r"([\d.]+) (second|minute|hour|day|week|month|year)s?")
 _AT = re.compile(r"(?:noon|midday|midnight|dawn|dusk|sunrise|night)$", re.I)
 _SERVING = re.compile(r"restaurant|place|eater|cafe|bar\b", re.I)  # "that serves ramen"
 _WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.I)
-
-
-@dataclass(frozen=True)
-class PlannedCall:
-    """A tool and its arguments with their surfaces, in schema order.
-
-    `hidden` are arguments whose value comes from an earlier result, so no words give it. `frame` is the sentence
-    that the arguments were chosen for, None when any will do. `casual`: typed without capitals. `crowded`: another tool
-    of the list has this one's topic, so its words would not tell the two apart.
-    """
-
-    tool: ToolDefinition
-    values: dict[str, Value]
-    hidden: frozenset[str] = frozenset()
-    frame: Frame | None = None
-    casual: bool = False
-    crowded: bool = False
-
-    def arguments(self) -> dict[str, object]:
-        return self.tool.order_arguments({name: value.json for name, value in self.values.items()})
-
-    def shown(self) -> dict[str, Value]:
-        return {n: v for n, v in self.values.items() if n not in self.hidden}
 
 
 class Clause:

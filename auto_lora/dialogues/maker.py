@@ -14,16 +14,17 @@ from auto_lora._runs import dumps
 from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.clause import PlannedCall
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.near import fitting_distractors, near
+from auto_lora.dialogues.no_call import NoCallWriter, ask_for
 from auto_lora.dialogues.phrasebook import phrases, split_of
+from auto_lora.dialogues.planned import PlannedCall, Written
 from auto_lora.dialogues.planner import Focus, Planner, ValueSampler
 from auto_lora.dialogues.respond import final_answer, tool_response
 from auto_lora.dialogues.style import Style
 from auto_lora.dialogues.values import Sampler
 from auto_lora.dialogues.verify import fault_of, values_key
-from auto_lora.dialogues.writer import BuiltinWriter, Written
+from auto_lora.dialogues.writer import BuiltinWriter
 
 
 class Writer(Protocol):
@@ -99,6 +100,7 @@ class Maker:
         self.writer, self.style = writer, style
         self.planner = Planner(tools, split, self.random, self.sampler, samplers, focus)
         self.builtin = BuiltinWriter(self.random, split, style, self.tools)
+        self.no_calls = NoCallWriter(self.random, split, self.tools, self.builtin.surroundings)
         # Some of what no tool covers (_ABSENT) is asked of tools that are not there, in the same words as of those that are.
         self._absent = [t for t, alike in fitting_distractors(tools) if not alike]
         self._absent_writer = BuiltinWriter(self.random, split, style, [*tools, *self._absent])
@@ -156,7 +158,7 @@ class Maker:
     def _no_call(self, name: str) -> tuple[Conversation | None, str]:
         if self._absent and self.random.random() < _ABSENT:
             return self._asked_of_none(name)
-        found = self.builtin.no_call(self.tools, self.focus.topics)
+        found = self.no_calls.write(self.focus.topics)
         if found is None:
             return None, "no-call prompt near a tool"
         written, answer = found
@@ -165,7 +167,7 @@ class Maker:
     def _asked_of_none(self, name: str) -> tuple[Conversation | None, str]:
         """A request to a tool that is not in the list: the same sentences, and no call is right."""
         tool = self.random.choice(self._absent)
-        call = self.planner.plan(self._absent_writer, tool, optional=0.2, casual=self._casual())
+        call = self.planner.plan(self._absent_writer.chooser, tool, optional=0.2, casual=self._casual())
         written = self._absent_writer.write([call])
         if written is None or near(written.text, self.tools):
             return None, "no-call prompt near a tool"
@@ -190,13 +192,13 @@ class Maker:
         written = self.builtin.write([partial])
         if written is None:
             return None, "no frame fits"
-        question = self.builtin.ask_for(left_out, tool.properties[left_out].get("type"))
+        question = ask_for(left_out, tool.properties[left_out].get("type"))
         return self._answered("missing_argument", name, written, question), ""
 
     # Parts.
 
     def _plan(self, tool: ToolDefinition, **how: Any) -> PlannedCall:
-        return self.planner.plan(self.builtin, tool, **how)
+        return self.planner.plan(self.builtin.chooser, tool, **how)
 
     def _calls(
         self,

@@ -13,6 +13,7 @@ from typing import Any
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.phrasebook import is_joined, is_state, phrases, role_in, role_of, stem, words_of
+from auto_lora.dialogues.switches import Switch, switch_of
 
 _SPOKEN_VERBS = {
     "calculator": "calculate",
@@ -122,9 +123,17 @@ def tool_act(tool: ToolDefinition) -> tuple[str, str]:
     schemas = [s for s in tool.properties.values() if isinstance(s, Mapping)]
     if any(map(is_state, schemas)):
         return "switch", verb
+    if switched := switches_of(tool):
+        role = next(iter(switched.values()))[0]
+        return "switch" if role == "state" else "act", verb.partition(" ")[0]
     if any(s.get("type") == "boolean" and _POWER & set(words_of(n)) for n, s in tool.properties.items() if isinstance(s, Mapping)):  # fmt: skip
         verb = verb.partition(" ")[0]  # that argument says on or off
     return ("act" if any(map(is_action, schemas)) else act), verb
+
+
+def switches_of(tool: ToolDefinition) -> dict[str, Switch]:
+    """The boolean argument by which a tool's thing is switched, with its words: see `switch_of`."""
+    return switch_of(tool, *act_of(tool.name, tool.description))
 
 
 @cache
@@ -268,12 +277,14 @@ def kind_of_unit(unit: str) -> str:
 
 def roles_of(tool: ToolDefinition) -> dict[str, str]:
     """The role of each parameter, as slots of frames know it."""
-    found = {}
+    found, switched = {}, switches_of(tool)
     for name, schema in tool.properties.items():
         schema = schema if isinstance(schema, dict) else {}
         kind = schema.get("type", "string")
         kind = kind if isinstance(kind, str) else "string"
-        if is_state(schema):
+        if name in switched:
+            found[name] = switched[name][0]
+        elif is_state(schema):
             found[name] = "state"
         elif is_action(schema):
             found[name] = "action"

@@ -12,18 +12,18 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.clause import PlannedCall
+from auto_lora.dialogues.chooser import FrameChooser
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import KINDS, kind_of_unit, roles_of
+from auto_lora.dialogues.meaning import KINDS, kind_of_unit, roles_of, switches_of
 from auto_lora.dialogues.moments import read, told
 from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
+from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import plural
 from auto_lora.dialogues.said import kind_beside
 from auto_lora.dialogues.several import may_differ
 from auto_lora.dialogues.surfaces import Value, join_words
 from auto_lora.dialogues.values import Sampler, resolve
 from auto_lora.dialogues.verify import values_key
-from auto_lora.dialogues.writer import BuiltinWriter
 
 # "Two lamb wraps", but "two pad thai".
 _COUNTABLE = re.compile(r"(?:pizza|burger|sandwich|salad|soup|wrap|pie|burrito|sub|kebab|quesadilla|bowl|omelette|pack|bag|lamp|chair|bottle)$")  # fmt: skip
@@ -75,7 +75,7 @@ class Planner:
 
     def plan(
         self,
-        writer: BuiltinWriter,
+        chooser: FrameChooser,
         tool: ToolDefinition,
         *,
         optional: float,
@@ -86,16 +86,16 @@ class Planner:
         """A frame and the arguments one would give in it; the combination belongs to this split where there are enough.
 
         Args:
-            writer: has the frames.
+            chooser: has the frames.
             optional: share of the optional arguments to give; at_least: as many of them.
             given: arguments that come from elsewhere, which the prompt does not say.
             casual: the prompt is typed without capitals.
         """
         weights = {k: self.focus.parameters.get((tool.name, k), 0.0) for k in tool.properties}
-        self.sampler.tool_words = f"{tool.name} {tool.description}"
+        self._samples_for(tool)
         roles = roles_of(tool)
         for _ in range(25):
-            frame, chosen = writer.choose(tool, optional=optional, at_least=at_least, weights=weights)
+            frame, chosen = chooser.choose(tool, optional=optional, at_least=at_least, weights=weights)
             self.sampler.slots = frame.named if frame else frozenset()
             values: dict[str, Value] = {}
             for name, schema in tool.properties.items():
@@ -109,7 +109,7 @@ class Planner:
                     values[name] = _uncapitalised(value, schema) if casual else value
             values = self._paired(self._at_one_time(_possible_together(values, tool), tool), tool)
             values = _in_order(_of_its_kind(values, tool, frame), tool)
-            crowded = writer.topic_of(tool) is None
+            crowded = chooser.topic_of(tool) is None
             call = PlannedCall(
                 tool, values, frozenset(given or ()), None if given else frame, casual, crowded
             )
@@ -117,6 +117,10 @@ class Planner:
             if enough and (not values or split_of("call", values_key([call])) == self.split):
                 break
         return call
+
+    def _samples_for(self, tool: ToolDefinition) -> None:
+        self.sampler.tool_words = f"{tool.name} {tool.description}"
+        self.sampler.switches = switches_of(tool)
 
     def alike(self, first: PlannedCall, count: int) -> list[PlannedCall]:
         """`count` calls, `first` among them, that differ in one argument; now and then in two, or two values of each are four calls.
@@ -146,7 +150,7 @@ class Planner:
         """`count` different values of one argument, the call's own first; none where too few come up."""
         tool = first.tool
         schema = tool.properties[name]
-        self.sampler.tool_words = f"{tool.name} {tool.description}"
+        self._samples_for(tool)
         others = {n: v for n, v in first.values.items() if n != name}
         values = [first.values[name]]
         for _ in range(20 * count):
@@ -315,7 +319,10 @@ def _of_its_kind(values: dict[str, Value], tool: ToolDefinition, frame: Frame | 
 
 def _possible_together(values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
     """Without what makes no sense beside the rest: nobody switches a lamp off at 75 percent."""
-    off = any(v.role == "state" and str(v.json).lower() in _OFF for v in values.values())
+    off = any(
+        v.role == "state" and not _OFF.isdisjoint((v.surface.lower(), str(v.json).lower()))
+        for v in values.values()
+    )
     if not off:
         return values
     levels = ("percent", "level", "color", "temperature", "warmth", "mood")

@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import objects_of, verb_act
+from auto_lora.dialogues.meaning import objects_of, switches_of, verb_act
 from auto_lora.dialogues.phrasebook import all_verbs, by_split, is_state, stem, words_of
 
 # What a description says of how a tool does its work, up to the end of the sentence: its topic is not there.
@@ -123,6 +123,5 @@ def _is_about(topic: Topic, name: str, description: str) -> bool:
 
 def topic_of(tool: ToolDefinition) -> Topic | None:
     """The topic a tool is about; None when no cue is in its words."""
-    return _topic_of(
-        tool.name, tool.description, any(is_state(s) for s in tool.properties.values() if isinstance(s, dict))
-    )
+    switches = any(is_state(s) for s in tool.properties.values() if isinstance(s, dict)) or switches_of(tool)
+    return _topic_of(tool.name, tool.description, bool(switches))

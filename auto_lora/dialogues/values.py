@@ -32,6 +32,7 @@ from auto_lora.dialogues.phrasebook import (
 from auto_lora.dialogues.pools import Pools
 from auto_lora.dialogues.quantities import sample_number
 from auto_lora.dialogues.surfaces import Value, join_words, plain, switch_words
+from auto_lora.dialogues.switches import Switch
 
 # Common nouns: "the weekend" is the weekend, where "The Wall" is the title.
 _WITHOUT_ARTICLE = frozenset(
@@ -86,6 +87,7 @@ class Sampler:
 
     Attributes:
         tool_words: name and description of the tool whose arguments are sampled; they say what a unit measures.
+        switches: its boolean that says on or off, with the words for it.
         slots: those of the sentence that the arguments are sampled for; some want a form, such as an adjective.
     """
 
@@ -94,6 +96,7 @@ class Sampler:
         self.split = split
         self.pools = Pools(self.random)
         self.tool_words = ""
+        self.switches: Mapping[str, Switch] = {}
         self.slots: frozenset[str] = frozenset()
 
     def sample(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> Value:
@@ -116,6 +119,9 @@ class Sampler:
             return Value(value, self._enum_words(value), "state" if is_state(schema) else role)
         if kind == "boolean":
             value = self.random.random() < 0.5
+            if name in self.switches:
+                role, yes, no = self.switches[name]
+                return Value(value, yes if value else no, role)
             return Value(value, self.random.choice(switch_words(name, value)), "boolean")
         if kind in ("integer", "number"):
             return sample_number(self.random, schema, kind, role, name, self.tool_words)

@@ -17,8 +17,8 @@ from jsonschema import Draft202012Validator
 from auto_lora._conversation import Conversation
 from auto_lora._toolcall import normal_text
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.clause import PlannedCall
 from auto_lora.dialogues.phrasebook import phrases, pool_of, role_of, words_of
+from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import number_words
 from auto_lora.dialogues.surfaces import Value
 from auto_lora.dialogues.values import resolve

@@ -1,0 +1,101 @@
+"""Requests that no tool of a list serves, and the answers in words."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.clause import BARE_TIMES, is_question
+from auto_lora.dialogues.frames import Frame, Slot, fill, parse
+from auto_lora.dialogues.naming import spoken_name
+from auto_lora.dialogues.near import answers_anything, kindred, near, near_misses, touches
+from auto_lora.dialogues.phrasebook import phrases, share_out, tails_of, values_of
+from auto_lora.dialogues.planned import Written
+from auto_lora.dialogues.surroundings import Surroundings
+from auto_lora.dialogues.topics import Topic, topics
+
+
+def ask_for(parameter: str, kind: object = "string") -> str:
+    """The question for a required argument that was not given."""
+    return str(phrases("no_call")["missing"]).format(
+        name=" ".join(spoken_name(parameter, number=kind in ("integer", "number")))
+    )
+
+
+class NoCallWriter:
+    """Writes prompts for which no call is right.
+
+    Args:
+        rng: the source of all choices.
+        split: whose phrases may be used.
+        tools: the whole list.
+    """
+
+    def __init__(
+        self, rng: random.Random, split: str, tools: Sequence[ToolDefinition], surroundings: Surroundings
+    ) -> None:
+        self.random, self.split, self.tools, self.surroundings = rng, split, list(tools), surroundings
+
+    def write(self, wanted: Mapping[str, float] | None = None) -> tuple[Written, str] | None:
+        """A prompt that no tool serves, and the answer to it; None when the tools' words are near it.
+
+        Chat; a request on a topic that none of the tools is about, worded like any other request; in a tenth, where there are
+        such, a request beside a tool's topic (`near_misses`). `wanted` gives topics extra weight.
+        """
+        kind = self.random.random()
+        if kind < 0.35:
+            stock, answer = self.random.choice(self._chat)
+            frame = parse(self.random.choice(stock))
+        else:
+            frames: Sequence[Frame] = self._missed if kind >= 0.9 else ()
+            others = [] if frames else self._far
+            if others:
+                weights = [1.0 + (wanted or {}).get(t.name, 0.0) for t in others]
+                frames = self.random.choices(others, weights)[0].frames[self.split]
+            if not frames:
+                return None
+            frame, answer = self.random.choice(frames), str(phrases("no_call")["uncovered"])
+        prompt, shape = self._filled(frame), frame.name
+        if prompt is None:
+            return None
+        if not shape.startswith("near_") and near(prompt, self.tools):
+            return None
+        style = self.surroundings.style
+        prompt = self.surroundings.around(prompt, question=is_question(prompt), plain=True)
+        lower = style.lower if style else 0.4
+        return Written(prompt.lower() if self.random.random() < lower else prompt, shape), answer
+
+    @cached_property
+    def _chat(self) -> list[tuple[list[str], str]]:
+        """Groups of what people say beside requests, and their answers; questions only where no tool may take them."""
+        uncovered, asked = phrases("no_call")["uncovered"], answers_anything(self.tools)
+        groups = []
+        for group in phrases("chat")["groups"]:
+            stock = share_out(group["prompts"], self.split)
+            stock = [p for p in stock if not ("{" in p and touches(p, self.tools))]
+            if stock and not (asked and group["answer"] == uncovered):
+                groups.append((stock, group["answer"]))
+        return groups
+
+    @cached_property
+    def _far(self) -> list[Topic]:
+        return [t for t in topics() if not kindred(t, self.tools)]
+
+    @cached_property
+    def _missed(self) -> list[Frame]:
+        return near_misses(self.tools, self.split)
+
+    def _filled(self, frame: Frame) -> str | None:
+        """A frame with made-up values and without a tool."""
+        chosen = set(frame.needed) | {r for r in sorted(frame.named) if self.random.random() < 0.35}
+
+        def words(slot: Slot) -> str:
+            value = self.surroundings.pools.make(values_of(slot.role))
+            form = self.random.choice(tails_of(slot.role))
+            bare = not slot.phrase or BARE_TIMES.match(value) is not None
+            return value if bare else form.format(v=value, name=slot.role)
+
+        made = fill(frame, chosen.__contains__, words, self.random)
+        return " ".join(made.split()).lstrip(" ,") if made else None

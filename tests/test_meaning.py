@@ -23,7 +23,7 @@ from auto_lora.dialogues.meaning import (
 from auto_lora.dialogues.naming import spoken_name
 from auto_lora.dialogues.near import fitting_distractors, near
 from auto_lora.dialogues.phrasebook import phrases, role_of
-from auto_lora.dialogues.surfaces import switch_words
+from auto_lora.dialogues.switches import switch_words
 from auto_lora.dialogues.topics import topic_of
 from auto_lora.dialogues.values import Sampler
 
@@ -145,6 +145,10 @@ def test_lists_of_things_and_of_their_numbers_go_together():
         ("formatted", "formatted", "not formatted"),
         ("pickup", "with pickup", "without pickup"),
         ("enabled", "enabled", "disabled"),
+        ("notify_customer", "and notify the customer", "don't notify the customer"),
+        ("is_urgent", "make it urgent", "not urgent"),
+        ("open_now", "that is open now", "that isn't open now"),
+        ("pets_allowed", "with pets allowed", "no pets"),
     ],
 )
 def test_switches_are_said_as_people_do(name, yes, no):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import replace
+from operator import itemgetter
 
 from auto_lora.dialogues.asides import aside, has_aside
 from auto_lora.dialogues.frames import Frame, Slot, fill
@@ -61,6 +62,7 @@ BARE_TIMES = re.compile(
     r"half an hour|during|early|late|each|for|from|until|since|weekly|daily|\w+ (?:days|weeks|hours|minutes) from)\b",
     re.I,
 )
+_OWN_CLAUSE = re.compile(r"(?:it|make|don't|that) ")
 _SPAN = re.compile(r"([\d.]+) (second|minute|hour|day|week|month|year)s?")
 _AT = re.compile(r"(?:noon|midday|midnight|dawn|dusk|sunrise|night)$", re.I)
 _SERVING = re.compile(r"restaurant|place|eater|cafe|bar\b", re.I)  # "that serves ramen"
@@ -261,9 +263,12 @@ class Clause:
         alike = [n for n in names if self._only_named(n, self.left[n])]
         order = list(self.call.tool.properties)
         several = [listed(self.random, {n: self.left.pop(n) for n in alike}, order)] if alike else []
-        phrased = [self._phrase(n, self.left.pop(n)) for n in names if n in self.left] + several
+        flags = {n for n in names if self.roles[n] == "boolean"}
+        phrased = [(n in flags, self._phrase(n, self.left.pop(n))) for n in names if n in self.left]
+        phrased += [(False, s) for s in several]
         self.random.shuffle(phrased)
-        return " ".join(parts + phrased)
+        phrased.sort(key=itemgetter(0))  # "at noon and notify them"
+        return " ".join(parts + [words for _, words in phrased])
 
     def _only_named(self, name: str, value: Value) -> bool:
         """Whether nothing but its name tells an argument apart; a number with a longer name half of the time."""
@@ -303,8 +308,8 @@ class Clause:
     def _phrase(self, name: str, value: Value) -> str:
         """An argument with its preposition: "in the kitchen", "at 7 pm", "tomorrow", "priority high"."""
         role = self.roles[name] if value.role != "system" else value.role
-        if role == "boolean":
-            return value.surface
+        if role == "boolean":  # "a ticket about the printer, make it urgent"
+            return f", {value.surface}" if _OWN_CLAUSE.match(value.surface) else value.surface
         spoken = spoken_name(name, number=is_number(value.json))
         if spoken[-1] in ENDS_IN_PREPOSITION and len(spoken) > 1 and self.random.random() < 0.7:
             return f"{' '.join(spoken)} {value.surface}"  # "directed by Ann Lee"

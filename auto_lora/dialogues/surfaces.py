@@ -1,11 +1,10 @@
-"""A value with its words, and the words of switches, times and lists."""
+"""A value with its words, and the words of times and lists."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from auto_lora.dialogues.phrasebook import words_of
 from auto_lora.dialogues.pools import number_words
 
 _ONES = [number_words(n) for n in range(20)]
@@ -19,76 +18,6 @@ class Value:
     surface: str
     role: str
     parts: tuple[str, ...] = ()
-
-
-def switch_words(name: str, value: bool) -> list[str]:
-    """Ways to say that a switch is on or off: "including the description", "with power save off", "formatted", "unread only"."""
-    words = words_of(name)
-    states = {
-        "enabled": ("enabled", "disabled"),
-        "active": ("active", "inactive"),
-        "open": ("open", "closed"),
-    }
-    if len(words) == 1 and words[0] in states:
-        return [states[words[0]][0 if value else 1]]
-    including = words[0] in ("include", "show", "with", "has")
-    enabling = {words[0], words[-1]} & {"enable", "enabled", "on"}
-    core = " ".join(
-        words[
-            including or words[0] in ("is", "enable", "use") : len(words)
-            - (words[-1] in ("enabled", "on", "flag"))
-        ]
-    )
-    core = core or " ".join(words)
-    if words[-1] == "only" and len(words) > 1:
-        rest = " ".join(words[:-1])
-        return (
-            [f"only {rest}", f"{rest} only", f"just {rest}"]
-            if value
-            else [f"not only {rest}", f"not just {rest}"]
-        )
-    if including:
-        yes = [
-            f"including the {core}",
-            f"with the {core}",
-            f"including {core}",
-            f"with {core}",
-        ]
-        return (
-            yes
-            if value
-            else [
-                f"without the {core}",
-                f"without {core}",
-                f"no {core}",
-                f"excluding {core}",
-            ]
-        )
-    if enabling:
-        yes = [
-            f"with {core} enabled",
-            f"with {core} on",
-            f"{core} on",
-            f"{core} enabled",
-            f"with {core}",
-        ]
-        return (
-            yes
-            if value
-            else [
-                f"with {core} disabled",
-                f"with {core} off",
-                f"{core} off",
-                f"without {core}",
-            ]
-        )
-    if len(words) == 1 and core.endswith("ed"):
-        return [core, f"make it {core}", f"with it {core}"] if value else [f"not {core}", f"but not {core}"]
-    return (
-        [f"with {core}", f"with {core}", f"{core} on"]
-        if value
-        else [f"without {core}", f"without {core}", f"no {core}"]
-    )
 
 
 def time_surfaces(hour: int, minute: int) -> list[str]:

@@ -1,16 +1,18 @@
-"""A boolean argument that says what is to be done with the tool's thing: on or off, open or close, lock or unlock.
+"""How people say yes or no of a boolean argument.
 
-People say it by its own word ("turn the lamp off"), not by the argument's name ("the lamp without on").
+One may say what is to be done with the tool's thing: it is said by its own word ("turn the lamp off"), not by the argument's
+name ("the lamp without on"). Any other is a thing ("with parking"), a quality ("make it urgent") or a deed ("and notify them").
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.phrasebook import is_state, words_of
+from auto_lora.dialogues.phrasebook import is_state, phrases, words_of
 
 Switch = tuple[str, str, str]  # role, its word where true, its word where false
 
@@ -68,3 +70,99 @@ def _said(name: str, schema: Mapping[str, Any]) -> Switch | None:
         if known:
             return _WORDS[known]
     return None
+
+
+def switch_words(name: str, value: bool) -> list[str]:
+    """Ways to say a boolean: "including the description", "power save off", "unread only", "make it urgent", "don't notify them"."""
+    words = words_of(name)
+    plain = words[1:] if len(words) > 1 and words[0] in ("is", "are", "should", "be", "use") else words
+    if len(plain) == 1 and (said := _WORDS.get(plain[0])) and said[0] == "state":
+        word = said[1] if value else said[2]
+        if plain[0].endswith("active"):
+            return ["active" if word == "on" else "inactive"]
+        if "able" in plain[0]:
+            return ["enabled" if word == "on" else "disabled"]
+        return [f"turned {word}", f"switched {word}"]
+    if words[-1] == "only" and len(words) > 1:
+        rest = " ".join(words[:-1])
+        return (
+            [f"only {rest}", f"{rest} only", f"just {rest}"]
+            if value
+            else [f"not only {rest}", f"not just {rest}"]
+        )
+    if len(words) > 1 and words[0] in ("no", "without"):
+        rest = " ".join(words[1:])
+        return [f"without {rest}", f"no {rest}"] if value else [f"with {rest}"]
+    if len(words) > 1 and words[0] in ("with", "enable"):
+        return _thing(words[1:], value, words[0] == "enable")
+    if len(words) > 1 and words[-1] in ("enabled", "on", "flag") and "_".join(words) not in _listed("found"):
+        return _thing(words[:-1], value, words[-1] != "flag")
+    if len(words) > 1 and words[0] in ("include", "show", "has"):
+        ones = " ones" if _is_quality(words[1:]) or words[-1] == "inactive" else ""
+        core = " ".join(words[1:]) + ones
+        return (
+            [f"including the {core}", f"with the {core}", f"including {core}", f"with {core}"]
+            if value
+            else [f"without the {core}", f"without {core}", f"no {core}", f"excluding {core}"]
+        )
+    if len(words) > 1 and words[-1] in _listed("states"):  # "pets allowed"
+        core, rest = " ".join(words), " ".join(words[:-1])
+        return [core, f"with {core}"] if value else [f"no {rest}", f"without {rest}"]
+    if len(words) > 1 and words[0] in _listed("does"):
+        verb = {"has": "have"}.get(words[0], words[0].removesuffix("s"))
+        rest = " ".join(words[1:])
+        return [f"that {words[0]} {rest}"] if value else [f"that doesn't {verb} {rest}"]
+    words, named = plain, plain is not words and words[0] in ("is", "are")
+    if _is_quality(words):
+        core = " ".join(words)
+        if "_".join(words) in _listed("found"):
+            return [core, f"that is {core}"] if value else [f"that isn't {core}", f"not {core}"]
+        yes = [core, core, f"make it {core}", f"it should be {core}"]
+        return yes if value else [f"not {core}", f"but not {core}", f"it shouldn't be {core}"]
+    if words[0] in _listed("verbs"):
+        return _deed(words, value)
+    if named:  # "is_gift"
+        core = f"{'an' if words[0][0] in 'aeio' else 'a'} {' '.join(words)}"
+        return [f"it is {core}"] if value else [f"it isn't {core}", f"not {core}"]
+    return _thing(words, value, False)
+
+
+@cache
+def _listed(kind: str) -> frozenset[str]:
+    return frozenset(phrases("switches")[kind].split())
+
+
+def _is_quality(words: Sequence[str]) -> bool:
+    """Whether the words say what something is like: "urgent", "gluten free", "confirmed"."""
+    whole, last = "_".join(words), words[-1]
+    if whole in _listed("adjectives") or whole in _listed("found"):
+        return True
+    ends = any(last.endswith(end) for end in _listed("endings")) and last not in ("table", "cable")
+    return (ends or (last.endswith("ed") and len(words) == 1)) and last not in _listed("verbs")
+
+
+def _thing(words: Sequence[str], value: bool, enabling: bool) -> list[str]:
+    core = " ".join(words)
+    if enabling:
+        yes = [f"with {core} enabled", f"with {core} on", f"{core} on", f"{core} enabled", f"with {core}"]
+        no = [f"with {core} disabled", f"with {core} off", f"{core} off", f"without {core}"]
+        return yes if value else no
+    return [f"with {core}"] if value else [f"without {core}", f"without {core}", f"no {core}"]
+
+
+def _deed(words: Sequence[str], value: bool) -> list[str]:
+    """What else is to be done: "and notify the customer", "don't overwrite it"."""
+    verb, *rest = words
+    if not rest:
+        whom = "" if verb in _listed("alone") else " them" if verb in _listed("of_people") else " it"
+        core = f"{verb}{whom}"
+    elif len(rest) == 1 and verb != "add" and not re.search(r"(?:[^s]s|ing|ed|ly|al|[aeo]nding)$", rest[0]):
+        a = "an" if rest[0][0] in "aeio" else "a"
+        core = f"{verb} {a if verb in ('attach', 'create', 'make', 'send') else 'the'} {rest[0]}"
+    else:
+        core = " ".join(words)
+    return (
+        [f"and {core}", f"and please {core}"]
+        if value
+        else [f"don't {core}", f"but don't {core}", f"and don't {core}"]
+    )

@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import objects_of, switches_of, verb_act
+from auto_lora.dialogues.meaning import act_of, objects_of, switches_of, verb_act
 from auto_lora.dialogues.phrasebook import all_verbs, by_split, is_state, stem, words_of
 
 # What a description says of how a tool does its work, up to the end of the sentence: its topic is not there.
@@ -30,14 +30,19 @@ _ASKED = frozenset("find get track".split())
 _DONE = frozenset("create book remove send set remind play switch".split())
 
 
+_SAYS_NO_DEED = frozenset("get put make take give have need want".split())  # "get rid of it"
+_ASKS = re.compile(r"(?:what|which|who|has|have i|how(?! do)|am|is|are|does|do|when|where)\b", re.I)
+
+
 @dataclass(frozen=True)
 class Topic:
-    """A topic pack: cues in tools' words, nouns, frames by split."""
+    """A topic pack: cues in tools' words, nouns, frames by split; `mixed`: its frames ask for several things to be done."""
 
     name: str
     cues: tuple[tuple[str, ...], ...]
     nouns: tuple[str, ...]
     frames: Mapping[str, tuple[Frame, ...]]
+    mixed: bool = False
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -61,7 +66,15 @@ def topics() -> tuple[Topic, ...]:
             entry = json.loads(file.read_text(encoding="utf-8"))
             name = file.name.removesuffix(".json")
             cues = tuple(tuple(stem(w) for w in words_of(cue)) for cue in entry["cues"])
-            found.append(Topic(name, cues, tuple(entry["nouns"]), by_split(name, entry["frames"])))
+            found.append(
+                Topic(
+                    name,
+                    cues,
+                    tuple(entry["nouns"]),
+                    by_split(name, entry["frames"]),
+                    entry.get("mixed", False),
+                )
+            )
     return tuple(found)
 
 
@@ -125,3 +138,29 @@ def topic_of(tool: ToolDefinition) -> Topic | None:
     """The topic a tool is about; None when no cue is in its words."""
     switches = any(is_state(s) for s in tool.properties.values() if isinstance(s, dict)) or switches_of(tool)
     return _topic_of(tool.name, tool.description, bool(switches))
+
+
+def frames_for(topic: Topic, tool: ToolDefinition, split: str) -> list[Frame]:
+    """A topic's frames that ask for what a tool does; all of them, but where a topic's sentences ask for several things.
+
+    "delete_branch" is git's, but neither "make a branch" nor "undo commit {identifier}" asks for it.
+    """
+    frames = list(topic.frames[split])
+    if not topic.mixed:
+        return frames
+    act, verb = act_of(tool.name, tool.description)
+    own = {stem(w) for w in words_of(tool.name)}
+    nouns = {stem(words_of(n)[-1]) for n in topic.nouns} - {stem(topic.name)}
+    found = []
+    for frame in frames:
+        said = re.sub(r"\{[^}]*\}", " ", frame.text)
+        words = words_of(said)
+        stems = set(map(stem, words))
+        asks = _ASKS.match(said) is not None
+        acts = {"get", "find"} if asks else {verb_act(w) for w in words if w not in _SAYS_NO_DEED} - {"do"}
+        by_verb = not asks and stem(verb.partition(" ")[0]) in stems - _SAYS_NO_DEED
+        done = bool(own & stems) if act == "any" else act in acts or by_verb
+        named = stems & nouns
+        if done and named <= own and (named or by_verb or stem(topic.name) in own):
+            found.append(frame)
+    return found

@@ -31,8 +31,8 @@ from auto_lora.dialogues.phrasebook import (
 )
 from auto_lora.dialogues.pools import Pools
 from auto_lora.dialogues.quantities import sample_number
-from auto_lora.dialogues.surfaces import Value, join_words, plain, switch_words
-from auto_lora.dialogues.switches import Switch
+from auto_lora.dialogues.surfaces import Value, join_words, plain
+from auto_lora.dialogues.switches import Switch, switch_words
 
 # Common nouns: "the weekend" is the weekend, where "The Wall" is the title.
 _WITHOUT_ARTICLE = frozenset(

@@ -6,6 +6,7 @@ The frames of a tool are its topic's, where the topic is this tool's alone, and 
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -27,6 +28,23 @@ _NOTHING_GIVEN = 0.15  # of the requests to a tool that requires nothing: "turn 
 # but not "turn the heater", which needs its "off".
 _OWN_VERB = frozenset("book create play remove send set switch track".split())
 _PARTED = frozenset("put switch turn".split())
+# Verbs that an act's sentences stand for: "send the email" is no reply to one, "cancel" is not asked for as "close".
+_ALIKE = {
+    "send": "send mail",
+    "create": "create make add generate write draft build",
+    "set": "set change adjust update modify configure edit put",
+    "book": "book reserve order buy purchase",
+    "remove": "delete remove cancel clear drop discard",
+    "play": "play stream listen watch",
+}
+# What people call some values of enums in sentences.
+_ALSO = {
+    "phone": ("number",),
+    "stolen": ("stole", "robbed", "wallet"),
+    "lost": ("lose", "missing"),
+    "sick": ("ill",),
+    "hourly": ("hour",),
+}
 _WORDY = 0.3  # of the requests give most of what they could
 # Not said where the sentence has no place for it: "the weather with windy".
 _UNSAID_AT_END = ("kind", "weather", "warmth")
@@ -67,6 +85,8 @@ class FrameChooser:
             weights: extra weight of parameters that should be given more often.
         """
         roles, required = roles_of(tool), set(tool.required)
+        if not at_least and _changes(tool, roles):
+            at_least = 1
         bare, wordy = not required, self.random.random() < _WORDY
         if bare and not at_least and self.random.random() < self._nothing_given(tool):
             return self._frame_for(tool, set()), []
@@ -175,14 +195,15 @@ class FrameChooser:
         if tool.name not in self._candidates:
             topic, (act, verb), roles = self.topic_of(tool), tool_act(tool), set(roles_of(tool).values())
             own = [with_slots(f, tool) for f in frames_for(topic, tool, self.split)] if topic else []
+            own = _without_answers(own, tool)
             general: list[Frame] = []
             turns = act_of(tool.name, tool.description)[0] == "switch"
             if act in ("switch", "act") or not (own and turns):  # "set the lights" does not say off
-                if act != "switch" or "state" in roles:
-                    general += act_frames(act, self.split)
-                else:  # "turn off the heater"
-                    general += act_frames("do" if " " in verb else "set", self.split)
-                if act == "any" or not own:
+                alike = verb in _ALIKE.get(act, verb).split() if act != "switch" else "state" in roles
+                general += act_frames(
+                    act if alike else "do", self.split
+                )  # "turn off the heater", "forward it"
+                if act == "any":
                     general += act_frames("any", self.split)[:2]
             if is_settings(tool):
                 settings = act_frames("settings", self.split)
@@ -197,6 +218,39 @@ class FrameChooser:
             fitting = [([f for f in frames if must <= f.named], weight) for frames, weight in groups]
             self._candidates[tool.name] = [(f, w / len(frames)) for frames, w in fitting for f in frames]
         return self._candidates[tool.name]
+
+
+# Roles that say what is to be changed, not into what.
+_WHICH = frozenset(
+    "identifier room device lamp generic person person_name thing_name username server vehicle list playlist file repo".split()
+)
+
+
+def _changes(tool: ToolDefinition, roles: Mapping[str, str]) -> bool:
+    """Whether a tool changes something, and none of the arguments it requires says into what: "change the light 17"."""
+    required = [roles[n] for n in tool.required if n in roles]
+    changing = act_of(tool.name, tool.description)[0] == "set" and len(roles) > len(required)
+    return changing and bool(required) and _WHICH.issuperset(required)
+
+
+def _without_answers(frames: list[Frame], tool: ToolDefinition) -> list[Frame]:
+    """Without sentences that hold a value of one of the tool's enums: it would stand beside another, or unlabelled."""
+    roles = roles_of(tool)
+    said: set[str] = set()
+    for name, schema in tool.properties.items():
+        if isinstance(schema, Mapping) and roles[name] not in (*KINDS, "state", "action", "delivery"):
+            said |= {
+                w
+                for v in schema.get("enum") or ()
+                if isinstance(v, str)
+                for w in (v.lower(), *_ALSO.get(v.lower(), ()))
+            }
+    said -= {"on", "off", "all", "any", "now", "new", "open", "none"}
+    if not said:
+        return frames
+    held = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(said)))})\b", re.I)
+    kept = [f for f in frames if not held.search(re.sub(r"\{[^}]*\}", "", f.text))]
+    return kept if len(kept) >= 5 else frames
 
 
 def _sayable(role: str, frame: Frame | None) -> bool:

@@ -31,7 +31,7 @@ from auto_lora.dialogues.phrasebook import (
 )
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.surfaces import Value, join_words
-from auto_lora.dialogues.topics import topic_of
+from auto_lora.dialogues.topics import nouns_for, topic_of
 
 OWN_SLOTS = frozenset(("object", "verb", "main", "given", "tail"))  # those of acts, which stand for no role
 # What stands beside an argument when both are given: role to (before, after with its form).
@@ -54,6 +54,16 @@ _STOOD_FOR = frozenset(
 )
 _ENDS_OF_A_WAY = ("origin", "destination")  # nobody looks for them: "find flights from Osaka"
 _NEVER_LISTED = frozenset("boolean object state action rating temperature date time when daypart".split())
+_TIMELY_PREPOSITIONS = frozenset("since until before after".split())
+_BOUNDS = {
+    "max": "under {v}, up to {v}, at most {v}, no more than {v}", "maximum": "up to {v}, at most {v}, no more than {v}",
+    "min": "over {v}, at least {v}, {v} or more", "minimum": "at least {v}, {v} or more, no less than {v}",
+}  # fmt: skip
+_MOST = "under|below|up to|at most|less than|no more than|max|maximum|budget|within|cheaper than"
+_LEAST = "over|above|at least|more than|min|minimum"
+# Two of these in one sentence would both be "called X", or "saying X".
+_CALLED = frozenset("title label event song thing_name subject message note text".split())
+_BOUNDED = frozenset("amount duration distance rating temperature percent age weight".split())
 _COUNTED = {"two": 2, "three": 3}
 OWN_WORDS = frozenset("message note text".split())  # end where somebody else's words end
 _APART = 0.2
@@ -156,9 +166,19 @@ class Clause:
 
     def _find(self, slot: str) -> str | None:
         """The argument for a slot: one of that very role before a kindred one."""
-        exact = [n for n in self.left if self.roles[n] == slot]
+        exact = [n for n in self.left if self.roles[n] == slot and self._stands(n, slot)]
+        if slot == "identifier" and len(exact) > 1:  # from which account to which?
+            return None
         kin = [n for n, v in self.left.items() if fills(self.roles[n], slot) and in_form(v.surface, slot)]
-        return next(iter(exact or kin), None)
+        return next((n for n in exact or kin if self._stands(n, slot)), None)
+
+    def _stands(self, name: str, slot: str) -> bool:
+        """Whether an argument may stand bare in a slot; a limit only where the sentence says which: "under {amount}"."""
+        bound = self._bound(name)
+        if not bound or f"{{+{slot}}}" in self.frame.text:
+            return True
+        words = _MOST if "up to" in bound else _LEAST
+        return re.search(rf"\b(?:{words})\b[a-z ]*\{{{slot}\}}", self.frame.text) is not None
 
     def _main(self) -> str | None:
         for role in main_roles(self.act):
@@ -183,11 +203,15 @@ class Clause:
     def _words(self, slot: Slot) -> str | None:
         if slot.role == "object":
             topic = topic_of(self.call.tool)
-            named = [f"the {noun}" for noun in topic.nouns] if topic and not self.call.crowded else []
+            named = (
+                [f"the {n}" for n in nouns_for(topic, self.call.tool)]
+                if topic and not self.call.crowded
+                else []
+            )
             if "delivery" in self.roles.values():  # "order the takeaway" would be one of its arguments
                 named = [n for n in named if n.removeprefix("the ") not in phrases("inventories")["delivery"]]
             own = objects_of(self.call.tool.name, self.call.tool.description)
-            nouns = [n for n in (*named, *own) if n.split()[-1] not in self.kinds]
+            nouns = [n for n in (*named, *own) if n.split()[-1] not in (*self.kinds, self.verb)]
             return self._with_what_it_is_of(self.random.choice(nouns or [*named, *own]))
         if slot.role == "verb":
             return self.verb
@@ -273,7 +297,7 @@ class Clause:
     def _only_named(self, name: str, value: Value) -> bool:
         """Whether nothing but its name tells an argument apart; a number with a longer name half of the time."""
         role, words = self.roles[name], words_of(name)
-        if role in _NEVER_LISTED:
+        if role in _NEVER_LISTED or words[-1] in ("before", "after") or words[0] == "within":
             return False
         number = is_number(value.json)
         if value.role in ("generic", "number") or (number and not re.search(r"[^\d.]", value.surface)):
@@ -305,12 +329,33 @@ class Clause:
                 text += form.format(v=_part_of_day(words) if role == "daypart" else words)
         return text
 
+    def _bound(self, name: str) -> str:
+        """How a limit is said, forms joined by commas: "under $50" of max_price; "" of any other argument."""
+        word = next((w for w in words_of(name) if w in _BOUNDS), "")
+        number = self.call.tool.properties.get(name, {})
+        numeric = isinstance(number, dict) and number.get("type") in ("integer", "number")
+        return _BOUNDS[word] if word and numeric and self.roles[name] in _BOUNDED else ""
+
     def _phrase(self, name: str, value: Value) -> str:
         """An argument with its preposition: "in the kitchen", "at 7 pm", "tomorrow", "priority high"."""
         role = self.roles[name] if value.role != "system" else value.role
         if role == "boolean":  # "a ticket about the printer, make it urgent"
             return f", {value.surface}" if _OWN_CLAUSE.match(value.surface) else value.surface
         spoken = spoken_name(name, number=is_number(value.json))
+        if spoken[0] in _TIMELY_PREPOSITIONS and role in ("date", "time", "when", "start", "end", "generic"):
+            return f"{spoken[0]} {value.surface}"
+        if bound := self._bound(name):
+            return self.random.choice(bound.split(", ")).format(v=value.surface)
+        if len(spoken) > 1 and spoken[-1] in ("before", "after") and is_number(value.json):
+            return f"{value.surface} {spoken[-1]}"  # "ten minutes before"
+        if (
+            len(spoken) > 1
+            and spoken[0] in ("from", "to", "by")
+            and role not in ("origin", "destination", "start", "end", "date", "time")
+        ):
+            return f"{' '.join(spoken)} {value.surface}"  # "from account 17", not "with the from account 17"
+        if len(spoken) > 1 and spoken[-1] in ("at", "on") and role in ("time", "when", "date"):
+            return f"{'on' if value.role == 'date' else 'at'} {value.surface}"
         if spoken[-1] in ENDS_IN_PREPOSITION and len(spoken) > 1 and self.random.random() < 0.7:
             return f"{' '.join(spoken)} {value.surface}"  # "directed by Ann Lee"
         spatial = next((n for n in self.left if self.roles[n] == "spatial"), None)
@@ -347,7 +392,7 @@ class Clause:
             return text
         if role == "when":
             return self.random.choice(["on {v}", "for {v}", "at {v}"]).format(v=text)
-        twice = sum(r == role for r in self.roles.values()) > 1
+        twice = sum(r == role or {r, role} <= _CALLED for r in self.roles.values()) > 1
         plain = value.role in ("generic", "number") or (
             is_number(value.json) and not re.search(r"[^\d.]", text)
         )
@@ -356,6 +401,19 @@ class Clause:
             if (twice or plain) and role not in ("rating", "temperature")
             else tails_of(role)
         )
+        schema = self.call.tool.properties.get(name)
+        if (
+            value.role == role == "generic"
+            and isinstance(schema, dict)
+            and "enum" in schema
+            and len(spoken) == 1
+        ):
+            forms = [
+                *forms,
+                "for the {v} {name}",
+                "for the {v} {name}",
+                "the {v} {name}",
+            ]  # "for the garage door"
         forms = [f for f in forms if not set(self.kinds) & set(f.split())] or ["{v}"]
         if role == "dish" and not _SERVING.search(f"{self.call.tool.name} {self.call.tool.description}"):
             forms = ["with {v}", "with {v}", "for {v}", "of {v}"]

@@ -35,7 +35,7 @@ _DETERMINERS = frozenset(
 _QUALIFIERS = re.compile(
     r"\b(an?|the|one or more) (?:(?:specified|given|provided|specific|certain|particular|suitable|desired|requested) )+"
 )
-_CUT = r"\b(?:given|based|using|by|via|that|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as)\b|[,.;:(]|\s\S*[\^=+*<>\d]"
+_CUT = r"\b(?:given|based|using|by|via|that|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as)\b|[,.;:(?]|(?:^|\s)\S*[\^=+*<>\d]"
 _PARTICLES = r"(?:up|back|out|off|on|down|over)"
 _OPPOSITE = {"on": "off", "off": "on", "up": "down", "down": "up"}
 _FIRST_DROPPED = frozenset("to for of in on by from with and off up".split())
@@ -70,6 +70,7 @@ def _deed(description: str) -> tuple[str, str]:
     if (
         not first.isalpha()
         or first.lower() in _DETERMINERS
+        or (first.lower().endswith("ly") and verb not in _verbs())  # "Hourly or daily forecast."
         or not (verb in _verbs() or second in _DETERMINERS)
     ):
         return "", sentence
@@ -120,20 +121,23 @@ _POWER = frozenset("on off active enabled power running state status up".split()
 def tool_act(tool: ToolDefinition) -> tuple[str, str]:
     """(act, verb) of a tool; one with an argument that says on or off, or what to do, has that argument's act."""
     act, verb = act_of(tool.name, tool.description)
-    schemas = [s for s in tool.properties.values() if isinstance(s, Mapping)]
-    if any(map(is_state, schemas)):
+    schemas = {n: s for n, s in tool.properties.items() if isinstance(s, Mapping)}
+    if any(map(is_state, schemas.values())):
         return "switch", verb
     if switched := switches_of(tool):
         role = next(iter(switched.values()))[0]
         return "switch" if role == "state" else "act", verb.partition(" ")[0]
     if any(s.get("type") == "boolean" and _POWER & set(words_of(n)) for n, s in tool.properties.items() if isinstance(s, Mapping)):  # fmt: skip
         verb = verb.partition(" ")[0]  # that argument says on or off
-    return ("act" if any(map(is_action, schemas)) else act), verb
+    return ("act" if any(is_action(n, s) for n, s in schemas.items()) else act), verb
 
 
 def switches_of(tool: ToolDefinition) -> dict[str, Switch]:
     """The boolean argument by which a tool's thing is switched, with its words: see `switch_of`."""
     return switch_of(tool, *act_of(tool.name, tool.description))
+
+
+_WHOM = frozenset(("me", "us", "you", "it", "them", "the user", "users"))  # "notify me", "wake the user up"
 
 
 @cache
@@ -145,7 +149,7 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     while phrase != (shorter := re.sub(r"\s*\b(?:of|and|or|the|an?)$", "", phrase)):
         phrase = shorter
     phrase = re.sub(r"\ba (?=[aeio])", "an ", phrase)
-    clause: re.Match[str] | None = re.match(r"(?:whether|if|how|what|who|when|where|or|tell)\b", phrase)
+    clause: re.Match[str] | None = re.match(r"(?:whether|if|how|what|who|when|where|or|tell)\b", phrase, re.I)
     # "Give a book a rating" is to rate the book, if the name says rate.
     if clause is None and verb != act_of(name, description)[1]:
         clause = re.match(r"(?:an?|the) (?:\w+ )?\w+ (?:an?|the|another) ", phrase)
@@ -153,7 +157,7 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     begins = (
         " " not in phrase and description.startswith(phrase) and not named_too
     )  # "Store at which hours ...": a verb
-    if phrase and not clause and not begins and len(phrase.split()) <= 7:
+    if phrase and not clause and phrase.lower() not in _WHOM and not begins and len(phrase.split()) <= 7:
         found.append(phrase[0].lower() + phrase[1:] if phrase[1:2].islower() else phrase)
     spoken = {verb, *act_of(name, description)[1].split()}
     named = [w for w in words_of(name) if w not in spoken]
@@ -170,14 +174,16 @@ def _is_verb(word: str) -> bool:
     return word in _verbs()
 
 
-def is_action(schema: Mapping[str, Any]) -> bool:
-    """An enum of things to do: add, delete, complete."""
+def is_action(name: str, schema: Mapping[str, Any]) -> bool:
+    """An enum of things to do: add, delete, complete; not of what somebody may do: a permission to view or edit."""
     values = schema.get("enum") or []
-    return (
-        len(values) >= 2
-        and not is_state(schema)
-        and all(isinstance(v, str) and _is_verb(v.lower()) for v in values)
-    )
+    words = set(words_of(name))
+    if len(values) < 2 or is_state(schema) or not all(isinstance(v, str) and v for v in values):
+        return False
+    verbs = [_is_verb(words_of(v)[0]) if words_of(v) else False for v in values]
+    if words & {"action", "command", "operation", "cmd"}:
+        return 2 * sum(verbs) >= len(verbs)
+    return all(verbs) and all(" " not in v and "_" not in v for v in values) and words.isdisjoint(_MAY)
 
 
 def is_settings(tool: ToolDefinition) -> bool:
@@ -192,6 +198,7 @@ def is_settings(tool: ToolDefinition) -> bool:
 
 # Roles of an argument for what kind of thing is meant.
 KINDS = ("kind", "kind_place", "type")
+_MAY = frozenset("permission permissions access role scope privilege".split())
 # Values that stand for no wish at all: nobody says them.
 UNSAID = (
     "dontcare",
@@ -275,23 +282,75 @@ def kind_of_unit(unit: str) -> str:
     return ""
 
 
+_NAMED = frozenset(
+    "playlist song album movie book show artist product org place region country file folder team game room device".split()
+)
+_PEOPLE = frozenset(
+    "person people user customer client contact employee candidate patient student teacher member guest attendee participant passenger "
+    "friend recipient sender author lead agent manager representative doctor account profile friend colleague".split()
+)  # fmt: skip
+
+
+def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
+    """Roles of parameters that only their tool tells: whose `name` it is, and where `from` and `to` are ends of a way."""
+    found: dict[str, str] = {}
+    texts = {n: s for n, s in tool.properties.items() if isinstance(s, Mapping) and s.get("type", "string") == "string" and "enum" not in s}  # fmt: skip
+    if {"from", "to"} <= texts.keys():
+        for name, role in (("from", "origin"), ("to", "destination")):
+            if role_in(name, texts[name], "string") in ("generic", "recipient", "place", "poi"):
+                found[name] = role
+    for name, schema in texts.items():
+        if re.search(r"remind", f"{tool.name} {tool.description}", re.I) and role_in(
+            name, schema, "string"
+        ) in ("message", "text", "note"):
+            found[name] = "label"  # "remind me to buy milk"
+        ends = {"from": "from", "to": "to"}.get(name) if {"from", "to"} <= texts.keys() else None
+        kind = role_in(name, schema, "string").partition("_")[0]
+        if ends and kind in ("currency", "unit"):
+            found[name] = f"{kind}_{ends}"
+        if role_in(name, schema, "string") != "person_name":
+            continue
+        of = re.search(r"\bnames? (?:of|for) (?:the |an? |this |your )?((?:\w+ )*?\w+)(?= (?:to|that|for|of|in|on|with|who|which|as)\b|[,.;:(]|$)", str(schema.get("description", "")), re.I)  # fmt: skip
+        owner = words_of(name)[-2:-1] or (
+            words_of(of[1])[-1:] if of else words_of(objects_of(tool.name, tool.description)[-1])[-1:]
+        )
+        noun = owner[0] if owner else ""
+        if noun.removesuffix("s") in _PEOPLE:
+            continue
+        role = role_of(noun, "", "string")
+        found[name] = role if role in _NAMED else "thing_name"
+    return found
+
+
 def roles_of(tool: ToolDefinition) -> dict[str, str]:
     """The role of each parameter, as slots of frames know it."""
-    found, switched = {}, switches_of(tool)
+    found, switched, told = {}, switches_of(tool), roles_by_tool(tool)
     for name, schema in tool.properties.items():
         schema = schema if isinstance(schema, dict) else {}
         kind = schema.get("type", "string")
         kind = kind if isinstance(kind, str) else "string"
         if name in switched:
             found[name] = switched[name][0]
+        elif name in told:
+            found[name] = told[name]
         elif is_state(schema):
             found[name] = "state"
-        elif is_action(schema):
+        elif is_action(name, schema):
             found[name] = "action"
         elif kind in ("boolean", "object"):
             found[name] = kind
         else:
             found[name] = role_in(name, schema, kind)
+            if "enum" in schema and found[name] in (
+                "region",
+                "place",
+                "country",
+                "delivery",
+                "topic",
+                "phone",
+                "email",
+            ):
+                found[name] = "status" if "state" in words_of(name) else "generic"
             if found[name] == "currency" and is_joined(schema):
                 found[name] = "currency_pair"
     return found

@@ -15,7 +15,7 @@ _PARTS = {"yyyy": "%Y", "yy": "%y", "mm": "%m", "dd": "%d", "d": "%-d", "m": "%-
 _TOKEN = r"(yyyy|mm|dd|yy|m|d)"
 _TOKENS = re.compile(rf"(?<![A-Za-z:%]){_TOKEN}([-/.]?){_TOKEN}(?:\2{_TOKEN})?(?!(?!T'?hh)[A-Za-z]|:)", re.I)
 _DIRECTIVES = re.compile(r"%[YymdbB](?:[-/. ,]*%[YymdbB])+")
-_ISO = re.compile(r"\bISO[- ]?8|\bISO (?:date|time|format|string)", re.I)
+ISO = re.compile(r"\bISO[- ]?8|\bISO (?:date|time|format|string)", re.I)
 _ISO_EXAMPLE = re.compile(r"\b\d{4}-\d\d-\d\d(?!\d)")
 _SLASHED = re.compile(r"\b(\d\d?)([/.-])(\d\d?)\2\d{4}\b")
 _CLOCK = re.compile(
@@ -40,7 +40,7 @@ def _date_forms(about: str) -> Iterator[tuple[str, int]]:
         if int(found[1]) > 12 or int(found[3]) > 12:
             order = ("%d", "%m", "%Y") if int(found[1]) > 12 else ("%m", "%d", "%Y")
             yield found[2].join(order), found.end()
-    for found in _ISO.finditer(about):
+    for found in ISO.finditer(about):
         yield "%Y-%m-%d", found.end()
 
 
@@ -72,7 +72,7 @@ def moment_form(about: str) -> str:
         between = about[end : clock.start()].strip("'\"") if clock and clock.start() >= end else None
         if clock and between in ("T", " ", ", "):
             return f"{day}{between}{time_form(about)}" + "Z" * (about[clock.end() : clock.end() + 1] == "Z")
-    stamped = _ISO.search(about) and _STAMPED.search(about)
+    stamped = ISO.search(about) and _STAMPED.search(about)
     return "%Y-%m-%dT%H:%M:%S" if stamped else ""
 
 
@@ -84,7 +84,7 @@ def told(schema: Mapping[str, Any]) -> str:
 
 def read(text: str, about: str) -> datetime | None:
     """The moment that a text says in the form that `about` asks for; None where it does not."""
-    for form in filter(None, (moment_form(about), date_form(about), time_form(about))):
+    for form in filter(None, (moment_form(about), date_form(about), time_form(about), "%Y-%m-%dT%H:%M:%S")):
         try:
             return datetime.strptime(text, form.replace("%-", "%"))
         except ValueError:

@@ -24,6 +24,11 @@ _OWNERS = ("train", "train", "test", "train", "validation", "train", "test", "tr
 _NUMERIC = frozenset(
     "temperature level percent duration amount count age weight distance rating rating_max number year identifier capacity".split()
 )
+# "Name of the sales representative", not "Name of the printer".
+_NAMES_A_PERSON = re.compile(
+    r"(?:full )?names? of (?:the |an? )?(?:\w+ )?(?:people|person|recipient|candidate|representative|manager|customer|client|employee|"
+    r"interviewer|attendee|guest|user|colleague|contact|patient|student|teacher|doctor|author|owner|assignee|member|participant|passenger|driver)s?\b"
+)
 _TIMELY = frozenset("date time when start end daypart".split())
 _FREE = frozenset("message note text query".split())
 # A slot may also be filled by an argument of a kindred role.
@@ -89,14 +94,18 @@ def role_of(name: str, description: str, kind: str) -> str:
     that says how dates or times are written is about one.
     """
     spoken, about = " ".join(words_of(name)), re.sub(r"^(?:the|an?) ", "", " ".join(words_of(description)))
+    if re.match(r"\W*\w+/\w+\b", description):  # "owner/name" is about no owner
+        about = ""
     begins = re.sub(
         r"^(?:\w+ )?names? of (?:the |an? )?(?=\w)", "", about
     )  # "name of the sport" is no person's
+    if kind in ("string", "array") and _NAMES_A_PERSON.match(about):
+        return "person"
     best, found = 0.0, "generic"
     for role, entry in phrases("roles").items():
         for cue in entry["name"]:
             score = 0.0
-            if _has(cue, spoken):
+            if _has(cue, spoken) and (cue != "to" or spoken == cue):  # "to_version" is no recipient
                 score = 2.0 * len(cue.split())
             elif _cue(cue).match(begins):
                 score = 1.9 * len(cue.split())
@@ -108,6 +117,8 @@ def role_of(name: str, description: str, kind: str) -> str:
                 score = 1.5 * len(plain.split()) + (1.0 if about.startswith(plain) else 0.0)
                 if score > best and _fits(role, kind):
                     best, found = score, role
+    if kind == "array" and found == "label":
+        return "tag"
     if kind == "string" and found not in _TIMELY | _FREE:
         return asked_for(description) or found
     return found
@@ -129,6 +140,8 @@ def _cue(cue: str) -> re.Pattern[str]:
 
 
 def _fits(role: str, kind: str) -> bool:
+    if kind == "array":  # "participants" are people, not how many
+        return role not in _NUMERIC - {"identifier", "number"}
     return kind not in ("integer", "number") or role in _NUMERIC
 
 

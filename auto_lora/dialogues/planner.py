@@ -13,9 +13,9 @@ from jsonschema import Draft202012Validator
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.chooser import FrameChooser
+from auto_lora.dialogues.dates import in_order
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import KINDS, kind_of_unit, roles_of, switches_of
-from auto_lora.dialogues.moments import read, told
+from auto_lora.dialogues.meaning import KINDS, kind_of_unit, roles_by_tool, roles_of, switches_of
 from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import plural
@@ -108,7 +108,7 @@ class Planner:
                     value = Value(said, said.lower() if enum else said, role) if said else self._distinct(name, schema, tool, values)  # fmt: skip
                     values[name] = _uncapitalised(value, schema) if casual else value
             values = self._paired(self._at_one_time(_possible_together(values, tool), tool), tool)
-            values = _in_order(_of_its_kind(values, tool, frame), tool)
+            values = in_order(self.random, self.split, _of_its_kind(values, tool, frame), tool.properties)
             crowded = chooser.topic_of(tool) is None
             call = PlannedCall(
                 tool, values, frozenset(given or ()), None if given else frame, casual, crowded
@@ -119,8 +119,9 @@ class Planner:
         return call
 
     def _samples_for(self, tool: ToolDefinition) -> None:
-        self.sampler.tool_words = f"{tool.name} {tool.description}"
-        self.sampler.switches = switches_of(tool)
+        priced = any(r.startswith("currency") for r in roles_of(tool).values())  # then no "$" beside it
+        self.sampler.tool_words = f"{tool.name} {tool.description}{' currency' if priced else ''}"
+        self.sampler.switches, self.sampler.roles = switches_of(tool), roles_by_tool(tool)
 
     def alike(self, first: PlannedCall, count: int) -> list[PlannedCall]:
         """`count` calls, `first` among them, that differ in one argument; now and then in two, or two values of each are four calls.
@@ -247,18 +248,6 @@ class Planner:
         return Value(value, surface, role)
 
 
-def _in_order(values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
-    """With the earlier of two dates as the start: nobody is away from March to January."""
-    roles = roles_of(tool)
-    start, end = (next((n for n in values if roles[n] == role), None) for role in ("start", "end"))
-    if not (start and end):
-        return values
-    first, last = (read(str(values[n].json), told(tool.properties[n])) for n in (start, end))
-    if first is None or last is None or first <= last:
-        return values
-    return {**values, start: values[end], end: values[start]}
-
-
 def _clash(value: Value, other: Value) -> bool:
     if value.json == other.json:
         return True
@@ -279,8 +268,24 @@ def _are_things(name: str, value: Value) -> bool:
     )
 
 
+def _lowered(value: Any, schema: Any, said: str) -> Any:
+    """The strings within a list or object that stand in what is said, without capitals; not those of a closed form."""
+    schema = schema if isinstance(schema, dict) else {}
+    if isinstance(value, list):
+        return [_lowered(v, schema.get("items"), said) for v in value]
+    if isinstance(value, dict):
+        inner = schema.get("properties") or {}
+        return {k: _lowered(v, inner.get(k), said) for k, v in value.items()}
+    closed = any(k in schema for k in ("enum", "const", "pattern", "format"))
+    if not isinstance(value, str) or closed or value not in said or re.fullmatch("[A-Z]{2,4}|.*\\d.*", value):
+        return value
+    return value.lower()
+
+
 def _uncapitalised(value: Value, schema: Any) -> Value:
     """A value as it is typed in a prompt without capitals; only where the words are taken over as they are."""
+    if isinstance(value.json, (list, dict)):
+        return replace(value, json=_lowered(value.json, schema, value.surface), surface=value.surface.lower())
     free = isinstance(value.json, str) and not any(
         k in schema for k in ("enum", "const", "pattern", "format")
     )

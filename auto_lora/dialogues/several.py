@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
-from auto_lora.dialogues.meaning import roles_of
+from auto_lora.dialogues.meaning import roles_of, tool_act
 from auto_lora.dialogues.naming import is_number
 from auto_lora.dialogues.phrasebook import is_joined
 from auto_lora.dialogues.planned import PlannedCall
@@ -31,7 +31,20 @@ def may_differ(call: PlannedCall, name: str) -> bool:
     value = call.values[name].json
     one = isinstance(value, str) or is_number(value)
     alone = sum(roles[n] == role for n in call.shown()) == 1
-    return one and alone and role not in _ONE_FOR_ALL and not is_joined(schema)
+    # "Set it to 18 and 21 degrees" is nobody's wish; the rain at six and at nine is.
+    changes = tool_act(call.tool)[0] not in (
+        "get",
+        "find",
+        "compute",
+        "convert",
+        "translate",
+        "track",
+        "run",
+        "do",
+        "any",
+    )
+    sets = changes and role in ("temperature", "level", "percent", "duration", "priority", "status", "rating")
+    return one and alone and not sets and role not in _ONE_FOR_ALL and not is_joined(schema)
 
 
 def gathered(calls: Sequence[PlannedCall]) -> tuple[PlannedCall, bool] | None:

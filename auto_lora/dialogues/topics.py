@@ -127,6 +127,8 @@ def _is_about(topic: Topic, name: str, description: str) -> bool:
     heads = {*nouns[-1:], *(stem(words[-1].lower()) for words in acted_on if words)}
     if nouns and heads.isdisjoint(things):
         return False
+    if named[:1] in (["log"], ["record"]) and own[0] != named[0]:  # to log a call is not to make one
+        return False
     if any(stem(word) in cue for word in named[:1] for cue in topic.cues):
         return True
     if own[-1] == "status" or (kind in _ASKED and topic.name != "list_add"):
@@ -164,3 +166,9 @@ def frames_for(topic: Topic, tool: ToolDefinition, split: str) -> list[Frame]:
         if done and named <= own and (named or by_verb or stem(topic.name) in own):
             found.append(frame)
     return found
+
+
+def nouns_for(topic: Topic, tool: ToolDefinition) -> tuple[str, ...]:
+    """A topic's nouns; of a mixed one those that the tool is named after."""
+    named = set(map(stem, words_of(tool.name)))
+    return tuple(n for n in topic.nouns if not topic.mixed or named & set(map(stem, words_of(n))))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+import string
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -15,7 +16,7 @@ from typing import Any
 
 from faker.providers.date_time import Provider as DateTimeProvider
 
-from auto_lora.dialogues.dates import PAST, sample_date
+from auto_lora.dialogues.dates import PAST, in_order, sample_date
 from auto_lora.dialogues.meaning import UNSAID, described_values, is_action, units_measuring
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
@@ -42,6 +43,11 @@ _WITHOUT_ARTICLE = frozenset(
 
 _COMMAS = re.compile(r"\bcity(?:,| and) (?:state|country)\b", re.I)  # "in the format 'City, State'"
 _CASED = re.compile(r"(\blower.?case)|\bupper.?case|\bin capitals|\bcapital letters|\ball caps", re.I)
+# An example of how a code is made: "e.g. ORD-12345", "like INV/2024/001".
+_SHAPED = re.compile(
+    r"(?:e\.g\.?,?|such as|like|for example,?|examples?:?|ex\.)\s*['\"`(]*((?=[\w./#-]*\d)(?=[\w./#-]*[A-Za-z.#/-])[\w#][\w./#-]{2,23})"
+)
+_CODED_ROLES = frozenset("generic identifier token version flight product".split())
 _CODES = re.compile(r"\b(?:ISO|codes?|alpha.?[23]|USD|EUR)\b|\[A-Z\]\{[23]\}", re.I)
 # What one searches for, by a word of the description of a query.
 _SOUGHT = {
@@ -69,7 +75,7 @@ _TITLED = {
 }
 # What is written down is something to do where the definition speaks of that: "buy milk", not "I'll be late".
 _NOTED = frozenset("message note text label item".split())
-_TO_DO = re.compile(r"\b(?:to-?dos?|to do lists?|tasks?|chores?)\b", re.I)
+_TO_DO = re.compile(r"\b(?:to-?dos?|to do lists?|tasks?|chores?|reminders?|remind(?:ed)?)(?![a-z])", re.I)
 _ENTERTAINING = re.compile(
     r"\b(?:music|song|stream|video|play|watch|movie|listen|subscri|chat|app|message|deliver|ride)", re.I
 )
@@ -88,6 +94,7 @@ class Sampler:
     Attributes:
         tool_words: name and description of the tool whose arguments are sampled; they say what a unit measures.
         switches: its boolean that says on or off, with the words for it.
+        roles: of its parameters, those that only the tool tells (`roles_by_tool`).
         slots: those of the sentence that the arguments are sampled for; some want a form, such as an adjective.
     """
 
@@ -97,26 +104,34 @@ class Sampler:
         self.pools = Pools(self.random)
         self.tool_words = ""
         self.switches: Mapping[str, Switch] = {}
+        self.roles: Mapping[str, str] = {}
         self.slots: frozenset[str] = frozenset()
 
-    def sample(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any] | None = None) -> Value:
+    def sample(
+        self,
+        name: str,
+        schema: Mapping[str, Any],
+        root: Mapping[str, Any] | None = None,
+        role: str = "",
+    ) -> Value:
         """A value that fits `schema`, with its surface.
 
         Args:
             name: the parameter's name, read for its meaning.
             schema: JSON Schema of the parameter.
             root: the schema `$ref`s point into.
+            role: what it stands for; default: as its own name and description say.
         """
         schema = resolve(schema, root or {})
         kind = _type_of(schema)
-        role = role_in(name, schema, kind)
+        role = role or self.roles.get(name) or role_in(name, schema, kind)
         if "const" in schema:
             return Value(schema["const"], plain(schema["const"]), role)
         if schema.get("enum"):
             value = self.random.choice([v for v in schema["enum"] if v not in UNSAID] or schema["enum"])
-            if is_action(schema):
+            if is_action(name, schema):
                 return Value(value, self._action_words(value, schema["enum"]), "action")
-            return Value(value, self._enum_words(value), "state" if is_state(schema) else role)
+            return Value(value, self._enum_words(value, role), "state" if is_state(schema) else role)
         if kind == "boolean":
             value = self.random.random() < 0.5
             if name in self.switches:
@@ -133,24 +148,29 @@ class Sampler:
             return Value(None, "none", role)
         return self._string(name, schema, role)
 
-    def _enum_words(self, value: Any) -> str:
+    def _enum_words(self, value: Any, role: str) -> str:
         """What people call an enum's value: its own words, or another name for it."""
         own = plain(value)
         others: list[str] = phrases("enums").get(str(value).lower(), [])
+        if len(own) <= 2 and not role.startswith(("unit", "currency", "language", "country")):
+            others = []  # M is a size as well as a metre
         if not isinstance(value, str) or not others or self.random.random() < 0.45:
             return own if self.random.random() < 0.3 else own.lower()
         return self.random.choice(others)
 
     def _action_words(self, value: str, values: list[str]) -> str:
         """A verb for one of several things to do, never one that is another of them: "remove" for delete."""
-        said: list[str] = phrases("acts")["act"]["said_as"].get(value.lower(), [value.lower()])
+        said: list[str] = phrases("acts")["act"]["said_as"].get(
+            value.lower(), [value.lower().replace("_", " ")]
+        )
         others = {v.lower() for v in values if v != value}
-        return self.random.choice([s for s in said if s not in others] or [value.lower()])
+        return self.random.choice([s for s in said if s not in others] or [value.lower().replace("_", " ")])
 
     # Strings.
 
     def _string(self, name: str, schema: Mapping[str, Any], role: str) -> Value:
-        made = self._formatted(schema, role)
+        timed = role in ("start", "end") and "time" in words_of(name)
+        made = self._formatted(name, schema, "when" if timed else role)
         if made is None:
             made = self._worded(name, schema, role)
         if cased := _CASED.search(str(schema.get("description", ""))):
@@ -168,9 +188,9 @@ class Sampler:
             return Value(value.strip() or value, value.strip() or value, role)
         return made
 
-    def _formatted(self, schema: Mapping[str, Any], role: str) -> Value | None:
+    def _formatted(self, name: str, schema: Mapping[str, Any], role: str) -> Value | None:
         """A value of the form that format or description ask for, worded otherwise; None where they ask for none."""
-        dated = sample_date(self.random, self.split, schema, role)
+        dated = sample_date(self.random, self.split, schema, role, name)
         if dated is not None:
             return dated
         form = schema.get("format", "")
@@ -189,20 +209,37 @@ class Sampler:
         about = str(schema.get("description", ""))
         given = [v for v in schema.get("examples", []) if isinstance(v, str)] or list(described_values(about))
         pool = values_of(role)
+        shaped = _SHAPED.search(about)
+        examples = [
+            v
+            for v in schema.get("examples", [])
+            if isinstance(v, str) and re.search(r"\d", v) and " " not in v
+        ]
+        if role in _CODED_ROLES and (shaped or examples):
+            value = self._mine(
+                lambda: self._of_shape(shaped[1].rstrip(".") if shaped else self.random.choice(examples))
+            )
+            return Value(value, value, role)
         if _CODES.search(f"{name} {about} {schema.get('pattern', '')}".replace("_", " ")):
             coded = self._code(role, about)
             if coded:
                 return coded
+        if role == "sql" and re.search(r"\bselect\b|read.only", f"{about} {self.tool_words}", re.I):
+            pool = "sql_select"
         if pool == "org" and "restaurant" in about.lower():
             pool = "restaurant"
         if pool == "item" and _EATEN.search(f"{about} {self.tool_words}"):
             pool = "dish"
         if pool == "query":
-            pool = next((p for word, p in _SOUGHT.items() if word in about.lower()), pool)
-        if pool == "title":
+            pool = next(
+                (p for word, p in _SOUGHT.items() if word in f"{about} {self.tool_words}".lower()), pool
+            )
+        if pool in ("title", "subject"):
             pool = next(
                 (p for word, p in _TITLED.items() if word in f"{about} {self.tool_words}".lower()), pool
             )
+        if pool == "repo" and "/" in about:
+            pool = "repo_path"
         if role in _NOTED and _TO_DO.search(f"{about} {self.tool_words}"):
             pool = "chore"
         if pool == "service" and not _ENTERTAINING.search(f"{about} {self.tool_words}"):
@@ -257,6 +294,19 @@ class Sampler:
         label = re.sub(r"^(?:the|an?) (?=.)", "", value) if role in _WITHOUT_ARTICLE else value
         return Value(label, value, role)
 
+    def _of_shape(self, example: str) -> str:
+        """A code like an example: its letters in front are kept, other letters and digits are drawn."""
+        head = re.match(r"[A-Za-z]+(?=[^A-Za-z])|", example)
+        kept = head[0] if head else ""
+        pools = {"A": string.ascii_uppercase, "a": string.ascii_lowercase, "0": string.digits}
+        made = [
+            c
+            if not c.isascii() or not c.isalnum()
+            else self.random.choice(pools["0" if c.isdigit() else "A" if c.isupper() else "a"])
+            for c in example[len(kept) :]
+        ]
+        return kept + "".join(made)
+
     def _full_place(self, role: str, about: str) -> str:
         """A place with what its description asks for: "Boston, MA", "Riga, Latvia", "12 Elm Street, Boston, MA, USA"."""
         faker, stock = self.pools.faker("en_US"), self.pools.stock
@@ -276,6 +326,13 @@ class Sampler:
 
     def _code(self, role: str, about: str) -> Value | None:
         """The code of a currency, language or country, mostly by its name; None of anything else."""
+        if re.search(r"\bIATA\b|airport code|3.letter", about, re.I) and role in (
+            "airport",
+            "origin",
+            "destination",
+        ):
+            code, names = self.random.choice(list(phrases("airports").items()))
+            return Value(code, self.random.choice([*names, code]), role)
         if role == "country" and not re.search(r"dial|phone|calling", about, re.I):
             country = self.random.choice(DateTimeProvider.countries)
             three = re.search(r"alpha.?3|\b(?:three|3)\b|\bUSA\b", about, re.I)
@@ -319,11 +376,13 @@ class Sampler:
         high = min(schema.get("maxItems", max(low, 3)), max(low, 3))
         item = schema.get("items") if isinstance(schema.get("items"), Mapping) else {"type": "string"}
         singular = name.removesuffix("s")
+        if "description" not in item and schema.get("description"):  # type: ignore[operator]
+            item = {**item, "description": schema["description"]}  # type: ignore[dict-item]
         items: list[Value] = []
         for _ in range(8 * high):
             if len(items) >= self.random.randint(max(low, 1), max(high, 1)):
                 break
-            made = self.sample(singular, item, root)  # type: ignore[arg-type]
+            made = self.sample(singular, item, root, role if role == "tag" else "")  # type: ignore[arg-type]
             two = (
                 isinstance(made.json, str) and " and " in made.json
             )  # "rice and beans, soup" would be read as three
@@ -341,24 +400,46 @@ class Sampler:
         value: dict[str, Any] = {}
         words: list[str] = []
         switches: list[str] = []
+        drawn: dict[str, Value] = {}
         required = schema.get("required", ())
         properties = schema.get("properties", {})
         for key in sorted(properties, key=lambda k: k not in required):
             if key in required or self.random.random() < 0.4:
-                made = self.sample(key, properties[key], root)
-                value[key] = made.json
+                drawn[key] = self.sample(key, properties[key], root, self._role_inside(key, role))
+        ordered = in_order(self.random, self.split, drawn, properties)
+        thing = next((k for k in ("name", "item", "product", "title") if k in drawn), "")
+        many = next((k for k in ("quantity", "qty", "count", "amount") if k in drawn), "")
+        if thing and many and isinstance(drawn[many].json, int):  # "4 lamb wraps"
+            number = str(drawn[many].json) if self.random.random() < 0.6 else drawn[many].surface
+            words.append(f"{number} {re.sub('^an? ', '', drawn[thing].surface)}")
+        for key, made in ordered.items():
+            value[key] = made.json
+            if not (thing and many and key in (thing, many)):
                 (switches if made.role == "boolean" else words).append(self._part(key, made))
         if properties and not value:  # nobody sets nothing
             key = self.random.choice(list(properties))
-            made = self.sample(key, properties[key], root)
+            made = self.sample(key, properties[key], root, self._role_inside(key, role))
             value[key] = made.json
             words.append(self._part(key, made))
         return Value(value, join_words(words + switches) or "nothing in particular", "object")
 
+    def _role_inside(self, key: str, role: str) -> str:
+        """What an object's own name is the name of: of the items of an order, an item."""
+        named = key in ("name", "title") and role in (
+            "item",
+            "dish",
+            "product",
+            "ingredient",
+            "song",
+            "event",
+            "task",
+        )
+        return role if named else ""
+
     def _part(self, key: str, value: Value) -> str:
         """What is said for one property of an object: "high wind strength", "target temperature of 22 degrees"."""
         name = " ".join(words_of(key))
-        if value.role == "boolean":
+        if value.role in ("boolean", "duration"):  # "20 minutes and 30 seconds"
             return value.surface
         named = (
             isinstance(value.json, str)

@@ -35,7 +35,7 @@ _DETERMINERS = frozenset(
 _QUALIFIERS = re.compile(
     r"\b(an?|the|one or more) (?:(?:specified|given|provided|specific|certain|particular|suitable|desired|requested) )+"
 )
-_CUT = r"\b(?:given|based|using|by|via|that|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as)\b|[,.;:(?]|(?:^|\s)\S*[\^=+*<>\d]"
+_CUT = r"\b(?:given|based|using|by|via|that|after|before|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as)\b|[,.;:(?]|(?:^|\s)\S*[\^=+*<>\d]"
 _PARTICLES = r"(?:up|back|out|off|on|down|over)"
 _OPPOSITE = {"on": "off", "off": "on", "up": "down", "down": "up"}
 _FIRST_DROPPED = frozenset("to for of in on by from with and off up".split())
@@ -137,6 +137,7 @@ def switches_of(tool: ToolDefinition) -> dict[str, Switch]:
     return switch_of(tool, *act_of(tool.name, tool.description))
 
 
+_STEPS = frozenset("next previous prev start stop now".split())
 _WHOM = frozenset(("me", "us", "you", "it", "them", "the user", "users"))  # "notify me", "wake the user up"
 
 
@@ -163,6 +164,8 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     named = [w for w in words_of(name) if w not in spoken]
     while named and named[0] in _FIRST_DROPPED:
         named = named[1:]
+    while len(named) > 1 and named[-1] in _STEPS:  # "media_next"
+        named = named[:-1]
     described = set(map(stem, words_of(description)))
     if named and (not found or described.issuperset(map(stem, named))):
         found.append("the " + " ".join(named))

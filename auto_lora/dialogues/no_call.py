@@ -9,7 +9,7 @@ from functools import cached_property
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.clause import BARE_TIMES, is_question
 from auto_lora.dialogues.frames import Frame, Slot, fill, parse
-from auto_lora.dialogues.naming import spoken_name
+from auto_lora.dialogues.naming import ENDS_IN_PREPOSITION, spoken_name
 from auto_lora.dialogues.near import answers_anything, kindred, near, near_misses, touches
 from auto_lora.dialogues.phrasebook import phrases, share_out, tails_of, values_of
 from auto_lora.dialogues.planned import Written
@@ -18,10 +18,15 @@ from auto_lora.dialogues.topics import Topic, topics
 
 
 def ask_for(parameter: str, kind: object = "string") -> str:
-    """The question for a required argument that was not given."""
-    return str(phrases("no_call")["missing"]).format(
-        name=" ".join(spoken_name(parameter, number=kind in ("integer", "number")))
-    )
+    """The question for a required argument that was not given: "Which date should I use?"."""
+    words = spoken_name(parameter, number=kind in ("integer", "number"))
+    while words and words[-1] in ENDS_IN_PREPOSITION:
+        words = words[:-1]
+    while words and words[0] in ENDS_IN_PREPOSITION:
+        words = words[1:]
+    if not words or words[0] in ("who", "what", "where", "when"):
+        return f'What should "{parameter}" be?'
+    return str(phrases("no_call")["missing"]).format(name=" ".join(words))
 
 
 class NoCallWriter:
@@ -81,7 +86,10 @@ class NoCallWriter:
 
     @cached_property
     def _far(self) -> list[Topic]:
-        return [t for t in topics() if not kindred(t, self.tools)]
+        asked = answers_anything(
+            self.tools
+        )  # a web search serves "how do I cook lentils", but books no flight
+        return [t for t in topics() if not kindred(t, self.tools) and not (asked and t.asks)]
 
     @cached_property
     def _missed(self) -> list[Frame]:

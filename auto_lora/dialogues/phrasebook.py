@@ -117,6 +117,10 @@ def role_of(name: str, description: str, kind: str) -> str:
                 score = 1.5 * len(plain.split()) + (1.0 if about.startswith(plain) else 0.0)
                 if score > best and _fits(role, kind):
                     best, found = score, role
+    if found in _TIMELY and re.search(
+        r"\b(?:position|offset)\b", about
+    ):  # "position like 00:12:30" is no time of day
+        return "generic"
     if kind == "array" and found == "label":
         return "tag"
     if kind == "string" and found not in _TIMELY | _FREE:

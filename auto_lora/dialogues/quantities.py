@@ -211,6 +211,8 @@ def _bounds(schema: Mapping[str, Any], kind: str, role: str, about: str) -> tupl
         "temperature": (15, 28), "level": (5, 100), "percent": (1, 100), "duration": (5, 60), "amount": (5, 900), "count": (1, 10),
         "identifier": (1000, 99999), "age": (2, 90), "weight": (2, 120), "distance": (1, 300), "rating": (1, 5), "year": (1900, 2026),
     }.get(role, (1, 99))  # fmt: skip
+    if re.search(r"\b(?:precision|decimals?|decimal places)\b", about, re.I):
+        usual = (0, 6)
     if role == "temperature" and "kelvin" in about.lower():
         usual = (200, 600)
     if role == "temperature" and "fahrenheit" in about.lower():

@@ -51,6 +51,11 @@ class Topic:
         return frozenset(w for w in spoken if len(w) > 2) - all_verbs() - _COMMON_STEMS
 
     @cached_property
+    def asks(self) -> bool:
+        """Whether its sentences want to know something: the weather, a contact's number."""
+        return verb_act(words_of(self.name)[0]) in ("", *_ASKED) and self.name != "list_add"
+
+    @cached_property
     def switches(self) -> bool:
         """Whether its frames need to be told on or off."""
         return all("state" in f.needed for f in self.frames["train"])

@@ -43,9 +43,11 @@ _WITHOUT_ARTICLE = frozenset(
 
 _COMMAS = re.compile(r"\bcity(?:,| and) (?:state|country)\b", re.I)  # "in the format 'City, State'"
 _CASED = re.compile(r"(\blower.?case)|\bupper.?case|\bin capitals|\bcapital letters|\ball caps", re.I)
+# An example of a thing by its name: "e.g. 'kitchen speaker'".
+_LIKE = re.compile(r"e\.g\.?,?\s*['\"`]?[a-z]+ ([a-z]+)(?=['\"`).;]|$)")
 # An example of how a code is made: "e.g. ORD-12345", "like INV/2024/001".
 _SHAPED = re.compile(
-    r"(?:e\.g\.?,?|such as|like|for example,?|examples?:?|ex\.)\s*['\"`(]*((?=[\w./#-]*\d)(?=[\w./#-]*[A-Za-z.#/-])[\w#][\w./#-]{2,23})"
+    r"(?:e\.g\.?,?|such as|like|for example,?|examples?:?|ex\.)\s*['\"`(]*((?=[\w./#-]*\d)(?=[\w./#:-]*[A-Za-z.#/:-])[\w#][\w./#:-]{2,23})"
 )
 _CODED_ROLES = frozenset("generic identifier token version flight product".split())
 _CODES = re.compile(r"\b(?:ISO|codes?|alpha.?[23]|USD|EUR)\b|\[A-Z\]\{[23]\}", re.I)
@@ -220,6 +222,15 @@ class Sampler:
                 lambda: self._of_shape(shaped[1].rstrip(".") if shaped else self.random.choice(examples))
             )
             return Value(value, value, role)
+        like = _LIKE.search(about)
+        if like and not given and role in ("generic", "thing_name", "device", "title"):
+            pools = self.pools
+            value = self._mine(
+                lambda: (
+                    f"{self.random.choice([pools.stock('room'), pools.adjective(), pools.noun()])} {like[1]}"
+                )
+            )
+            return Value(value, value, role)
         if _CODES.search(f"{name} {about} {schema.get('pattern', '')}".replace("_", " ")):
             coded = self._code(role, about)
             if coded:
@@ -372,24 +383,29 @@ class Sampler:
     # Compounds.
 
     def _array(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any], role: str) -> Value:
-        low = schema.get("minItems", 1)
-        high = min(schema.get("maxItems", max(low, 3)), max(low, 3))
-        item = schema.get("items") if isinstance(schema.get("items"), Mapping) else {"type": "string"}
+        items_of = schema.get("items")
+        item: Mapping[str, Any] = items_of if isinstance(items_of, Mapping) else {"type": "string"}
+        numeric = item.get("type") in ("integer", "number")
+        most = int(schema.get("maxItems", 10**9))
+        low = int(
+            schema.get("minItems", min(3, most) if numeric else 1)
+        )  # nobody wants the mean of one number
+        high = min(most, max(low, 6 if numeric else 3))
         singular = name.removesuffix("s")
-        if "description" not in item and schema.get("description"):  # type: ignore[operator]
-            item = {**item, "description": schema["description"]}  # type: ignore[dict-item]
+        if "description" not in item and schema.get("description"):
+            item = {**item, "description": schema["description"]}
         items: list[Value] = []
         for _ in range(8 * high):
             if len(items) >= self.random.randint(max(low, 1), max(high, 1)):
                 break
-            made = self.sample(singular, item, root, role if role == "tag" else "")  # type: ignore[arg-type]
+            made = self.sample(singular, item, root, role if role == "tag" else "")
             two = (
                 isinstance(made.json, str) and " and " in made.json
             )  # "rice and beans, soup" would be read as three
             if made.json not in [v.json for v in items] and not two:
                 items.append(made)
         while len(items) < low:
-            items.append(self.sample(singular, item, root))  # type: ignore[arg-type]
+            items.append(self.sample(singular, item, root))
         surface = join_words([v.surface for v in items])
         numbers = [v.json for v in items if isinstance(v.json, (int, float))]
         if len(numbers) == len(items) > 1 and self.random.random() < 0.35:

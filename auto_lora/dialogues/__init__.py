@@ -12,6 +12,7 @@ pools.py      open vocabularies: names, titles, places, times as people say them
 surfaces.py   a value with its words; switches, times and lists as people say them
 quantities.py numbers of a sensible size, and their words
 dates.py      dates and times, and their words
+strings.py    strings of the form that a definition asks for, else as people type them
 values.py     argument values of any schema
 near.py       which requests no tool serves, shipped tools that may stand beside any
 naming.py     parameters' names as people say them

@@ -8,106 +8,39 @@ from __future__ import annotations
 
 import random
 import re
-import string
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from itertools import islice
+from collections.abc import Mapping
 from typing import Any
 
-from faker.providers.date_time import Provider as DateTimeProvider
-
-from auto_lora.dialogues.dates import PAST, in_order, sample_date
-from auto_lora.dialogues.meaning import UNSAID, described_values, is_action, units_measuring
-from auto_lora.dialogues.patterns import from_pattern
+from auto_lora.dialogues.dates import in_order
+from auto_lora.dialogues.meaning import UNSAID, is_action
 from auto_lora.dialogues.phrasebook import (
-    WEATHER_FORMS,
-    in_form,
-    is_joined,
     is_state,
     phrases,
     role_in,
-    split_of,
-    values_of,
     words_of,
 )
-from auto_lora.dialogues.pools import Pools
 from auto_lora.dialogues.quantities import sample_number
+from auto_lora.dialogues.strings import Strings
 from auto_lora.dialogues.surfaces import Value, join_words, plain
 from auto_lora.dialogues.switches import Switch, switch_words
 
-# Common nouns: "the weekend" is the weekend, where "The Wall" is the title.
-_WITHOUT_ARTICLE = frozenset(
-    "date when daypart year condition weather warmth facility meal kind position series".split()
-)
 
-
-_COMMAS = re.compile(r"\bcity(?:,| and) (?:state|country)\b", re.I)  # "in the format 'City, State'"
-_CASED = re.compile(r"(\blower.?case)|\bupper.?case|\bin capitals|\bcapital letters|\ball caps", re.I)
-# An example of a thing by its name: "e.g. 'kitchen speaker'".
-_LIKE = re.compile(r"e\.g\.?,?\s*['\"`]?[a-z]+ ([a-z]+)(?=['\"`).;]|$)")
-# An example of how a code is made: "e.g. ORD-12345", "like INV/2024/001".
-_SHAPED = re.compile(
-    r"(?:e\.g\.?,?|such as|like|for example,?|examples?:?|ex\.)\s*['\"`(]*((?=[\w./#-]*\d)(?=[\w./#:-]*[A-Za-z.#/:-])[\w#][\w./#:-]{2,23})"
-)
-_CODED_ROLES = frozenset("generic identifier token version flight product".split())
-_CODES = re.compile(r"\b(?:ISO|codes?|alpha.?[23]|USD|EUR)\b|\[A-Z\]\{[23]\}", re.I)
-# What one searches for, by a word of the description of a query.
-_SOUGHT = {
-    "song": "song",
-    "track": "song",
-    "movie": "movie",
-    "film": "movie",
-    "book": "book",
-    "product": "product",
-    "recipe": "dish",
-    "restaurant": "restaurant",
-}
-# What a title is of, by a word of the tool's definition; any other is a work's.
-_TITLED = {
-    "event": "event",
-    "meeting": "event",
-    "calendar": "event",
-    "appointment": "event",
-    "task": "chore",
-    "todo": "chore",
-    "ticket": "issue",
-    "incident": "issue",
-    "issue": "issue",
-    "bug": "issue",
-}
-# What is written down is something to do where the definition speaks of that: "buy milk", not "I'll be late".
-_NOTED = frozenset("message note text label item".split())
-_TO_DO = re.compile(r"\b(?:to-?dos?|to do lists?|tasks?|chores?|reminders?|remind(?:ed)?)(?![a-z])", re.I)
-_ENTERTAINING = re.compile(
-    r"\b(?:music|song|stream|video|play|watch|movie|listen|subscri|chat|app|message|deliver|ride)", re.I
-)
-_EATEN = re.compile(r"(?<![a-z])(?:food|eats?|meals?|menu|dish|restaurants?)(?![a-z])", re.I)
-_KIND_POOLS = ("kind_media", "kind_work", "kind_eatery", "kind_place")
-_OF_MEDIA = re.compile(r"\b(?:music|media|song|movie|film|book|restaurant|business|thing)s?\b", re.I)
-
-
-class Sampler:
-    """Samples values for one split: open vocabularies are divided between the splits by hash.
+class Sampler(Strings):
+    """Samples values of any schema for one split.
 
     Args:
         seed: all choices follow from it.
         split: "train", "validation" or "test".
 
     Attributes:
-        tool_words: name and description of the tool whose arguments are sampled; they say what a unit measures.
-        switches: its boolean that says on or off, with the words for it.
+        switches: the tool's boolean that says on or off, with the words for it.
         roles: of its parameters, those that only the tool tells (`roles_by_tool`).
-        slots: those of the sentence that the arguments are sampled for; some want a form, such as an adjective.
     """
 
     def __init__(self, seed: int, split: str) -> None:
-        self.random = random.Random(seed)
-        self.split = split
-        self.pools = Pools(self.random)
-        self.tool_words = ""
+        super().__init__(random.Random(seed), split)
         self.switches: Mapping[str, Switch] = {}
         self.roles: Mapping[str, str] = {}
-        self.slots: frozenset[str] = frozenset()
 
     def sample(
         self,
@@ -167,218 +100,6 @@ class Sampler:
         )
         others = {v.lower() for v in values if v != value}
         return self.random.choice([s for s in said if s not in others] or [value.lower().replace("_", " ")])
-
-    # Strings.
-
-    def _string(self, name: str, schema: Mapping[str, Any], role: str) -> Value:
-        timed = role in ("start", "end") and "time" in words_of(name)
-        made = self._formatted(name, schema, "when" if timed else role)
-        if made is None:
-            made = self._worded(name, schema, role)
-        if cased := _CASED.search(str(schema.get("description", ""))):
-            written = made.json.lower() if cased[1] else made.json.upper()
-            made = replace(made, json=written)
-        value = made.json
-        fits = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", 10**9)
-        if "pattern" in schema and not re.search(schema["pattern"], value):
-            value = from_pattern(schema["pattern"], self.random)
-            return Value(value, value, role)
-        if not fits:
-            value = (value * (1 + schema.get("minLength", 0) // max(len(value), 1)))[
-                : schema.get("maxLength", 10**9)
-            ]
-            return Value(value.strip() or value, value.strip() or value, role)
-        return made
-
-    def _formatted(self, name: str, schema: Mapping[str, Any], role: str) -> Value | None:
-        """A value of the form that format or description ask for, worded otherwise; None where they ask for none."""
-        dated = sample_date(self.random, self.split, schema, role, name)
-        if dated is not None:
-            return dated
-        form = schema.get("format", "")
-        faker = self.pools.faker("en_US")
-        makers: dict[str, Callable[[], str]] = {
-            "email": faker.email, "uri": faker.url, "url": faker.url, "uuid": faker.uuid4,
-            "ipv4": faker.ipv4, "ipv6": faker.ipv6, "hostname": faker.domain_name,
-        }  # fmt: skip
-        if form in makers:
-            value = self._mine(makers[form])
-            return Value(value, value, role if role != "generic" else {"uri": "url"}.get(form, form))
-        return None
-
-    def _worded(self, name: str, schema: Mapping[str, Any], role: str) -> Value:
-        """A value in the words that the user would type, taken over as they are."""
-        about = str(schema.get("description", ""))
-        given = [v for v in schema.get("examples", []) if isinstance(v, str)] or list(described_values(about))
-        pool = values_of(role)
-        shaped = _SHAPED.search(about)
-        examples = [
-            v
-            for v in schema.get("examples", [])
-            if isinstance(v, str) and re.search(r"\d", v) and " " not in v
-        ]
-        if role in _CODED_ROLES and (shaped or examples):
-            value = self._mine(
-                lambda: self._of_shape(shaped[1].rstrip(".") if shaped else self.random.choice(examples))
-            )
-            return Value(value, value, role)
-        like = _LIKE.search(about)
-        if like and not given and role in ("generic", "thing_name", "device", "title"):
-            pools = self.pools
-            value = self._mine(
-                lambda: (
-                    f"{self.random.choice([pools.stock('room'), pools.adjective(), pools.noun()])} {like[1]}"
-                )
-            )
-            return Value(value, value, role)
-        if _CODES.search(f"{name} {about} {schema.get('pattern', '')}".replace("_", " ")):
-            coded = self._code(role, about)
-            if coded:
-                return coded
-        if role == "sql" and re.search(r"\bselect\b|read.only", f"{about} {self.tool_words}", re.I):
-            pool = "sql_select"
-        if pool == "org" and "restaurant" in about.lower():
-            pool = "restaurant"
-        if pool == "item" and _EATEN.search(f"{about} {self.tool_words}"):
-            pool = "dish"
-        if pool == "query":
-            pool = next(
-                (p for word, p in _SOUGHT.items() if word in f"{about} {self.tool_words}".lower()), pool
-            )
-        if pool in ("title", "subject"):
-            pool = next(
-                (p for word, p in _TITLED.items() if word in f"{about} {self.tool_words}".lower()), pool
-            )
-        if pool == "repo" and "/" in about:
-            pool = "repo_path"
-        if role in _NOTED and _TO_DO.search(f"{about} {self.tool_words}"):
-            pool = "chore"
-        if pool == "service" and not _ENTERTAINING.search(f"{about} {self.tool_words}"):
-            pool = role = "system"
-        if role in ("place", "address", "origin", "destination") and _COMMAS.search(about):
-            value = self._mine(lambda: self._full_place(role, about))
-            return Value(value, self._place_words(value), role)
-        if role in ("start", "end") and "time" in words_of(name):
-            pool = "time"
-        if pool == "date" and PAST.search(f"{name} {about}"):
-            pool = "past_date"
-        if is_joined(schema):
-            return self._joined(pool, about, role)
-        only_given = False
-        if role == "kind_place":
-            pool = "kind_eatery" if _EATEN.search(f"{about} {self.tool_words}") else role
-        elif pool == "kind":
-            named = next((w for w in ("place", "work", "media") if w in about.lower()), "")
-            pool = f"kind_{named}" if named else "kind" if _OF_MEDIA.search(about) else "generic"
-            alike = {p: sum(g in phrases("inventories")[p] for g in given) for p in _KIND_POOLS}
-            if any(alike.values()):  # of the things that the definition names
-                pool = max(alike, key=alike.__getitem__)
-            elif given:
-                pool, only_given = "generic", True
-        elif pool in ("weather", "condition") and (forms := sorted(self.slots & WEATHER_FORMS)):
-            pool = self.random.choice(forms)
-            given = [v for v in given if in_form(v, pool)]
-        closed = role in (
-            "generic",
-            "kind",
-            "kind_place",
-            "category",
-            "unit",
-            "position",
-            "series",
-            "rating_unit",
-        )  # few words do
-        if given and (only_given or self.random.random() < (0.85 if closed else 0.45)):
-            value = self.random.choice(given)
-            return Value(value, value, role)
-        if role == "unit":
-            value = self.random.choice(
-                units_measuring(f"{about} {self.tool_words}") or phrases("inventories")["unit"]
-            )
-            return Value(value, value, role)
-        value = self._mine(lambda: self.pools.make(pool))
-        if role == "time_zone":  # people name the city of it
-            city = value.rpartition("/")[2].replace("_", " ")
-            return Value(value, self.random.choice([city, city, value]), role)
-        if role in ("message", "text") and self.random.random() < 0.3:
-            return Value(value, f'"{value}"', role)
-        label = re.sub(r"^(?:the|an?) (?=.)", "", value) if role in _WITHOUT_ARTICLE else value
-        return Value(label, value, role)
-
-    def _of_shape(self, example: str) -> str:
-        """A code like an example: its letters in front are kept, other letters and digits are drawn."""
-        head = re.match(r"[A-Za-z]+(?=[^A-Za-z])|", example)
-        kept = head[0] if head else ""
-        pools = {"A": string.ascii_uppercase, "a": string.ascii_lowercase, "0": string.digits}
-        made = [
-            c
-            if not c.isascii() or not c.isalnum()
-            else self.random.choice(pools["0" if c.isdigit() else "A" if c.isupper() else "a"])
-            for c in example[len(kept) :]
-        ]
-        return kept + "".join(made)
-
-    def _full_place(self, role: str, about: str) -> str:
-        """A place with what its description asks for: "Boston, MA", "Riga, Latvia", "12 Elm Street, Boston, MA, USA"."""
-        faker, stock = self.pools.faker("en_US"), self.pools.stock
-        country = "country" in about.lower()
-        if role == "address" or "street" in about.lower():
-            return f"{faker.street_address()}, {stock('city_and_state')}" + (", USA" if country else "")
-        abroad = country and self.random.random() < 0.5
-        if self.random.random() < 0.6:
-            return stock("city_and_country" if abroad else "city_and_state")
-        return f"{self.pools.place()}, {self.pools.country() if abroad else faker.state_abbr()}"
-
-    def _place_words(self, place: str) -> str:
-        """A full place as people say it; of a known city often the city alone."""
-        inventories = phrases("inventories")
-        known = place in inventories["city_and_state"] or place in inventories["city_and_country"]
-        return place.partition(",")[0] if known and self.random.random() < 0.5 else place
-
-    def _code(self, role: str, about: str) -> Value | None:
-        """The code of a currency, language or country, mostly by its name; None of anything else."""
-        if re.search(r"\bIATA\b|airport code|3.letter", about, re.I) and role in (
-            "airport",
-            "origin",
-            "destination",
-        ):
-            code, names = self.random.choice(list(phrases("airports").items()))
-            return Value(code, self.random.choice([*names, code]), role)
-        if role == "country" and not re.search(r"dial|phone|calling", about, re.I):
-            country = self.random.choice(DateTimeProvider.countries)
-            three = re.search(r"alpha.?3|\b(?:three|3)\b|\bUSA\b", about, re.I)
-            code, names = (country.alpha_3_code if three else country.alpha_2_code), [country.name]
-        elif role.startswith("currency") or role in ("language", "source_language"):
-            code = self.random.choice(
-                phrases("inventories")["currency" if "currency" in role else "language_code"]
-            )
-            names = phrases("enums").get(code.lower(), [])
-        else:
-            return None
-        said = [] if names and "language" in role else [code]  # nobody says "what's the tr for that"
-        return Value(code, self.random.choice([*names, *names, *said]), role)
-
-    def _joined(self, pool: str, about: str, role: str) -> Value:
-        """Several values in one string, as the description joins them."""
-        separator = next(iter(re.findall(r"joined by '([^']+)'", about)), ", ")
-        pair = {"currency_from", "currency_to"} <= self.slots
-        count = 2 if pair else self.random.choice([1, 2, 2])
-        drawn = (self._mine(lambda: self.pools.make(pool)) for _ in range(20))
-        values = list(islice(dict.fromkeys(drawn), count))
-        between = (
-            self.random.choice([" to ", " and ", " into ", " in ", " versus "])
-            if len(values) == 2
-            else " and "
-        )
-        return Value(separator.join(values), between.join(values), role, tuple(values))
-
-    def _mine(self, make: Callable[[], str]) -> str:
-        """A value that belongs to this split, if one comes up in 30 tries."""
-        for _ in range(30):
-            value = str(make())
-            if split_of("value", value.casefold()) == self.split:
-                break
-        return value
 
     # Compounds.
 

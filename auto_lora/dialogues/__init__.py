@@ -17,6 +17,7 @@ values.py     argument values of any schema
 near.py       which requests no tool serves, shipped tools that may stand beside any
 naming.py     parameters' names as people say them
 asides.py     an argument in a sentence of its own
+arguments.py  how an argument is said
 clause.py     a planned call in a frame
 said.py       words of a sentence that are an argument where a tool has one for them
 several.py    calls of one tool in one breath

@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.clause import BESIDE, OWN_SLOTS
+from auto_lora.dialogues.arguments import BESIDE
+from auto_lora.dialogues.clause import OWN_SLOTS
 from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import KINDS, act_of, is_settings, roles_of, tool_act
 from auto_lora.dialogues.phrasebook import act_frames, fills, main_roles, slots_for

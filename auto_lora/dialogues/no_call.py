@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.clause import BARE_TIMES, is_question
+from auto_lora.dialogues.arguments import BARE_TIMES
+from auto_lora.dialogues.clause import is_question
 from auto_lora.dialogues.frames import Frame, Slot, fill, parse
 from auto_lora.dialogues.naming import ENDS_IN_PREPOSITION, spoken_name
 from auto_lora.dialogues.near import answers_anything, kindred, near, near_misses, touches

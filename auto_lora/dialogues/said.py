@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.clause import BESIDE
+from auto_lora.dialogues.arguments import BESIDE
 from auto_lora.dialogues.frames import Frame, parse
 from auto_lora.dialogues.meaning import kinds_named, roles_of
 

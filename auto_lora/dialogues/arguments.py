@@ -1,0 +1,249 @@
+"""How an argument is said: "in the kitchen", "at 7 pm", "under $50", "with a mass of 45 kg and a volume of 15 litres"."""
+
+from __future__ import annotations
+
+import random
+import re
+from operator import itemgetter
+
+from auto_lora.dialogues.frames import Frame
+from auto_lora.dialogues.meaning import KINDS, kinds_named, roles_of
+from auto_lora.dialogues.naming import (
+    ENDS_IN_PREPOSITION,
+    SPOKEN_SPANS,
+    is_number,
+    listed,
+    said_name,
+    spoken_name,
+    without_order,
+)
+from auto_lora.dialogues.phrasebook import phrases, tails_of, words_of
+from auto_lora.dialogues.planned import PlannedCall
+from auto_lora.dialogues.surfaces import Value, join_words
+
+# What stands beside an argument when both are given: role to (before, after with its form).
+BESIDE: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
+    "place": ((), (("region", ", {v}"), ("country", ", {v}"))),
+    "region": ((), (("country", ", {v}"),)),
+    "poi": (("spatial",), (("place", " in {v}"),)),
+    "playlist": (("owner",), ()),
+    "list": (("owner",), ()),
+    "kind": (("position", "sort", "mood", "genre", "cuisine", "year", "color", "size"), ()),
+    "song": (("kind",), ()), "title": (("kind",), ()), "album": (("kind",), ()), "book": (("kind",), ()), "movie": (("kind",), ()),
+    "rating": ((), (("rating_unit", " {v}"), ("rating_max", " out of {v}"))),
+    "amount": ((), (("currency", " {v}"), ("currency_from", " {v}"))),
+    "number": ((), (("unit_from", " {v}"), ("unit", " {v}"))),
+    "date": ((), (("daypart", " {v}"), ("time", " at {v}"))),
+    "dish": ((), (("org", " from {v}"),)),
+}  # fmt: skip
+_NEVER_LISTED = frozenset("boolean object state action rating temperature date time when daypart".split())
+_TIMELY_PREPOSITIONS = frozenset("since until before after".split())
+_BOUNDS = {
+    "max": "under {v}, up to {v}, at most {v}, no more than {v}", "maximum": "up to {v}, at most {v}, no more than {v}",
+    "min": "over {v}, at least {v}, {v} or more", "minimum": "at least {v}, {v} or more, no less than {v}",
+}  # fmt: skip
+# Two of these in one sentence would both be "called X", or "saying X".
+_CALLED = frozenset("title label event song thing_name subject message note text".split())
+_BOUNDED = frozenset("amount duration distance rating temperature percent age weight".split())
+BARE_TIMES = re.compile(
+    r"(?:today|tomorrow|yesterday|tonight|next|this|every|in|at|on|after|before|around|by|between|now|right now|later|soon|the day|a week|"
+    r"half an hour|during|early|late|each|for|from|until|since|weekly|daily|\w+ (?:days|weeks|hours|minutes) from)\b",
+    re.I,
+)
+_OWN_CLAUSE = re.compile(r"(?:it|make|don't|that) ")
+_SPAN = re.compile(r"([\d.]+) (second|minute|hour|day|week|month|year)s?")
+_AT = re.compile(r"(?:noon|midday|midnight|dawn|dusk|sunrise|night)$", re.I)
+_SERVING = re.compile(r"restaurant|place|eater|cafe|bar\b", re.I)  # "that serves ramen"
+_WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.I)
+
+
+class Arguments:
+    """The arguments of a call for which a frame has words; those that were said are gone from `left`."""
+
+    def __init__(self, rng: random.Random, call: PlannedCall, frame: Frame) -> None:
+        self.random, self.call, self.frame = rng, call, frame
+        self.roles = roles_of(call.tool)
+        # "Play the song" would be one of its arguments.
+        self.kinds = [k.lower() for k in kinds_named(call.tool)[1]]
+        self.left = {n: v for n, v in call.shown().items() if v.surface}
+
+    def _twins(self) -> list[str]:
+        """Arguments that only their order tells apart, as the schema orders them: first_city and second_city."""
+        alike: dict[tuple[str, str], list[str]] = {}
+        for name in self.call.tool.properties:
+            if name in self.left and (kind := without_order(name)):
+                alike.setdefault((self.roles[name], kind), []).append(name)
+        return next((names for names in alike.values() if len(names) > 1), [])
+
+    def _together(self) -> str:
+        """Such arguments in one phrase: "between Rome and Oslo"; "" where there are none, or they are to be named each."""
+        twins = self._twins()
+        if not twins or self.random.random() < 0.2:
+            return ""
+        words = [self.left.pop(n).surface for n in twins]
+        forms = ["of {v}", "for {v}", "with {v}"]
+        if "between" in self.call.tool.description:
+            forms = ["between {v}", "between {v}"] + ["from {a} to {b}"] * (len(words) == 2)
+        return self.random.choice(forms).format(v=join_words(words), a=words[0], b=words[-1])
+
+    def _tail(self) -> str:
+        """What the frame has no place for, in any order, with prepositions."""
+        parts = [together] if (together := self._together()) else []
+        if self.call.hidden:
+            kind = "person" if _is_person(self.call) else "thing"
+            parts.append(self.random.choice(phrases("around")["links"][kind]))
+        names = list(self.left)
+        self.random.shuffle(names)
+        # Heads first, so that they take their neighbours.
+        names.sort(key=lambda n: (self.roles[n] not in BESIDE, self.roles[n] in KINDS))
+        alike = [n for n in names if self._only_named(n, self.left[n])]
+        order = list(self.call.tool.properties)
+        several = [listed(self.random, {n: self.left.pop(n) for n in alike}, order)] if alike else []
+        flags = {n for n in names if self.roles[n] == "boolean"}
+        phrased = [(n in flags, self._phrase(n, self.left.pop(n))) for n in names if n in self.left]
+        phrased += [(False, s) for s in several]
+        self.random.shuffle(phrased)
+        phrased.sort(key=itemgetter(0))  # "at noon and notify them"
+        return " ".join(parts + [words for _, words in phrased])
+
+    def _only_named(self, name: str, value: Value) -> bool:
+        """Whether nothing but its name tells an argument apart; a number with a longer name half of the time."""
+        role, words = self.roles[name], words_of(name)
+        if role in _NEVER_LISTED or words[-1] in ("before", "after") or words[0] == "within":
+            return False
+        number = is_number(value.json)
+        if value.role in ("generic", "number") or (number and not re.search(r"[^\d.]", value.surface)):
+            return True
+        if number and len(words) > 1 and role not in ("percent", "level") and self.random.random() < 0.5:
+            return True
+        twice = sum(r == role for r in self.roles.values()) > 1 and words[-1] not in ENDS_IN_PREPOSITION
+        return twice and tails_of(role) == tails_of("generic")
+
+    def _with_neighbours(self, name: str, value: Value) -> str:
+        """An argument's words, with those that stand right beside it."""
+        before, after = BESIDE.get(self.roles[name], ((), ()))
+        text = value.surface
+        for role in before:
+            found = next(
+                (n for n in self.left if self.roles[n] == role and role not in self.frame.named), None
+            )
+            if found and role == "kind" and self.roles[name] != "kind":
+                forms = ["the {k} {v}", "the {k} {v}", "{k} {v}", "the {v} {k}", "{v} {k}"]
+                text = self.random.choice(forms).format(k=self.left.pop(found).surface, v=text)
+            elif found and self.random.random() < 0.85:
+                text = f"{self.left.pop(found).surface} {text}"
+        for role, form in after:
+            found = next(
+                (n for n in self.left if self.roles[n] == role and role not in self.frame.named), None
+            )
+            if found and self.random.random() < 0.85:
+                words = self.left.pop(found).surface
+                text += form.format(v=_part_of_day(words) if role == "daypart" else words)
+        return text
+
+    def _bound(self, name: str) -> str:
+        """How a limit is said, forms joined by commas: "under $50" of max_price; "" of any other argument."""
+        word = next((w for w in words_of(name) if w in _BOUNDS), "")
+        number = self.call.tool.properties.get(name, {})
+        numeric = isinstance(number, dict) and number.get("type") in ("integer", "number")
+        return _BOUNDS[word] if word and numeric and self.roles[name] in _BOUNDED else ""
+
+    def _phrase(self, name: str, value: Value) -> str:
+        """An argument with its preposition: "in the kitchen", "at 7 pm", "tomorrow", "priority high"."""
+        role = self.roles[name] if value.role != "system" else value.role
+        if role == "boolean":  # "a ticket about the printer, make it urgent"
+            return f", {value.surface}" if _OWN_CLAUSE.match(value.surface) else value.surface
+        spoken = spoken_name(name, number=is_number(value.json))
+        if spoken[0] in _TIMELY_PREPOSITIONS and role in ("date", "time", "when", "start", "end", "generic"):
+            return f"{spoken[0]} {value.surface}"
+        if bound := self._bound(name):
+            return self.random.choice(bound.split(", ")).format(v=value.surface)
+        if len(spoken) > 1 and spoken[-1] in ("before", "after") and is_number(value.json):
+            return f"{value.surface} {spoken[-1]}"  # "ten minutes before"
+        if (
+            len(spoken) > 1
+            and spoken[0] in ("from", "to", "by")
+            and role not in ("origin", "destination", "start", "end", "date", "time")
+        ):
+            return f"{' '.join(spoken)} {value.surface}"  # "from account 17", not "with the from account 17"
+        if len(spoken) > 1 and spoken[-1] in ("at", "on") and role in ("time", "when", "date"):
+            return f"{'on' if value.role == 'date' else 'at'} {value.surface}"
+        if spoken[-1] in ENDS_IN_PREPOSITION and len(spoken) > 1 and self.random.random() < 0.7:
+            return f"{' '.join(spoken)} {value.surface}"  # "directed by Ann Lee"
+        spatial = next((n for n in self.left if self.roles[n] == "spatial"), None)
+        if role in ("place", "poi") and spatial:
+            return f"{self.left.pop(spatial).surface} {self._with_neighbours(name, value)}"
+        kinds = [n for n in self.left if self.roles[n] == "kind"]
+        text = self._with_neighbours(name, value)
+        if any(n not in self.left for n in kinds):  # "the song Waterloo", not "called the song Waterloo"
+            return text
+        span = _SPAN.fullmatch(text) if value.role == "duration" else None
+        if (
+            span
+            and span[1] == str(value.json)
+            and spoken[-1] not in SPOKEN_SPANS
+            and self.random.random() < 0.25
+        ):
+            return (
+                f"with a {span[1]}-{span[2]} {' '.join(said_name(name, value))}"  # "with a 0.5-second window"
+            )
+        if role == "here" and (at := re.match(r"(my|our|this)\b.*?(area|town)?$", text, re.I)):
+            return f"in {text}" if at[2] else f"at {text}"
+        if role in ("date", "time", "when", "daypart", "frequency", "here") and (
+            BARE_TIMES.match(text) or role in ("frequency", "here")
+        ):
+            return text
+        if role == "daypart" or (role in ("time", "when") and _AT.match(text)):
+            said = _part_of_day(text)
+            return said if said != text else f"in the {text}"
+        if role == "date" and _WEEKDAY.match(text) and self.random.random() < 0.3:
+            return text  # "wake me at six tuesday"
+        if role == "date" and re.match(r"the (?:rest|next|week)", text):
+            return f"for {text}"
+        if role == "delivery" and re.match(r"to |for |delivered", text):
+            return text
+        if role == "when":
+            return self.random.choice(["on {v}", "for {v}", "at {v}"]).format(v=text)
+        twice = sum(r == role or {r, role} <= _CALLED for r in self.roles.values()) > 1
+        plain = value.role in ("generic", "number") or (
+            is_number(value.json) and not re.search(r"[^\d.]", text)
+        )
+        forms = (
+            tails_of("generic")
+            if (twice or plain) and role not in ("rating", "temperature")
+            else tails_of(role)
+        )
+        schema = self.call.tool.properties.get(name)
+        if (
+            value.role == role == "generic"
+            and isinstance(schema, dict)
+            and "enum" in schema
+            and len(spoken) == 1
+        ):
+            forms = [
+                *forms,
+                "for the {v} {name}",
+                "for the {v} {name}",
+                "the {v} {name}",
+            ]  # "for the garage door"
+        forms = [f for f in forms if not set(self.kinds) & set(f.split())] or ["{v}"]
+        if role == "dish" and not _SERVING.search(f"{self.call.tool.name} {self.call.tool.description}"):
+            forms = ["with {v}", "with {v}", "for {v}", "of {v}"]
+        if role == "room" and re.match(r"(?:the|my|our|all|every|up|down)", text):
+            forms = ["in {v}"]
+        return self.random.choice(forms).format(v=text, name=" ".join(spoken))
+
+
+def _part_of_day(text: str) -> str:
+    """A part of the day as it stands after a day: "at noon", "in the morning", "this evening"."""
+    if _AT.match(text):
+        return f"at {text}"
+    return f"in {text}" if text.startswith("the ") else text
+
+
+def _is_person(call: PlannedCall) -> bool:
+    hidden = " ".join(words_of(" ".join(call.hidden)))
+    return any(
+        w in hidden
+        for w in ("contact", "user", "person", "customer", "employee", "recipient", "patient", "member")
+    )

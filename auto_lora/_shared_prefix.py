@@ -174,6 +174,11 @@ def _causal_mask(
     return torch.zeros_like(allowed, dtype=dtype).masked_fill(~allowed, -torch.inf).repeat(repeats, 1)
 
 
+def forget_masks() -> None:
+    """Gives back what the attention keeps between layers."""
+    _causal_mask.cache_clear()
+
+
 def use_shared_prefix(model: Any) -> None:
     """Switches a transformers model to this attention.
 

@@ -40,7 +40,7 @@ from auto_lora._progress import Quiet, Reporter
 from auto_lora._runs import dumps, write_json
 from auto_lora._schedule import auto_learning_rate, plan_steps, warmup_cosine
 from auto_lora._settings import TrainingConfig
-from auto_lora._shared_prefix import StepSums, is_packed, run_group, save_memory
+from auto_lora._shared_prefix import StepSums, forget_masks, is_packed, run_group, save_memory
 from auto_lora.encode import Example, PrefixGroup, ToolCallingDataset
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -183,6 +183,7 @@ class LoRATrainer:
         finally:
             peft_model.unload()
             del peft_model
+            forget_masks()
             release_memory()
         if self.processes.first:
             write_json(directory / "training.json", result.to_json())

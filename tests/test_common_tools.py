@@ -10,7 +10,7 @@ import pytest
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.meaning import roles_of
+from auto_lora.dialogues.meaning import described_values, roles_of, switches_of
 from auto_lora.dialogues.topics import frames_for, topic_of
 from auto_lora.dialogues.values import Sampler
 
@@ -177,3 +177,88 @@ def test_accounts_at_both_ends_are_told_apart_and_no_currency_is_said_twice():
             around = prompt[max(0, start - 30) : start + 45].lower()
             assert re.search(rf"\b{name}\b", around), (prompt, arguments)
         assert "$" not in prompt
+
+
+@pytest.mark.parametrize(
+    ("description", "true"),
+    [
+        ("Turn the lamp on (true) or off (false).", "on"),
+        ("on=true, off=false", "on"),
+        ("off (false) or on (true)", "on"),
+        ("Set to false to turn off.", "on"),
+        ("Turn off or on", "on"),
+        ("off when true, on when false", "off"),
+        ("true to turn it off", "off"),
+        ("open (true) or closed (false)", "open"),
+        ("", "on"),
+    ],
+)
+def test_what_true_means(description, true):
+    tool = _tool("set_lamp", "Set it.", ["state"], state={"type": "boolean", "description": description})
+    assert switches_of(tool)["state"][1] == true
+
+
+def test_both_values_of_a_lone_boolean_are_in_every_split():
+    tool = _tool("set_power", "Set the power.", ["power"], power={"type": "boolean"})
+    generator = SyntheticDataGenerator([tool, WEATHER], TrainingConfig(seed=3))
+    for split in ("train", "test"):
+        made = generator.generate(60, split, shares={"single": 1.0})
+        given = [dict(c.scored_turns()[0].expected[0].arguments) for c in made]
+        assert {a["power"] for a in given if "power" in a} == {True, False}
+
+
+def test_a_users_own_dates_stay_as_they_are():
+    day = _text("YYYY-MM-DD")
+    tool = _tool("book", "Book a stay.", ["start_date", "end_date"], start_date=day, end_date=day)
+    own = {"end_date": lambda rng: ("2030-01-01", f"new year {rng.randint(1, 999)}")}
+    made = SyntheticDataGenerator([tool], TrainingConfig(seed=3), samplers=own).generate(40, "train", shares={"single": 1.0})  # fmt: skip
+    assert {c.scored_turns()[0].expected[0].arguments["end_date"] for c in made} == {"2030-01-01"}
+
+
+def test_every_tool_is_called_or_the_run_says_which_is_not():
+    times = {n: _text("IANA time zone") for n in ("source_timezone", "target_timezone")}
+    convert = _tool("convert_time", "Convert time between time zones.", list(times), **times)
+    generator = SyntheticDataGenerator([convert, WEATHER], TrainingConfig(seed=3))
+    made = generator.generate(60, "train", shares={"single": 1.0})
+    assert {c.scored_turns()[0].expected[0].name for c in made} == {"convert_time", "get_weather"}
+    assert not generator.notes
+    assert generator._unasked([c for c in made if c.scored_turns()[0].expected[0].name == "get_weather"] * 5) == ["convert_time"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tool", "roles"),
+    [
+        (_tool("git_log", "Shows the commit logs", repo_path=_text("Path to the repository")), ["folder"]),
+        (_tool("create_directory", "Create a directory", path=_text()), ["folder"]),
+        (_tool("read_file", "Read a file within allowed directories.", path=_text()), ["file"]),
+        (_tool("move_file", "Move files.", source=_text(), destination=_text()), ["file_from", "file_to"]),
+        (_tool("create_issue", "Create an issue", owner=_text("Repository owner"), repo=_text()), ["account", "repo"]),
+        (_tool("add_reaction", "Add a reaction", timestamp=_text("The timestamp of the message"), teamId=_text()), ["identifier", "identifier"]),
+        (_tool("read_query", "Run a query", query=_text("SELECT SQL query to execute")), ["sql"]),
+        (_tool("click", "Click an element", selector=_text("CSS selector")), ["selector"]),
+        (_tool("send_mail", "Send a mail", cc=_many("List of CC recipients"), attachments=_many()), ["recipient", "file"]),
+    ],
+    ids=lambda value: value.name if isinstance(value, ToolDefinition) else "",
+)  # fmt: skip
+def test_what_arguments_of_servers_stand_for(tool, roles):
+    assert list(roles_of(tool).values()) == roles
+
+
+@pytest.mark.parametrize(
+    ("name", "schema", "low", "high"),
+    [
+        ("page", {"type": "number"}, 1, 10**6),
+        ("offset", {"type": "number", "description": "Offset (max 9, default 0)"}, 0, 9),
+        ("width", {"type": "number", "description": "Width", "default": 800}, 200, 3200),
+    ],
+)
+def test_counts_are_whole_and_of_a_sensible_size(name, schema, low, high):
+    sampler = Sampler(1, "train")
+    made = [sampler.sample(name, schema).json for _ in range(80)]
+    assert all(isinstance(v, int) and low <= v <= high for v in made), made
+
+
+def test_what_explains_a_value_is_none():
+    assert not described_values("Search query (max 400 chars, 50 words)")
+    assert not described_values("Repository owner (username or organization)")
+    assert described_values("Kind of thing (book, film, song)") == ("book", "film", "song")

@@ -1,6 +1,6 @@
 """Stage 2: synthetic conversations whose labels are right by construction.
 
-phrases/      the built-in writer's words, as data: topics/ (weather, set_alarm, ...), acts, roles, inventories, forms, units, chat, enums
+phrases/      the built-in writer's words, as data: topics/ (weather, set_alarm, ...), acts, roles, inventories, forms, units, chat, enums, switches, airports
 frames.py     the grammar of a line of the phrasebook
 moments.py    how a definition wants dates and times written
 phrasebook.py parameters to roles, frames to splits
@@ -9,7 +9,7 @@ topics.py     sentences for one kind of tool, and which tool is of that kind
 switches.py   a boolean that says on or off, open or close
 patterns.py   strings that a regular expression matches
 pools.py      open vocabularies: names, titles, places, times as people say them
-surfaces.py   a value with its words; switches, times and lists as people say them
+surfaces.py   a value with its words; times and lists as people say them
 quantities.py numbers of a sensible size, and their words
 dates.py      dates and times, and their words
 strings.py    strings of the form that a definition asks for, else as people type them

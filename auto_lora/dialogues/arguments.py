@@ -7,7 +7,7 @@ import re
 from operator import itemgetter
 
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import KINDS, kinds_named, roles_of
+from auto_lora.dialogues.meaning import KINDS, kinds_named, roles_of, tool_act
 from auto_lora.dialogues.naming import (
     ENDS_IN_PREPOSITION,
     SPOKEN_SPANS,
@@ -40,7 +40,7 @@ _NEVER_LISTED = frozenset("boolean object state action rating temperature date t
 _TIMELY_PREPOSITIONS = frozenset("since until before after".split())
 _BOUNDS = {
     "max": "under {v}, up to {v}, at most {v}, no more than {v}", "maximum": "up to {v}, at most {v}, no more than {v}",
-    "min": "over {v}, at least {v}, {v} or more", "minimum": "at least {v}, {v} or more, no less than {v}",
+    "min": "over {v}, at least {v}, no less than {v}", "minimum": "at least {v}, no less than {v}",
 }  # fmt: skip
 # Two of these in one sentence would both be "called X", or "saying X".
 _CALLED = frozenset("title label event song thing_name subject message note text".split())
@@ -226,6 +226,13 @@ class Arguments:
                 "for the {v} {name}",
                 "the {v} {name}",
             ]  # "for the garage door"
+        if role == "identifier" and not value.surface.isdigit():
+            forms = [f for f in forms if not f.startswith("number")]  # "the channel id C024BE91L"
+        creates = tool_act(self.call.tool)[0] == "create"
+        if role == "file" and creates:
+            forms = ["to {v}", "as {v}", "at {v}"]  # not "from {v}"
+        if role == "folder" and re.search(r"director|folder", self.call.tool.name):
+            forms = ["at {v}", "called {v}"] if creates else ["in {v}", "at {v}"]
         forms = [f for f in forms if not set(self.kinds) & set(f.split())] or ["{v}"]
         if role == "dish" and not _SERVING.search(f"{self.call.tool.name} {self.call.tool.description}"):
             forms = ["with {v}", "with {v}", "for {v}", "of {v}"]

@@ -14,7 +14,7 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.arguments import BESIDE
 from auto_lora.dialogues.clause import OWN_SLOTS
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import KINDS, act_of, is_settings, roles_of, tool_act
+from auto_lora.dialogues.meaning import KINDS, act_of, is_settings, roles_of, switches_of, tool_act
 from auto_lora.dialogues.phrasebook import act_frames, fills, main_roles, slots_for
 from auto_lora.dialogues.said import with_slots
 from auto_lora.dialogues.topics import Topic, frames_for, topic_of
@@ -85,7 +85,8 @@ class FrameChooser:
             at_least: optional arguments that must be given.
             weights: extra weight of parameters that should be given more often.
         """
-        roles, required = roles_of(tool), set(tool.required)
+        # Whether it is to be on or off is always said.
+        roles, required = roles_of(tool), {*tool.required, *switches_of(tool)}
         if not at_least and _changes(tool, roles):
             at_least = 1
         bare, wordy = not required, self.random.random() < _WORDY
@@ -215,7 +216,16 @@ class FrameChooser:
             plain = act_frames("do", self.split) if act in _OWN_VERB and verb not in _PARTED else ()
             must = roles & {"state", "action"}  # on or off, and what to do, must have their place
             # Few sentences are not said in three quarters of the cases.
-            groups = ((own, min(3.0, 0.5 * len(own))), (general, 1.0), (plain, 1.0))
+            groups: tuple[tuple[Sequence[Frame], float], ...] = (
+                (own, min(3.0, 0.5 * len(own))),
+                (general, 1.0),
+                (plain, 1.0),
+            )
+            kinds = set(roles_of(tool).values())
+            if not any(
+                _answers(f, kinds, main_roles(act)) for f in (*own, *general)
+            ):  # nothing to say in any of them
+                groups = (*groups, (act_frames("do", self.split), 1.0))
             fitting = [([f for f in frames if must <= f.named], weight) for frames, weight in groups]
             self._candidates[tool.name] = [(f, w / len(frames)) for frames, w in fitting for f in frames]
         return self._candidates[tool.name]
@@ -243,7 +253,7 @@ def _without_answers(frames: list[Frame], tool: ToolDefinition) -> list[Frame]:
             said |= {
                 w
                 for v in schema.get("enum") or ()
-                if isinstance(v, str)
+                if isinstance(v, str) and re.fullmatch(r"\w.*\w", v)
                 for w in (v.lower(), *_ALSO.get(v.lower(), ()))
             }
     said -= {"on", "off", "all", "any", "now", "new", "open", "none"}

@@ -145,6 +145,7 @@ class Clause(Arguments):
                 if fills(self.roles[n], role)
                 and isinstance(v.json, (str, int, float))
                 and self.roles[n] not in _ENDS_OF_A_WAY
+                and not self._bound(n)
             ]
             if role == "generic":
                 found = [n for n in found if [n] == self.call.tool.required]

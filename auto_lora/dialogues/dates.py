@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from jsonschema import Draft202012Validator
 
 from auto_lora.dialogues.moments import ISO, as_written, date_form, moment_form, read, time_form, told
 from auto_lora.dialogues.phrasebook import split_of
@@ -38,7 +40,8 @@ def sample_date(
         both = "%Y-%m-%dT%H:%M:%S"
     first = 1940 if PAST.search(f"{name} {about}") else 2025
     if both or form == "date-time":
-        return _moment(rng, _day(rng, split, first), both or "%Y-%m-%dT%H:%M:%SZ")
+        zoned = form == "date-time" and both in ("", "%Y-%m-%dT%H:%M:%S")  # RFC 3339 wants an offset
+        return _moment(rng, _day(rng, split, first), "%Y-%m-%dT%H:%M:%SZ" if zoned else both)
     if form == "time" or (clock and role != "date"):
         moment = _time_of_day(rng)
         written = as_written(moment, clock or ("%H:%M" if "pattern" in schema else "%H:%M:%S"))
@@ -50,48 +53,52 @@ def sample_date(
 
 
 def in_order(
-    rng: random.Random, split: str, values: Mapping[str, Value], schemas: Mapping[str, Any]
+    rng: random.Random,
+    split: str,
+    values: Mapping[str, Value],
+    schemas: Mapping[str, Any],
+    fixed: Container[str] = (),
 ) -> dict[str, Value]:
     """Values of which two are dates, the earlier first and the other within three weeks: nobody is away from March to January.
 
     Args:
         split: whose days may be drawn.
         values: in the order of their schema.
+        fixed: names of values that stay as they are.
     """
     about = {n: told(schemas[n]) for n, v in values.items() if v.role in _ROLES and isinstance(v.json, str) and isinstance(schemas.get(n), Mapping)}  # fmt: skip
     moments = {
         n: moment for n in about if (moment := read(str(values[n].json), about[n])) and moment.year > 1900
     }
-    if len(moments) != 2 or any(PAST.search(f"{n} {about[n]}") for n in moments):
+    closed = any(n in fixed or {"const", "enum"} & schemas[n].keys() for n in moments)
+    if len(moments) != 2 or closed or any(PAST.search(f"{n} {about[n]}") for n in moments):
         return dict(values)
     (one, first), (other, last) = moments.items()
     found = dict(values)
-    if first > last:
-        first, last = last, first
-        found[one], found[other] = (
-            replace(values[other], role=values[one].role),
-            replace(values[one], role=values[other].role),
-        )
-        if (moment_form(about[one]) or date_form(about[one])) != (
-            moment_form(about[other]) or date_form(about[other])
-        ):
-            return dict(values)
-    if (last - first).days <= 21 and last > first:
-        return found
     form = moment_form(about[other]) or date_form(about[other])
-    timed = bool(moment_form(about[other]) and moment_form(about[one]))
-    if not form:
-        return found
-    days = [first + timedelta(days=n) for n in rng.sample(range(1, 22), 21)]
+    if first > last:
+        if form != (moment_form(about[one]) or date_form(about[one])):
+            return found
+        first, last = last, first
+        found[one] = replace(values[other], role=values[one].role)
+        found[other] = replace(values[one], role=values[other].role)
+    if not (first < last <= first + timedelta(days=21)) and form:
+        timed = bool(moment_form(about[other]) and moment_form(about[one]))
+        last = _soon_after(rng, split, first, timed)
+        words = _spoken_date(rng, last, "%Y-%m-%d" if timed else form)
+        if moment_form(about[other]):
+            words = f"{words} at {_spoken_time(rng, last)}"
+        found[other] = replace(found[other], json=as_written(last, form), surface=words)
+    fits = all(Draft202012Validator(schemas[n]).is_valid(found[n].json) for n in moments)
+    return found if fits else dict(values)
+
+
+def _soon_after(rng: random.Random, split: str, first: datetime, timed: bool) -> datetime:
+    """Up to three weeks later, on a day of this split; with a time of day mostly some minutes or hours later."""
     if timed and rng.random() < 0.6:
-        last = first + timedelta(minutes=rng.choice([15, 30, 45, 60, 90, 120, 180, 240]))
-    else:
-        last = next((day for day in days if split_of("value", day.date().isoformat()) == split), days[0])
-    words = _spoken_date(rng, last, "%Y-%m-%d" if timed else form)
-    if timed or moment_form(about[other]):
-        words = f"{words} at {_spoken_time(rng, last)}"
-    found[other] = replace(found[other], json=as_written(last, form), surface=words)
-    return found
+        return first + timedelta(minutes=rng.choice([15, 30, 45, 60, 90, 120, 180, 240]))
+    days = [first + timedelta(days=n) for n in rng.sample(range(1, 22), 21)]
+    return next((day for day in days if split_of("value", day.date().isoformat()) == split), days[0])
 
 
 def _moment(rng: random.Random, day: datetime, form: str) -> Value:

@@ -131,9 +131,22 @@ class SyntheticDataGenerator:
             raise DataError(
                 "no conversation could be written for these tools", "add descriptions or parameters to them"
             )
+        if unasked := self._unasked(made):
+            self.notes.append(
+                f"no {split} conversation calls {', '.join(unasked)}: give it a description that says what it does"
+            )
         if len(made) < count:
             self.notes.append(f"only {len(made)} different {split} conversations of {count} could be written")
         return made
+
+    def _unasked(self, made: Sequence[Conversation]) -> list[str]:
+        """Tools that nobody calls in conversations that are enough for each to be called some ten times."""
+        called = {
+            call["function"]["name"] for c in made for m in c.messages for call in m.get("tool_calls") or ()
+        }
+        return (
+            [t.name for t in self.tools if t.name not in called] if len(made) >= 20 * len(self.tools) else []
+        )
 
     def training(
         self,

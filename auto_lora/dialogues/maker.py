@@ -19,7 +19,7 @@ from auto_lora.dialogues.near import fitting_distractors, near
 from auto_lora.dialogues.no_call import NoCallWriter, ask_for
 from auto_lora.dialogues.phrasebook import phrases, split_of
 from auto_lora.dialogues.planned import PlannedCall, Written
-from auto_lora.dialogues.planner import Focus, Planner, ValueSampler
+from auto_lora.dialogues.planner import Focus, Planner, ValueSampler, few_ways
 from auto_lora.dialogues.respond import final_answer, tool_response
 from auto_lora.dialogues.style import Style
 from auto_lora.dialogues.values import Sampler
@@ -244,11 +244,9 @@ class Maker:
         return self.builtin.write(draft.calls, chain=draft.chain), "builtin"
 
     def _in_split(self, calls: Sequence[PlannedCall]) -> bool:
-        """Whether the combination is this split's; tools with few combinations are let through."""
+        """Whether the combination is this split's; where there are few, all are let through."""
         return all(
-            not c.values or _combinations(c.tool) < 8 or split_of("call", values_key([c])) == self.split
-            for c in calls
-            if not c.hidden
+            few_ways(c) or split_of("call", values_key([c])) == self.split for c in calls if not c.hidden
         )
 
     def _exchange(self, calls: Sequence[PlannedCall], responses: Sequence[Any]) -> list[Message]:
@@ -273,19 +271,3 @@ class Maker:
 
 _ABSENT = 0.2  # of the no-call prompts
 _TOGETHER = 0.35  # of the prompts for several calls: they differ in one argument
-
-
-def _combinations(tool: ToolDefinition) -> int:
-    """How many argument combinations a tool has, counting only enums, booleans and narrow ranges."""
-    total = 1
-    for schema in tool.properties.values():
-        low, high = schema.get("minimum"), schema.get("maximum")
-        if schema.get("enum"):
-            total *= len(schema["enum"])
-        elif schema.get("type") == "boolean":
-            total *= 2
-        elif schema.get("type") == "integer" and low is not None and high is not None:
-            total *= int(high - low) + 1
-        else:
-            return 10**9
-    return total

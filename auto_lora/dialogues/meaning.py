@@ -35,7 +35,7 @@ _DETERMINERS = frozenset(
 _QUALIFIERS = re.compile(
     r"\b(an?|the|one or more) (?:(?:specified|given|provided|specific|certain|particular|suitable|desired|requested) )+"
 )
-_CUT = r"\b(?:given|based|using|by|via|that|after|before|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as)\b|[,.;:(?]|(?:^|\s)\S*[\^=+*<>\d]"
+_CUT = r"(?<!-)\b(?:given|based|using|by|via|that|after|before|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as)\b|[,.;:(?]|(?:^|\s)\S*[\^=+*<>\d]"
 _PARTICLES = r"(?:up|back|out|off|on|down|over)"
 _OPPOSITE = {"on": "off", "off": "on", "up": "down", "down": "up"}
 _FIRST_DROPPED = frozenset("to for of in on by from with and off up".split())
@@ -137,6 +137,7 @@ def switches_of(tool: ToolDefinition) -> dict[str, Switch]:
     return switch_of(tool, *act_of(tool.name, tool.description))
 
 
+_TO = frozenset("reply respond subscribe navigate listen connect skip apply react go".split())
 _STEPS = frozenset("next previous prev start stop now".split())
 _WHOM = frozenset(("me", "us", "you", "it", "them", "the user", "users"))  # "notify me", "wake the user up"
 
@@ -146,7 +147,9 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     """Noun phrases for what a tool acts on: from its description, and from its name where that is of the same words."""
     verb, rest = _deed(description)
     found = []
-    phrase = re.split(_CUT, _QUALIFIERS.sub(r"\1 ", rest), maxsplit=1)[0].strip()
+    lead = re.match(r"to ", rest) if verb in _TO else None  # "reply to a message", "navigate to a page"
+    phrase = re.split(_CUT, _QUALIFIERS.sub(r"\1 ", rest[lead.end() if lead else 0 :]), maxsplit=1)[0].strip()
+    phrase = f"to {phrase}" if lead and phrase else phrase
     while phrase != (shorter := re.sub(r"\s*\b(?:of|and|or|the|an?)$", "", phrase)):
         phrase = shorter
     phrase = re.sub(r"\ba (?=[aeio])", "an ", phrase)
@@ -218,6 +221,12 @@ UNSAID = (
 _MADE_OF = frozenset(
     "place region country address person date time latitude longitude phone email url title number".split()
 )
+# What explains a value and is none: "(max 400 chars, 50 words)", "(username or organization)".
+_EXPLAINS = re.compile(
+    r"\b(?:max|min|maximum|minimum|chars?|characters?|words|bytes|optional|required|default)\b|\d+ \w+s\b",
+    re.I,
+)
+_TYPES = frozenset("username org email identifier url phone".split())
 _QUOTED = re.compile(r"""(?<![\w])(['"`])([^'"`]{1,40}?)\1(?!\w)""")
 
 
@@ -238,9 +247,13 @@ def described_values(description: str) -> tuple[str, ...]:
     )
     if not found and description.count(",") < 2:
         return ()
+    if re.search(r"\b(?:can be|either)\b[^.]*$", description[: found.start()] if found else "", re.I):
+        return ()
     parts = [p.strip(" .'\"") for p in re.split(r",|\bor\b|\band\b", found[1] if found else description)]
     # Not a bare list of values ("shuffle, repeat, next."): a sentence, or what a value is made of ("street, city, country").
     if not found and any(len(p.split()) > 2 or role_of(p, "", "string") in _MADE_OF for p in parts):
+        return ()
+    if any(_EXPLAINS.search(p) or role_of(p, "", "string") in _TYPES for p in parts):
         return ()
     kept = tuple(
         p for p in parts if p and len(p.split()) <= 3 and p not in ("etc", "...") and "default" not in p
@@ -288,6 +301,14 @@ def kind_of_unit(unit: str) -> str:
 _NAMED = frozenset(
     "playlist song album movie book show artist product org place region country file folder team game room device".split()
 )
+_MOVED = (
+    ("source", "destination"),
+    ("src", "dst"),
+    ("src", "dest"),
+    ("old_path", "new_path"),
+    ("source_path", "destination_path"),
+    ("from_path", "to_path"),
+)
 _PEOPLE = frozenset(
     "person people user customer client contact employee candidate patient student teacher member guest attendee participant passenger "
     "friend recipient sender author lead agent manager representative doctor account profile friend colleague".split()
@@ -302,7 +323,16 @@ def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
         for name, role in (("from", "origin"), ("to", "destination")):
             if role_in(name, texts[name], "string") in ("generic", "recipient", "place", "poi"):
                 found[name] = role
+    files = re.search(r"\bfiles?\b", f"{' '.join(words_of(tool.name))} {tool.description}", re.I)
+    for pair in _MOVED if files else ():
+        if set(pair) <= texts.keys():
+            found |= dict(zip(pair, ("file_from", "file_to"), strict=True))
+    owned = any(words_of(n)[-1:] in (["repo"], ["repository"]) for n in tool.properties)
     for name, schema in texts.items():
+        role = role_in(name, schema, "string")
+        filed = re.search(r"director|folder", f"{tool.name} {schema.get('description', '')}", re.I)
+        if (filed and role == "file" and "file" not in words_of(name)) or (owned and role == "owner"):
+            found[name] = "folder" if role == "file" else "account"
         if re.search(r"remind", f"{tool.name} {tool.description}", re.I) and role_in(
             name, schema, "string"
         ) in ("message", "text", "note"):

@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 from auto_lora.dialogues.frames import Frame, parse
-from auto_lora.dialogues.moments import asked_for, told
+from auto_lora.dialogues.moments import asked_for, date_form, told
 
 SPLITS = ("train", "validation", "test")
 # Of ten frames or stock phrases, seven are training's, one validation's, two the test's.
@@ -29,6 +29,9 @@ _NAMES_A_PERSON = re.compile(
     r"(?:full )?names? of (?:the |an? )?(?:\w+ )?(?:people|person|recipient|candidate|representative|manager|customer|client|employee|"
     r"interviewer|attendee|guest|user|colleague|contact|patient|student|teacher|doctor|author|owner|assignee|member|participant|passenger|driver)s?\b"
 )
+# Names that end so are codes of something, whatever it is: "team_id", "thread_ts", "start_cursor".
+_STAMPS = frozenset(("ts", "timestamp"))
+_NAMELESS = frozenset("id uuid key ts timestamp ref cursor hash sha".split())
 _TIMELY = frozenset("date time when start end daypart".split())
 _FREE = frozenset("message note text query".split())
 # A slot may also be filled by an argument of a kindred role.
@@ -94,6 +97,12 @@ def role_of(name: str, description: str, kind: str) -> str:
     that says how dates or times are written is about one.
     """
     spoken, about = " ".join(words_of(name)), re.sub(r"^(?:the|an?) ", "", " ".join(words_of(description)))
+    words = words_of(name)
+    if kind == "string" and words:
+        if words[-1] in _NAMELESS and not (words[-1] in _STAMPS and date_form(description)):
+            return "identifier"
+        if words[-1] in ("query", "sql", "statement") and re.search(r"\bSQL\b", description):
+            return "sql"
     if re.match(r"\W*\w+/\w+\b", description):  # "owner/name" is about no owner
         about = ""
     begins = re.sub(
@@ -145,7 +154,7 @@ def _cue(cue: str) -> re.Pattern[str]:
 
 def _fits(role: str, kind: str) -> bool:
     if kind == "array":  # "participants" are people, not how many
-        return role not in _NUMERIC - {"identifier", "number"}
+        return role not in (_NUMERIC | {"list"}) - {"identifier", "number"}
     return kind not in ("integer", "number") or role in _NUMERIC
 
 

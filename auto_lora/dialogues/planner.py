@@ -106,15 +106,18 @@ class Planner:
                     said = frame.says.get(role) if frame else None
                     enum = isinstance(schema, dict) and "enum" in schema
                     value = Value(said, said.lower() if enum else said, role) if said else self._distinct(name, schema, tool, values)  # fmt: skip
-                    values[name] = _uncapitalised(value, schema) if casual else value
+                    values[name] = _uncapitalised(value, schema, tool.parameters) if casual else value
             values = self._paired(self._at_one_time(_possible_together(values, tool), tool), tool)
-            values = in_order(self.random, self.split, _of_its_kind(values, tool, frame), tool.properties)
+            own = [n for n in values if {n, f"{tool.name}.{n}"} & self.samplers.keys() or n in (given or ())]
+            values = in_order(
+                self.random, self.split, _of_its_kind(values, tool, frame), tool.properties, own
+            )
             crowded = chooser.topic_of(tool) is None
             call = PlannedCall(
                 tool, values, frozenset(given or ()), None if given else frame, casual, crowded
             )
             enough = len(values.keys() - set(tool.required)) >= at_least
-            if enough and (not values or split_of("call", values_key([call])) == self.split):
+            if enough and (few_ways(call) or split_of("call", values_key([call])) == self.split):
                 break
         return call
 
@@ -156,7 +159,7 @@ class Planner:
         values = [first.values[name]]
         for _ in range(20 * count):
             value = self._distinct(name, schema, tool, others)
-            value = _uncapitalised(value, schema) if first.casual else value
+            value = _uncapitalised(value, schema, tool.parameters) if first.casual else value
             mine = split_of("call", values_key([replace(first, values={**first.values, name: value})])) == self.split  # fmt: skip
             if mine and value.surface and all(value.json != v.json for v in values):
                 values.append(value)
@@ -248,6 +251,23 @@ class Planner:
         return Value(value, surface, role)
 
 
+def few_ways(call: PlannedCall) -> bool:
+    """Whether the given arguments have so few values that a split would have some of them only: "on" here, "off" there."""
+    ways = 1
+    for name in call.values:
+        schema = resolve(call.tool.properties[name], call.tool.parameters)
+        low, high = schema.get("minimum"), schema.get("maximum")
+        if schema.get("enum"):
+            ways *= len(schema["enum"])
+        elif schema.get("type") == "boolean":
+            ways *= 2
+        elif schema.get("type") == "integer" and low is not None and high is not None:
+            ways *= int(high - low) + 1
+        else:
+            return False
+    return ways < 8
+
+
 def _clash(value: Value, other: Value) -> bool:
     if value.json == other.json:
         return True
@@ -268,24 +288,32 @@ def _are_things(name: str, value: Value) -> bool:
     )
 
 
-def _lowered(value: Any, schema: Any, said: str) -> Any:
+def _lowered(value: Any, schema: Any, said: str, root: Mapping[str, Any]) -> Any:
     """The strings within a list or object that stand in what is said, without capitals; not those of a closed form."""
-    schema = schema if isinstance(schema, dict) else {}
+    schema = resolve(schema, root)
     if isinstance(value, list):
-        return [_lowered(v, schema.get("items"), said) for v in value]
+        return [_lowered(v, schema.get("items"), said, root) for v in value]
     if isinstance(value, dict):
         inner = schema.get("properties") or {}
-        return {k: _lowered(v, inner.get(k), said) for k, v in value.items()}
+        return {k: _lowered(v, inner.get(k), said, root) for k, v in value.items()}
     closed = any(k in schema for k in ("enum", "const", "pattern", "format"))
-    if not isinstance(value, str) or closed or value not in said or re.fullmatch("[A-Z]{2,4}|.*\\d.*", value):
+    if (
+        not isinstance(value, str)
+        or closed
+        or value not in said
+        or re.fullmatch("[A-Z]{2,4}|.*[\\d/_].*", value)
+    ):
         return value
     return value.lower()
 
 
-def _uncapitalised(value: Value, schema: Any) -> Value:
+def _uncapitalised(value: Value, schema: Any, root: Mapping[str, Any] | None = None) -> Value:
     """A value as it is typed in a prompt without capitals; only where the words are taken over as they are."""
     if isinstance(value.json, (list, dict)):
-        return replace(value, json=_lowered(value.json, schema, value.surface), surface=value.surface.lower())
+        if value.role in _CODES:
+            return value
+        lowered = _lowered(value.json, schema, value.surface, root or {})
+        return replace(value, json=lowered, surface=value.surface.lower())
     free = isinstance(value.json, str) and not any(
         k in schema for k in ("enum", "const", "pattern", "format")
     )

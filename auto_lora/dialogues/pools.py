@@ -69,7 +69,7 @@ class Pools:
             "email": lambda: self.faker("en_US").email(), "url": lambda: self.faker("en_US").url(),
             "phone": lambda: self.faker("en_US").numerify(r(["+1 555 ### ####", "555-####", "0#### ######"])),
             "username": lambda: self.faker("en_US").user_name(), "expression": self.expression, "formula": self.formula, "token": self.token, "postcode": lambda: self.faker(r(["en_US", "en_US", "de_DE", "en_GB", "nl_NL"])).postcode(),
-            "system": lambda: f"{self.noun()}-{self.stock('service_suffix')}", "query": form("query"), "repo": form("repo"), "thing_name": form("thing_name"), "repo_path": form("repo_path"), "branch": form("branch"),
+            "system": lambda: f"{self.noun()}-{self.stock('service_suffix')}", "query": form("query"), "repo": form("repo"), "folder_path": form("folder_path"), "selector": form("selector"), "glob": form("glob"), "thing_name": form("thing_name"), "repo_path": form("repo_path"), "branch": form("branch"),
             "version": lambda: f"{self.random.randint(0, 9)}.{self.random.randint(0, 20)}.{self.random.randint(0, 12)}",
             "label": form("label"), "event": form("event"), "subject": form("event"), "note": self.message, "message": self.message, "text": lambda: r([self.message(), self.message(), self.stock("phrase")]),
             "file": form("file"), "command": form("command"), "sql": form("sql"), "sql_select": form("sql_select"), "chore": form("chore"), "symbol": self.symbol, "dish": form("dish"), "item": form("item"),

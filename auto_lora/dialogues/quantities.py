@@ -44,7 +44,11 @@ _LARGE = re.compile(
     re.I,
 )
 _BELOW_ONE = re.compile(r"\b(?:e\.g\.|example|such as|like|default\w*)\W+(?:to |is )?0?\.\d", re.I)
-_SIGNED = re.compile(r"\b(?:[a-cx-z]|x\d|y\d|coefficient|coordinate|offset)\b", re.I)
+_SIGNED = re.compile(r"\b(?:[a-cx-z]|x\d|y\d|coefficient|coordinate)\b", re.I)
+# Numbers of things that come whole.
+_WHOLE = re.compile(
+    r"\b(?:page|pages|limit|count|size|length|index|offset|id|number|lines?|width|height|pixels|max|priority|results?|milestone|head|tail|depth|retries|port|rows?|columns?)\b"
+)
 
 
 def sample_number(
@@ -57,7 +61,9 @@ def sample_number(
         tool_words: name and description of the tool; one that speaks of currency has its unit elsewhere.
     """
     about = " ".join([*words_of(name), str(schema.get("description", ""))])
-    schema = {**_described_range(str(schema.get("description", ""))), **schema}
+    schema = {**_described_range(str(schema.get("description", ""))), **_near_default(schema), **schema}
+    if kind == "number" and role not in ("temperature", "rating") and _WHOLE.search(" ".join(words_of(name))):
+        kind = "integer"  # TypeScript has no other word for it
     parts = 0.9 if _BELOW_ONE.search(about) else 0.25
     if role == "duration" and kind == "number" and not (_LIMITS & schema.keys()) and rng.random() < parts:
         return _said(rng, rng.randint(1, 49) / 10, role, schema, name, tool_words)  # "0.5 seconds"
@@ -87,12 +93,30 @@ def sample_number(
     )
 
 
+def _near_default(schema: Mapping[str, Any]) -> dict[str, float]:
+    """Limits about a whole default, where there are no others: a width of some hundreds, if it is 800 by default."""
+    given = schema.get("default")
+    if not isinstance(given, int) or isinstance(given, bool) or given < 4 or _LIMITS & schema.keys():
+        return {}
+    return {"minimum": max(1, given // 4), "maximum": given * 4}
+
+
 def _described_range(description: str) -> dict[str, float]:
     """The limits that a description names: "Values range from 0 to 100", "(1-5)", "between 0 and 1"."""
     for found in _RANGE.finditer(description):
         low, high = (float(n) for n in found.groups() if n is not None)
         if low < high:
             return {"minimum": low, "maximum": high}
+    most = re.search(
+        r"\b(?:max(?:imum)?|up to|at most)\.?\s*(?:of\s*|is\s*|:\s*|=\s*)?(\d{1,6})(?![\d.]*\s*(?:char|word|byte))",
+        description,
+        re.I,
+    )
+    if most and float(most[1]) >= 1:
+        return {
+            "minimum": 0.0 if re.search(r"default:?\s*0\b", description) else 1.0,
+            "maximum": float(most[1]),
+        }
     return {}
 
 
@@ -186,12 +210,12 @@ def _spoken(
         return pick([f"${text}", f"{text} dollars", text])
     if role == "count":
         units = ("passenger", "guest", "adult", "ticket", "result", "item", "copie")
-        counted = words_of(name)[-1]
+        counted = (words_of(name) or ["it"])[-1]
         own = "people" if counted == "people" else counted.removesuffix("s") if counted.endswith("s") else ""
         unit = next((u for u in units if u in about), own)
         plural = {"copie": ("copy", "copies"), "people": ("person", "people")}.get(unit, (unit, f"{unit}s"))
         return f"{words} {plural[0] if value == 1 else plural[1]}" if unit else words
-    forms = unit_forms(f"{schema.get('description', '')} in {words_of(name)[-1]}")
+    forms = unit_forms(f"{schema.get('description', '')} in {(words_of(name) or ['it'])[-1]}")
     if forms and rng.random() < 0.65:
         return pick(forms).format(v=text)
     return words

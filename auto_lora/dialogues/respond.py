@@ -18,6 +18,7 @@ def tool_response(tool: ToolDefinition, arguments: Mapping[str, Any], sampler: S
     """
     if tool.returns is None:
         return {"status": "ok"}
+    sampler.roles, sampler.switches = {}, {}  # those of arguments
     return _fill(resolve(tool.returns, tool.returns), arguments, sampler, tool.returns, "result")
 
 

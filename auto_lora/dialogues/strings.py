@@ -36,7 +36,7 @@ _WITHOUT_ARTICLE = frozenset(
 _COMMAS = re.compile(r"\bcity(?:,| and) (?:state|country)\b", re.I)  # "in the format 'City, State'"
 _CASED = re.compile(r"(\blower.?case)|\bupper.?case|\bin capitals|\bcapital letters|\ball caps", re.I)
 # An example of a thing by its name: "e.g. 'kitchen speaker'".
-_LIKE = re.compile(r"e\.g\.?,?\s*['\"`]?[a-z]+ ([a-z]+)(?=['\"`).;]|$)")
+_LIKE = re.compile(r"e\.g\.?,?\s*['\"`](?!last|next|this|very|the|my)[a-z]+ ([a-z]+)['\"`]")
 # An example of how a code is made: "e.g. ORD-12345", "like INV/2024/001".
 _SHAPED = re.compile(
     r"(?:e\.g\.?,?|such as|like|for example,?|examples?:?|ex\.)\s*['\"`(]*((?=[\w./#-]*\d)(?=[\w./#:-]*[A-Za-z.#/:-])[\w#][\w./#:-]{2,23})"
@@ -161,6 +161,7 @@ class Strings:
             given = [v for v in given if in_form(v, pool)]
         closed = role in (
             "generic",
+            "type",
             "kind",
             "kind_place",
             "category",
@@ -199,6 +200,8 @@ class Strings:
             pool = next((p for word, p in _SOUGHT.items() if word in told.lower()), pool)
         if pool in ("title", "subject"):
             pool = next((p for word, p in _TITLED.items() if word in told.lower()), pool)
+        if pool == "folder" and re.search(r"path|dir\b|workspace|cwd", " ".join(words_of(name))):
+            pool = "folder_path"
         if pool == "repo" and "/" in about:
             pool = "repo_path"
         if role in _NOTED and _TO_DO.search(told):
@@ -264,7 +267,9 @@ class Strings:
         abroad = country and self.random.random() < 0.5
         if self.random.random() < 0.6:
             return stock("city_and_country" if abroad else "city_and_state")
-        return f"{self.pools.place()}, {self.pools.country() if abroad else faker.state_abbr()}"
+        if abroad:
+            return f"{self.pools.place()}, {self.pools.country()}"
+        return f"{faker.city()}, {faker.state_abbr()}"  # made-up towns: "Krakow, PW" there is not
 
     def _place_words(self, place: str) -> str:
         """A full place as people say it; of a known city often the city alone."""

@@ -26,12 +26,16 @@ for _role, _yes, _no, _names, _inverse in (
 ):  # fmt: skip
     _WORDS |= dict.fromkeys(_names.split(), (_role, _yes, _no))
     _WORDS |= dict.fromkeys(_inverse.split(), (_role, _no, _yes))
+_POSITIVE = frozenset("on open lock mute arm".split())  # what true means, if nothing else is said
 # Words of a name that say nothing of which: "is_on", "turn_on", "state".
 _EMPTY = frozenset(
     "is turn turned switch switched set should be new desired target make to state status value do".split()
 )
 # What such a tool does, by its verb; "open_account" and "update_user" are not told on or off.
 _TURNING = frozenset("turn switch toggle enable disable activate deactivate set control operate power flip put move change".split())  # fmt: skip
+_PARTICLES = frozenset(
+    "up in out on off by as all now me alive read early first forever over back wrap down again".split()
+)
 _OF_ITS_OWN = frozenset("open close lock unlock mute arm shut".split())  # such a verb must be the argument's
 
 
@@ -49,13 +53,13 @@ def switch_of(tool: ToolDefinition, act: str, verb: str) -> dict[str, Switch]:
         found = {n: said for n, said in found.items() if n in tool.required}
     if len(found) != 1:
         return {}
-    said, first = next(iter(found.values())), verb.partition(" ")[0]
+    said, (first, _, already) = next(iter(found.values())), verb.partition(" ")
     named = any(name in tool.required for name in found)
     turning = first in _TURNING or (act == "any" and named)
     fits = first in said[1:] if first in _OF_ITS_OWN else turning
     # "Set the thermostat to 21 degrees": whether it is on is beside the point.
     measured = any(schemas.get(n, {}).get("type") in ("integer", "number") for n in tool.required)
-    return found if fits and (named or not measured) else {}
+    return found if fits and (named or not (measured or already)) else {}
 
 
 def _said(name: str, schema: Mapping[str, Any]) -> Switch | None:
@@ -64,17 +68,18 @@ def _said(name: str, schema: Mapping[str, Any]) -> Switch | None:
     if telling:
         return _WORDS.get(telling[0]) if len(telling) == 1 else None
     about = str(schema.get("description", "")).lower()
-    if_true = re.search(r"\btrue\b(.*?)(?:\bfalse\b|$)", about)
-    for words in (if_true[1] if if_true else "", about):
-        known = next((w for w in re.findall(r"[a-z]+", words) if w in _WORDS), "")
-        if known:
-            return _WORDS[known]
-    return None
+    known = next((w for w in re.findall(r"[a-z]+", about) if w in _WORDS), "on" if not about else "")
+    if not known:
+        return None
+    role, *pair = _WORDS[known]
+    yes, no = pair if pair[0] in _POSITIVE else reversed(pair)
+    turned = rf"\b{no}\w*\W{{0,3}}(?:(?:if|when|is|for)\W+)?true\b|\btrue[ :=]+(?:(?:to|for|means|is|turns?|it|the|=|:)\W*)*{no}\w*"
+    return (role, no, yes) if re.search(turned, about) else (role, yes, no)
 
 
 def switch_words(name: str, value: bool) -> list[str]:
     """Ways to say a boolean: "including the description", "power save off", "unread only", "make it urgent", "don't notify them"."""
-    words = words_of(name)
+    words = words_of(name) or ["it"]
     plain = words[1:] if len(words) > 1 and words[0] in ("is", "are", "should", "be", "use") else words
     if len(plain) == 1 and (said := _WORDS.get(plain[0])) and said[0] == "state":
         word = said[1] if value else said[2]
@@ -83,7 +88,7 @@ def switch_words(name: str, value: bool) -> list[str]:
         if "able" in plain[0]:
             return ["enabled" if word == "on" else "disabled"]
         return [f"turned {word}", f"switched {word}"]
-    if words[-1] == "only" and len(words) > 1:
+    if words[-1] == "only" and len(words) > 1 and not _is_quality(words):
         rest = " ".join(words[:-1])
         return (
             [f"only {rest}", f"{rest} only", f"just {rest}"]
@@ -109,7 +114,7 @@ def switch_words(name: str, value: bool) -> list[str]:
         core, rest = " ".join(words), " ".join(words[:-1])
         return [core, f"with {core}"] if value else [f"no {rest}", f"without {rest}"]
     if len(words) > 1 and words[0] in _listed("does"):
-        verb = {"has": "have"}.get(words[0], words[0].removesuffix("s"))
+        verb = words[0].removesuffix("s")
         rest = " ".join(words[1:])
         return [f"that {words[0]} {rest}"] if value else [f"that doesn't {verb} {rest}"]
     words, named = plain, plain is not words and words[0] in ("is", "are")
@@ -119,7 +124,7 @@ def switch_words(name: str, value: bool) -> list[str]:
             return [core, f"that is {core}"] if value else [f"that isn't {core}", f"not {core}"]
         yes = [core, core, f"make it {core}", f"it should be {core}"]
         return yes if value else [f"not {core}", f"but not {core}", f"it shouldn't be {core}"]
-    if words[0] in _listed("verbs"):
+    if words[0] in _listed("verbs") and not named:
         return _deed(words, value)
     if named:  # "is_gift"
         core = f"{'an' if words[0][0] in 'aeio' else 'a'} {' '.join(words)}"
@@ -138,7 +143,8 @@ def _is_quality(words: Sequence[str]) -> bool:
     if whole in _listed("adjectives") or whole in _listed("found"):
         return True
     ends = any(last.endswith(end) for end in _listed("endings")) and last not in ("table", "cable")
-    return (ends or (last.endswith("ed") and len(words) == 1)) and last not in _listed("verbs")
+    done = len(words) == 1 and re.fullmatch(r"\w{2,}[^e\W]ed", last) is not None and last != "embed"
+    return (ends or done) and last not in _listed("verbs")
 
 
 def _thing(words: Sequence[str], value: bool, enabling: bool) -> list[str]:
@@ -156,7 +162,12 @@ def _deed(words: Sequence[str], value: bool) -> list[str]:
     if not rest:
         whom = "" if verb in _listed("alone") else " them" if verb in _listed("of_people") else " it"
         core = f"{verb}{whom}"
-    elif len(rest) == 1 and verb != "add" and not re.search(r"(?:[^s]s|ing|ed|ly|al|[aeo]nding)$", rest[0]):
+    elif (
+        len(rest) == 1
+        and verb != "add"
+        and rest[0] not in _PARTICLES
+        and not re.search(r"(?:[^s]s|ing|ed|ly|al|[aeo]nding)$", rest[0])
+    ):
         a = "an" if rest[0][0] in "aeio" else "a"
         core = f"{verb} {a if verb in ('attach', 'create', 'make', 'send') else 'the'} {rest[0]}"
     else:

@@ -144,7 +144,12 @@ def _is_about(topic: Topic, name: str, description: str) -> bool:
 def topic_of(tool: ToolDefinition) -> Topic | None:
     """The topic a tool is about; None when no cue is in its words."""
     switches = any(is_state(s) for s in tool.properties.values() if isinstance(s, dict)) or switches_of(tool)
-    return _topic_of(tool.name, tool.description, bool(switches))
+    topic = _topic_of(tool.name, tool.description, bool(switches))
+    url = any(
+        words_of(n)[-1:] == ["url"] for n in tool.required
+    )  # to navigate to a page is no way through a town
+    named = topic is not None and any("url" in f.named for f in topic.frames["train"])
+    return None if url and not named else topic
 
 
 def frames_for(topic: Topic, tool: ToolDefinition, split: str) -> list[Frame]:

@@ -41,6 +41,7 @@ class Sampler(Strings):
         super().__init__(random.Random(seed), split)
         self.switches: Mapping[str, Switch] = {}
         self.roles: Mapping[str, str] = {}
+        self._depth = 0
 
     def sample(
         self,
@@ -59,7 +60,12 @@ class Sampler(Strings):
         """
         schema = resolve(schema, root or {})
         kind = _type_of(schema)
-        role = role or self.roles.get(name) or role_in(name, schema, kind)
+        own = not self._depth  # the tool's own parameter, not one of the same name within another
+        role = role or (self.roles.get(name) if own else "") or role_in(name, schema, kind)
+        if own and name in self.switches:
+            allowed = [schema["const"]] if "const" in schema else schema.get("enum") or [True, False]
+            value, (role, yes, no) = self.random.choice(allowed), self.switches[name]
+            return Value(value, yes if value else no, role)
         if "const" in schema:
             return Value(schema["const"], plain(schema["const"]), role)
         if schema.get("enum"):
@@ -69,16 +75,17 @@ class Sampler(Strings):
             return Value(value, self._enum_words(value, role), "state" if is_state(schema) else role)
         if kind == "boolean":
             value = self.random.random() < 0.5
-            if name in self.switches:
-                role, yes, no = self.switches[name]
-                return Value(value, yes if value else no, role)
             return Value(value, self.random.choice(switch_words(name, value)), "boolean")
         if kind in ("integer", "number"):
             return sample_number(self.random, schema, kind, role, name, self.tool_words)
         if kind == "array":
             return self._array(name, schema, root or {}, role)
         if kind == "object":
-            return self._object(schema, root or {}, role)
+            self._depth += 1
+            try:
+                return self._object(schema, root or {}, role)
+            finally:
+                self._depth -= 1
         if kind == "null":
             return Value(None, "none", role)
         return self._string(name, schema, role)
@@ -106,12 +113,10 @@ class Sampler(Strings):
     def _array(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any], role: str) -> Value:
         items_of = schema.get("items")
         item: Mapping[str, Any] = items_of if isinstance(items_of, Mapping) else {"type": "string"}
-        numeric = item.get("type") in ("integer", "number")
-        most = int(schema.get("maxItems", 10**9))
-        low = int(
-            schema.get("minItems", min(3, most) if numeric else 1)
-        )  # nobody wants the mean of one number
-        high = min(most, max(low, 6 if numeric else 3))
+        counted = item.get("type") in ("integer", "number") and role in ("number", "generic")
+        least, most = int(schema.get("minItems", 0)), int(schema.get("maxItems", 10**9))
+        low = least or (min(3, most) if counted else 1)  # nobody wants the mean of one number
+        high = min(most, max(low, 6 if counted else 3))
         singular = name.removesuffix("s")
         if "description" not in item and schema.get("description"):
             item = {**item, "description": schema["description"]}
@@ -125,7 +130,7 @@ class Sampler(Strings):
             )  # "rice and beans, soup" would be read as three
             if made.json not in [v.json for v in items] and not two:
                 items.append(made)
-        while len(items) < low:
+        while len(items) < least:
             items.append(self.sample(singular, item, root))
         surface = join_words([v.surface for v in items])
         numbers = [v.json for v in items if isinstance(v.json, (int, float))]
@@ -205,7 +210,11 @@ def resolve(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
                 merged = {**resolve(part, root), **merged}
             schema = merged
         elif "anyOf" in schema or "oneOf" in schema:
-            branches = [b for b in schema.get("anyOf", schema.get("oneOf")) if b.get("type") != "null"]
+            branches = [
+                b
+                for b in schema.get("anyOf", schema.get("oneOf"))
+                if isinstance(b, Mapping) and b.get("type") != "null"
+            ]
             rest = {k: v for k, v in schema.items() if k not in ("anyOf", "oneOf")}
             schema = {**rest, **(branches[0] if branches else {"type": "null"})}
         else:

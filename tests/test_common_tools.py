@@ -91,6 +91,12 @@ def test_the_earlier_of_two_dates_comes_first():
     )
     stay = {"type": "object", "properties": {"check_in": day, "check_out": day}, "required": ["check_in", "check_out"]}  # fmt: skip
     nested = _tool("book_hotel", "Book a hotel.", ["dates"], dates=stay)
+    ends = {
+        n: {"type": "object", "properties": {"date": day}, "required": ["date"]} for n in ("start", "end")
+    }
+    apart = _tool("create_event", "Create an event.", ["start", "end"], **ends)
+    for prompt, arguments in _asked(apart):
+        assert arguments["start"]["date"] <= arguments["end"]["date"], prompt
     for tool in (flat, nested):
         for prompt, arguments in _asked(tool):
             first, last = map(datetime.fromisoformat, arguments.get("dates", arguments).values())

@@ -16,6 +16,7 @@ from auto_lora.dialogues.chooser import FrameChooser
 from auto_lora.dialogues.dates import in_order
 from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import KINDS, kind_of_unit, roles_by_tool, roles_of, switches_of
+from auto_lora.dialogues.moments import read, told
 from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import plural
@@ -117,6 +118,8 @@ class Planner:
                 tool, values, frozenset(given or ()), None if given else frame, casual, crowded
             )
             enough = len(values.keys() - set(tool.required)) >= at_least
+            if _backwards(values, tool):
+                continue
             if enough and (few_ways(call) or split_of("call", values_key([call])) == self.split):
                 break
         return call
@@ -249,6 +252,18 @@ class Planner:
                 break
         role = role_in(name, schema, str(schema.get("type", "string")))
         return Value(value, surface, role)
+
+
+def _backwards(values: Mapping[str, Value], tool: ToolDefinition) -> bool:
+    """Whether of two objects with a date each the second is earlier: an event that ends before it starts."""
+    moments = []
+    for name, value in values.items():
+        if isinstance(value.json, dict):
+            inner = resolve(tool.properties[name], tool.parameters).get("properties", {})
+            texts = ((inner.get(k), v) for k, v in value.json.items() if isinstance(v, str))
+            found = [m for schema, v in texts if isinstance(schema, dict) and (m := read(v, told(schema)))]
+            moments += found if len(found) == 1 else []
+    return len(moments) == 2 and moments[0] > moments[1]
 
 
 def few_ways(call: PlannedCall) -> bool:

@@ -16,16 +16,19 @@ from auto_lora.dialogues.phrasebook import is_state, phrases, words_of
 
 Switch = tuple[str, str, str]  # role, its word where true, its word where false
 
-_WORDS: dict[str, Switch] = {}
-for _role, _yes, _no, _names, _inverse in (
+_NAMES = (
     ("state", "on", "off", "on power powered enable enabled active activate activated", "off disable disabled inactive"),
     ("action", "open", "close", "open opened", "close closed shut"),
     ("action", "lock", "unlock", "lock locked", "unlock unlocked"),
     ("action", "mute", "unmute", "mute muted", "unmute unmuted"),
     ("action", "arm", "disarm", "arm armed", "disarm disarmed"),
-):  # fmt: skip
-    _WORDS |= dict.fromkeys(_names.split(), (_role, _yes, _no))
-    _WORDS |= dict.fromkeys(_inverse.split(), (_role, _no, _yes))
+)  # fmt: skip
+_WORDS: dict[str, Switch] = {
+    name: (role, *pair)
+    for role, yes, no, names, inverse in _NAMES
+    for pair, spelled in (((yes, no), names), ((no, yes), inverse))
+    for name in spelled.split()
+}
 _POSITIVE = frozenset("on open lock mute arm".split())  # what true means, if nothing else is said
 # Words of a name that say nothing of which: "is_on", "turn_on", "state".
 _EMPTY = frozenset(
@@ -81,55 +84,57 @@ def switch_words(name: str, value: bool) -> list[str]:
     """Ways to say a boolean: "including the description", "power save off", "unread only", "make it urgent", "don't notify them"."""
     words = words_of(name) or ["it"]
     plain = words[1:] if len(words) > 1 and words[0] in ("is", "are", "should", "be", "use") else words
-    if len(plain) == 1 and (said := _WORDS.get(plain[0])) and said[0] == "state":
-        word = said[1] if value else said[2]
-        if plain[0].endswith("active"):
-            return ["active" if word == "on" else "inactive"]
-        if "able" in plain[0]:
-            return ["enabled" if word == "on" else "disabled"]
-        return [f"turned {word}", f"switched {word}"]
-    if words[-1] == "only" and len(words) > 1 and not _is_quality(words):
-        rest = " ".join(words[:-1])
-        return (
-            [f"only {rest}", f"{rest} only", f"just {rest}"]
-            if value
-            else [f"not only {rest}", f"not just {rest}"]
-        )
-    if len(words) > 1 and words[0] in ("no", "without"):
-        rest = " ".join(words[1:])
-        return [f"without {rest}", f"no {rest}"] if value else [f"with {rest}"]
-    if len(words) > 1 and words[0] in ("with", "enable"):
-        return _thing(words[1:], value, words[0] == "enable")
-    if len(words) > 1 and words[-1] in ("enabled", "on", "flag") and "_".join(words) not in _listed("found"):
-        return _thing(words[:-1], value, words[-1] != "flag")
-    if len(words) > 1 and words[0] in ("include", "show", "has"):
-        ones = " ones" if _is_quality(words[1:]) or words[-1] == "inactive" else ""
-        core = " ".join(words[1:]) + ones
-        return (
-            [f"including the {core}", f"with the {core}", f"including {core}", f"with {core}"]
-            if value
-            else [f"without the {core}", f"without {core}", f"no {core}", f"excluding {core}"]
-        )
-    if len(words) > 1 and words[-1] in _listed("states"):  # "pets allowed"
-        core, rest = " ".join(words), " ".join(words[:-1])
-        return [core, f"with {core}"] if value else [f"no {rest}", f"without {rest}"]
-    if len(words) > 1 and words[0] in _listed("does"):
-        verb = words[0].removesuffix("s")
-        rest = " ".join(words[1:])
-        return [f"that {words[0]} {rest}"] if value else [f"that doesn't {verb} {rest}"]
-    words, named = plain, plain is not words and words[0] in ("is", "are")
-    if _is_quality(words):
-        core = " ".join(words)
-        if "_".join(words) in _listed("found"):
+    if len(plain) == 1 and _WORDS.get(plain[0], ("",))[0] == "state":
+        return _turned(plain[0], value)
+    made = _marked(words, value) if len(words) > 1 else None
+    if made:
+        return made
+    core, named = " ".join(plain), plain is not words and words[0] in ("is", "are")
+    if _is_quality(plain):
+        if "_".join(plain) in _listed("found"):
             return [core, f"that is {core}"] if value else [f"that isn't {core}", f"not {core}"]
         yes = [core, core, f"make it {core}", f"it should be {core}"]
         return yes if value else [f"not {core}", f"but not {core}", f"it shouldn't be {core}"]
-    if words[0] in _listed("verbs") and not named:
-        return _deed(words, value)
     if named:  # "is_gift"
-        core = f"{'an' if words[0][0] in 'aeio' else 'a'} {' '.join(words)}"
-        return [f"it is {core}"] if value else [f"it isn't {core}", f"not {core}"]
-    return _thing(words, value, False)
+        a = "an" if core[0] in "aeio" else "a"
+        return [f"it is {a} {core}"] if value else [f"it isn't {a} {core}", f"not {a} {core}"]
+    return _deed(plain, value) if plain[0] in _listed("verbs") else _thing(plain, value, False)
+
+
+def _turned(word: str, value: bool) -> list[str]:
+    """A switch beside other things: "turned off", "disabled"."""
+    on = _WORDS[word][1 if value else 2] == "on"
+    if word.endswith("active"):
+        return ["active" if on else "inactive"]
+    if "able" in word:
+        return ["enabled" if on else "disabled"]
+    return ["turned on", "switched on"] if on else ["turned off", "switched off"]
+
+
+def _marked(words: Sequence[str], value: bool) -> list[str] | None:
+    """A name whose first or last word says how it is meant: "unread_only", "no_onions", "include_notes", "pets_allowed"."""
+    (first, *after), (*before, last) = words, words
+    rest, front = " ".join(after), " ".join(before)
+    if last == "only" and not _is_quality(words):
+        no = [f"not only {front}", f"not just {front}"]
+        return [f"only {front}", f"{front} only", f"just {front}"] if value else no
+    if first in ("no", "without"):
+        return [f"without {rest}", f"no {rest}"] if value else [f"with {rest}"]
+    if first in ("with", "enable"):
+        return _thing(after, value, first == "enable")
+    if last in ("enabled", "on", "flag") and "_".join(words) not in _listed("found"):
+        return _thing(before, value, last != "flag")
+    if first in ("include", "show", "has"):
+        rest += " ones" if _is_quality(after) or last == "inactive" else ""
+        if value:
+            return [f"including the {rest}", f"with the {rest}", f"including {rest}", f"with {rest}"]
+        return [f"without the {rest}", f"without {rest}", f"no {rest}", f"excluding {rest}"]
+    if last in _listed("states"):
+        whole = f"{front} {last}"
+        return [whole, f"with {whole}"] if value else [f"no {front}", f"without {front}"]
+    if first in _listed("does"):
+        return [f"that {first} {rest}"] if value else [f"that doesn't {first.removesuffix('s')} {rest}"]
+    return None
 
 
 @cache

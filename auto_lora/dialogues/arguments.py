@@ -7,7 +7,7 @@ import re
 from operator import itemgetter
 
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import KINDS, kinds_named, roles_of, tool_act
+from auto_lora.dialogues.meaning import tool_act
 from auto_lora.dialogues.naming import (
     ENDS_IN_PREPOSITION,
     SPOKEN_SPANS,
@@ -19,6 +19,7 @@ from auto_lora.dialogues.naming import (
 )
 from auto_lora.dialogues.phrasebook import phrases, tails_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
+from auto_lora.dialogues.roles import KINDS, kinds_named, roles_of
 from auto_lora.dialogues.surfaces import Value, join_words
 
 # What stands beside an argument when both are given: role to (before, after with its form).

@@ -14,8 +14,9 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.arguments import BESIDE
 from auto_lora.dialogues.clause import OWN_SLOTS
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import KINDS, act_of, is_settings, roles_of, switches_of, tool_act
+from auto_lora.dialogues.meaning import act_of, is_settings, switches_of, tool_act
 from auto_lora.dialogues.phrasebook import act_frames, fills, main_roles, slots_for
+from auto_lora.dialogues.roles import KINDS, roles_of
 from auto_lora.dialogues.said import with_slots
 from auto_lora.dialogues.topics import Topic, frames_for, topic_of
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.phrasebook import is_joined, is_state, phrases, role_in, role_of, stem, words_of
+from auto_lora.dialogues.phrasebook import is_state, phrases, role_of, stem, words_of
 from auto_lora.dialogues.switches import Switch, switch_of
 
 _SPOKEN_VERBS = {
@@ -202,8 +202,6 @@ def is_settings(tool: ToolDefinition) -> bool:
 
 # Parameters.
 
-# Roles of an argument for what kind of thing is meant.
-KINDS = ("kind", "kind_place", "type")
 _MAY = frozenset("permission permissions access role scope privilege".split())
 # Values that stand for no wish at all: nobody says them.
 UNSAID = (
@@ -296,109 +294,3 @@ def kind_of_unit(unit: str) -> str:
         if unit.lower() in [u.lower() for u in (*kind["units"], *kind.get("also", ()))]:
             return str(kind["cues"][0])
     return ""
-
-
-_NAMED = frozenset(
-    "playlist song album movie book show artist product org place region country file folder team game room device".split()
-)
-_MOVED = (
-    ("source", "destination"),
-    ("src", "dst"),
-    ("src", "dest"),
-    ("old_path", "new_path"),
-    ("source_path", "destination_path"),
-    ("from_path", "to_path"),
-)
-_PEOPLE = frozenset(
-    "person people user customer client contact employee candidate patient student teacher member guest attendee participant passenger "
-    "friend recipient sender author lead agent manager representative doctor account profile friend colleague".split()
-)  # fmt: skip
-
-
-def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
-    """Roles of parameters that only their tool tells: whose `name` it is, and where `from` and `to` are ends of a way."""
-    found: dict[str, str] = {}
-    texts = {n: s for n, s in tool.properties.items() if isinstance(s, Mapping) and s.get("type", "string") == "string" and "enum" not in s}  # fmt: skip
-    if {"from", "to"} <= texts.keys():
-        for name, role in (("from", "origin"), ("to", "destination")):
-            if role_in(name, texts[name], "string") in ("generic", "recipient", "place", "poi"):
-                found[name] = role
-    files = re.search(r"\bfiles?\b", f"{' '.join(words_of(tool.name))} {tool.description}", re.I)
-    for pair in _MOVED if files else ():
-        if set(pair) <= texts.keys():
-            found |= dict(zip(pair, ("file_from", "file_to"), strict=True))
-    owned = any(words_of(n)[-1:] in (["repo"], ["repository"]) for n in tool.properties)
-    for name, schema in texts.items():
-        role = role_in(name, schema, "string")
-        filed = re.search(r"director|folder", f"{tool.name} {schema.get('description', '')}", re.I)
-        if (filed and role == "file" and "file" not in words_of(name)) or (owned and role == "owner"):
-            found[name] = "folder" if role == "file" else "account"
-        if re.search(r"remind", f"{tool.name} {tool.description}", re.I) and role_in(
-            name, schema, "string"
-        ) in ("message", "text", "note"):
-            found[name] = "label"  # "remind me to buy milk"
-        ends = {"from": "from", "to": "to"}.get(name) if {"from", "to"} <= texts.keys() else None
-        kind = role_in(name, schema, "string").partition("_")[0]
-        if ends and kind in ("currency", "unit"):
-            found[name] = f"{kind}_{ends}"
-        if role_in(name, schema, "string") != "person_name":
-            continue
-        of = re.search(r"\bnames? (?:of|for) (?:the |an? |this |your )?((?:\w+ )*?\w+)(?= (?:to|that|for|of|in|on|with|who|which|as)\b|[,.;:(]|$)", str(schema.get("description", "")), re.I)  # fmt: skip
-        owner = words_of(name)[-2:-1] or (
-            words_of(of[1])[-1:] if of else words_of(objects_of(tool.name, tool.description)[-1])[-1:]
-        )
-        noun = owner[0] if owner else ""
-        if noun.removesuffix("s") in _PEOPLE:
-            continue
-        role = role_of(noun, "", "string")
-        found[name] = role if role in _NAMED else "thing_name"
-    return found
-
-
-def roles_of(tool: ToolDefinition) -> dict[str, str]:
-    """The role of each parameter, as slots of frames know it."""
-    found, switched, told = {}, switches_of(tool), roles_by_tool(tool)
-    for name, schema in tool.properties.items():
-        schema = schema if isinstance(schema, dict) else {}
-        kind = schema.get("type", "string")
-        kind = kind if isinstance(kind, str) else "string"
-        if name in switched:
-            found[name] = switched[name][0]
-        elif name in told:
-            found[name] = told[name]
-        elif is_state(schema):
-            found[name] = "state"
-        elif is_action(name, schema):
-            found[name] = "action"
-        elif kind in ("boolean", "object"):
-            found[name] = kind
-        else:
-            found[name] = role_in(name, schema, kind)
-            if "enum" in schema and found[name] in (
-                "region",
-                "place",
-                "country",
-                "delivery",
-                "topic",
-                "phone",
-                "email",
-            ):
-                found[name] = "status" if "state" in words_of(name) else "generic"
-            if found[name] == "currency" and is_joined(schema):
-                found[name] = "currency_pair"
-    return found
-
-
-def kinds_named(tool: ToolDefinition) -> tuple[str, tuple[str, ...]]:
-    """(role, words) of the argument for what kind of thing is meant, with those that its definition names; ("", ()) where there is none.
-
-    "Kind of thing: song, track, album." makes the song in "play a song" an argument; "Kind of media." does not.
-    """
-    roles = roles_of(tool)
-    found = [n for n, r in roles.items() if r in KINDS]
-    if len(found) != 1:  # of two nobody could tell which is meant
-        return "", ()
-    schema = tool.properties[found[0]]
-    schema = schema if isinstance(schema, Mapping) else {}
-    named = schema.get("enum") or described_values(str(schema.get("description", "")))
-    return roles[found[0]], tuple(n for n in named if isinstance(n, str) and n.strip())

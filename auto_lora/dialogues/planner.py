@@ -15,11 +15,12 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.chooser import FrameChooser
 from auto_lora.dialogues.dates import in_order
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import KINDS, kind_of_unit, roles_by_tool, roles_of, switches_of
+from auto_lora.dialogues.meaning import kind_of_unit, switches_of
 from auto_lora.dialogues.moments import read, told
 from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import plural
+from auto_lora.dialogues.roles import KINDS, roles_by_tool, roles_of
 from auto_lora.dialogues.said import kind_beside
 from auto_lora.dialogues.several import may_differ
 from auto_lora.dialogues.surfaces import Value, join_words

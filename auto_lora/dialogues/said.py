@@ -9,7 +9,7 @@ from dataclasses import replace
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.arguments import BESIDE
 from auto_lora.dialogues.frames import Frame, parse
-from auto_lora.dialogues.meaning import kinds_named, roles_of
+from auto_lora.dialogues.roles import kinds_named, roles_of
 
 # Role to (what stands there, what it becomes).
 _SAID_BY_FRAMES = {

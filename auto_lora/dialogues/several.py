@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
-from auto_lora.dialogues.meaning import roles_of, tool_act
+from auto_lora.dialogues.meaning import tool_act
 from auto_lora.dialogues.naming import is_number
 from auto_lora.dialogues.phrasebook import is_joined
 from auto_lora.dialogues.planned import PlannedCall
+from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.surfaces import join_words
 
 # Somebody's own words end nowhere for sure; on and off, and what to do, stand in the sentence and not at its end.

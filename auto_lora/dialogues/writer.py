@@ -15,10 +15,10 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.chooser import FrameChooser
 from auto_lora.dialogues.clause import Clause, is_question
 from auto_lora.dialogues.frames import Frame, parse
-from auto_lora.dialogues.meaning import roles_of
 from auto_lora.dialogues.phrasebook import phrases, slots_for
 from auto_lora.dialogues.planned import PlannedCall, Written
 from auto_lora.dialogues.pools import Pools
+from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.several import gathered, may_follow
 from auto_lora.dialogues.style import Style
 from auto_lora.dialogues.surroundings import Surroundings

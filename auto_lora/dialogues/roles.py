@@ -1,0 +1,125 @@
+"""What the arguments of a tool stand for: a place, a person, a date, what kind of thing is meant.
+
+A name and a description say most of it (`phrasebook.role_of`); the rest only the tool tells: whose `name` it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.meaning import described_values, is_action, objects_of, switches_of
+from auto_lora.dialogues.phrasebook import is_joined, is_state, role_in, role_of, words_of
+
+# Roles of an argument for what kind of thing is meant.
+KINDS = ("kind", "kind_place", "type")
+_OPEN = frozenset("region place country delivery topic phone email".split())
+_NAME_OF = re.compile(
+    r"\bnames? (?:of|for) (?:the |an? |this |your )?((?:\w+ )*?\w+)(?= (?:to|that|for|of|in|on|with|who|which|as)\b|[,.;:(]|$)",
+    re.I,
+)
+_NAMED = frozenset(
+    "playlist song album movie book show artist product org place region country file folder team game room device".split()
+)
+_MOVED = (
+    ("source", "destination"),
+    ("src", "dst"),
+    ("src", "dest"),
+    ("old_path", "new_path"),
+    ("source_path", "destination_path"),
+    ("from_path", "to_path"),
+)
+_PEOPLE = frozenset(
+    "person people user customer client contact employee candidate patient student teacher member guest attendee participant passenger "
+    "friend recipient sender author lead agent manager representative doctor account profile friend colleague".split()
+)  # fmt: skip
+
+
+def roles_of(tool: ToolDefinition) -> dict[str, str]:
+    """The role of each parameter, as slots of frames know it."""
+    found, switched, told = {}, switches_of(tool), roles_by_tool(tool)
+    for name, schema in tool.properties.items():
+        schema = schema if isinstance(schema, dict) else {}
+        kind = schema.get("type", "string")
+        kind = kind if isinstance(kind, str) else "string"
+        if name in switched:
+            found[name] = switched[name][0]
+        elif name in told:
+            found[name] = told[name]
+        elif is_state(schema):
+            found[name] = "state"
+        elif is_action(name, schema):
+            found[name] = "action"
+        elif kind in ("boolean", "object"):
+            found[name] = kind
+        else:
+            found[name] = role_in(name, schema, kind)
+            if "enum" in schema and found[name] in _OPEN:  # "state" of open and closed is no region
+                found[name] = "status" if "state" in words_of(name) else "generic"
+            if found[name] == "currency" and is_joined(schema):
+                found[name] = "currency_pair"
+    return found
+
+
+def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
+    """Roles of parameters that only their tool tells: whose `name` it is, and where `from` and `to` are ends of a way."""
+    texts = {
+        n: s
+        for n, s in tool.properties.items()
+        if isinstance(s, Mapping) and s.get("type", "string") == "string" and "enum" not in s
+    }
+    said = f"{' '.join(words_of(tool.name))} {tool.description}"
+    reminds, files = (re.search(rf"\b{word}", said, re.I) for word in ("remind", r"files?\b"))
+    owned = any(words_of(n)[-1:] in (["repo"], ["repository"]) for n in tool.properties)
+    moved = next((pair for pair in _MOVED if files and set(pair) <= texts.keys()), ())
+    found = dict(zip(moved, ("file_from", "file_to"), strict=False))
+    for name, schema in texts.items():
+        role = role_in(name, schema, "string")
+        filed = re.search(r"director|folder", f"{tool.name} {schema.get('description', '')}", re.I)
+        if {"from", "to"} <= texts.keys() and name in ("from", "to") and (end := _end(name, role)):
+            found[name] = end
+        elif reminds and role in ("message", "text", "note"):
+            found[name] = "label"  # "remind me to buy milk"
+        elif owned and role == "owner":
+            found[name] = "account"
+        elif filed and role == "file" and "file" not in words_of(name):
+            found[name] = "folder"
+        elif role == "person_name" and (thing := _named(name, schema, tool)):
+            found[name] = thing
+    return found
+
+
+def _end(name: str, role: str) -> str:
+    """The role of one of `from` and `to`: a station's, a currency's; "" where its own says enough."""
+    if role.startswith(("currency", "unit")):
+        return f"{role.partition('_')[0]}_{name}"
+    ends = {"from": "origin", "to": "destination"}
+    return ends[name] if role in ("generic", "recipient", "place", "poi") else ""
+
+
+def _named(name: str, schema: Mapping[str, Any], tool: ToolDefinition) -> str:
+    """The role of what a `name` is the name of, by its own words, its description or its tool; "" of a person's."""
+    of = _NAME_OF.search(str(schema.get("description", "")))
+    thing = of[1] if of else objects_of(tool.name, tool.description)[-1]
+    noun = (words_of(name)[-2:-1] or words_of(thing)[-1:] or [""])[0]
+    if noun.removesuffix("s") in _PEOPLE:
+        return ""
+    role = role_of(noun, "", "string")
+    return role if role in _NAMED else "thing_name"
+
+
+def kinds_named(tool: ToolDefinition) -> tuple[str, tuple[str, ...]]:
+    """(role, words) of the argument for what kind of thing is meant, with those that its definition names; ("", ()) where there is none.
+
+    "Kind of thing: song, track, album." makes the song in "play a song" an argument; "Kind of media." does not.
+    """
+    roles = roles_of(tool)
+    found = [n for n, r in roles.items() if r in KINDS]
+    if len(found) != 1:  # of two nobody could tell which is meant
+        return "", ()
+    schema = tool.properties[found[0]]
+    schema = schema if isinstance(schema, Mapping) else {}
+    named = schema.get("enum") or described_values(str(schema.get("description", "")))
+    return roles[found[0]], tuple(n for n in named if isinstance(n, str) and n.strip())

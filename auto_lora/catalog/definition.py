@@ -7,13 +7,14 @@ or bare `{name, description, parameters, returns}`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, TypeVar
 
 from auto_lora._errors import ToolsError
 
+T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
 
@@ -172,3 +173,18 @@ def _check_schema(name: str, part: str, schema: Any) -> None:
     if error is not None:
         place = ".".join([part, *map(str, error.absolute_path)])
         raise ToolsError(f'"{name}": {place} is not JSON Schema: {error.message}', "mend it there")
+
+
+def per_tool(function: Callable[[ToolDefinition], T]) -> Callable[[ToolDefinition], T]:
+    """Keeps what a function says of a tool; of the object: one with its parameters in another order is another."""
+    known: dict[int, tuple[ToolDefinition, T]] = {}
+
+    @wraps(function)
+    def kept(tool: ToolDefinition) -> T:
+        if id(tool) not in known:
+            if len(known) > 10_000:
+                known.clear()
+            known[id(tool)] = tool, function(tool)  # the tool is held, so that its id stays its own
+        return known[id(tool)][1]
+
+    return kept

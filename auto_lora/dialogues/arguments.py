@@ -63,7 +63,7 @@ class Arguments:
 
     def __init__(self, rng: random.Random, call: PlannedCall, frame: Frame) -> None:
         self.random, self.call, self.frame = rng, call, frame
-        self.roles = roles_of(call.tool)
+        self.roles = dict(roles_of(call.tool))
         # "Play the song" would be one of its arguments.
         self.kinds = [k.lower() for k in kinds_named(call.tool)[1]]
         self.left = {n: v for n, v in call.shown().items() if v.surface}

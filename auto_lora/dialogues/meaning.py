@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from auto_lora.catalog import ToolDefinition
+from auto_lora.catalog.definition import per_tool
 from auto_lora.dialogues.phrasebook import is_state, phrases, role_of, stem, words_of
 from auto_lora.dialogues.switches import Switch, switch_of
 
@@ -118,6 +119,7 @@ def act_of(name: str, description: str) -> tuple[str, str]:
 _POWER = frozenset("on off active enabled power running state status up".split())
 
 
+@per_tool
 def tool_act(tool: ToolDefinition) -> tuple[str, str]:
     """(act, verb) of a tool; one with an argument that says on or off, or what to do, has that argument's act."""
     act, verb = act_of(tool.name, tool.description)
@@ -132,6 +134,7 @@ def tool_act(tool: ToolDefinition) -> tuple[str, str]:
     return ("act" if any(is_action(n, s) for n, s in schemas.items()) else act), verb
 
 
+@per_tool
 def switches_of(tool: ToolDefinition) -> dict[str, Switch]:
     """The boolean argument by which a tool's thing is switched, with its words: see `switch_of`."""
     return switch_of(tool, *act_of(tool.name, tool.description))

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -77,9 +77,14 @@ def share_out(items: list[Any], split: str) -> list[Any]:
 
 def words_of(name: str) -> list[str]:
     """`getUserName`, `get_user_name` and `get-user.name` as ["get", "user", "name"]."""
+    return list(_words_of(name))
+
+
+@lru_cache(maxsize=20_000)
+def _words_of(name: str) -> tuple[str, ...]:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
-    found = [w for w in re.split(r"[^A-Za-z0-9]+", spaced.lower()) if w]
-    return found or [name] * bool(name)  # a name in another script, or of signs alone, is one word
+    found = tuple(w for w in re.split(r"[^A-Za-z0-9]+", spaced.lower()) if w)
+    return found or (name,) * bool(name)  # a name in another script, or of signs alone, is one word
 
 
 def stem(word: str) -> str:

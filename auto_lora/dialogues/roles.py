@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from auto_lora.catalog import ToolDefinition
+from auto_lora.catalog.definition import per_tool
 from auto_lora.dialogues.meaning import described_values, is_action, objects_of, switches_of
 from auto_lora.dialogues.phrasebook import is_joined, is_state, role_in, role_of, words_of
 
@@ -37,6 +38,7 @@ _PEOPLE = frozenset(
 )  # fmt: skip
 
 
+@per_tool
 def roles_of(tool: ToolDefinition) -> dict[str, str]:
     """The role of each parameter, as slots of frames know it."""
     found, switched, told = {}, switches_of(tool), roles_by_tool(tool)
@@ -63,6 +65,7 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
     return found
 
 
+@per_tool
 def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
     """Roles of parameters that only their tool tells: whose `name` it is, and where `from` and `to` are ends of a way."""
     texts = {
@@ -110,6 +113,7 @@ def _named(name: str, schema: Mapping[str, Any], tool: ToolDefinition) -> str:
     return role if role in _NAMED else "thing_name"
 
 
+@per_tool
 def kinds_named(tool: ToolDefinition) -> tuple[str, tuple[str, ...]]:
     """(role, words) of the argument for what kind of thing is meant, with those that its definition names; ("", ()) where there is none.
 

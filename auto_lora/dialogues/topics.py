@@ -13,6 +13,7 @@ from functools import cache, cached_property
 from importlib.resources import files
 
 from auto_lora.catalog import ToolDefinition
+from auto_lora.catalog.definition import per_tool
 from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import act_of, objects_of, switches_of, verb_act
 from auto_lora.dialogues.phrasebook import all_verbs, by_split, is_state, stem, words_of
@@ -141,6 +142,7 @@ def _is_about(topic: Topic, name: str, description: str) -> bool:
     return not (begins in _ASKED and kind in _DONE)
 
 
+@per_tool
 def topic_of(tool: ToolDefinition) -> Topic | None:
     """The topic a tool is about; None when no cue is in its words."""
     switches = any(is_state(s) for s in tool.properties.values() if isinstance(s, dict)) or switches_of(tool)

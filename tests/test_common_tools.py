@@ -33,7 +33,7 @@ def _tool(name, description, required=(), /, **properties):
 WEATHER = _tool("get_weather", "Get the weather.", ["city"], city=_text("City."))
 
 
-def _asked(tool, count=150):
+def _asked(tool, count=90):
     """(prompt, arguments) of the calls written for one tool beside another."""
     made = SyntheticDataGenerator([tool, WEATHER], TrainingConfig(seed=3)).generate(
         2 * count, "train", shares={"single": 0.5, "optional": 0.5}

@@ -269,3 +269,17 @@ def test_what_explains_a_value_is_none():
     assert not described_values("Search query (max 400 chars, 50 words)")
     assert not described_values("Repository owner (username or organization)")
     assert described_values("Kind of thing (book, film, song)") == ("book", "film", "song")
+
+
+def test_a_parameter_may_have_no_name():
+    odd = _tool(
+        "set_x",
+        "Set a thing.",
+        ["to"],
+        **{"": {"type": "boolean"}, "to": _text(), "at": {"type": "number"}, "x": True},
+    )
+    numbers = _tool(
+        "sum", "Sum of numbers.", ["", "by"], **{"": {"type": "integer"}, "by": {"type": "integer"}}
+    )
+    for tool in (odd, numbers):
+        assert SyntheticDataGenerator([tool, WEATHER], TrainingConfig(seed=3)).generate(60, "train")

@@ -109,7 +109,7 @@ class Arguments:
 
     def _only_named(self, name: str, value: Value) -> bool:
         """Whether nothing but its name tells an argument apart; a number with a longer name half of the time."""
-        role, words = self.roles[name], words_of(name)
+        role, words = self.roles[name], words_of(name) or ["it"]
         if role in _NEVER_LISTED or words[-1] in ("before", "after") or words[0] == "within":
             return False
         number = is_number(value.json)

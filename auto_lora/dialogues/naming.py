@@ -34,7 +34,7 @@ _ORDER = frozenset("first second third one two three 1 2 3".split())
 
 def spoken_name(name: str, *, number: bool) -> list[str]:
     """The words of a parameter's name; of a number without the unit that it ends in: "weight_kg" is a weight."""
-    words = words_of(name)
+    words = words_of(name) or ["it"]
     return words[:-1] if number and words[-1] in _UNIT_WORDS and len(words) > 1 else words
 
 

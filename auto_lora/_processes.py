@@ -76,11 +76,6 @@ def wants_sharding() -> bool:
     return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
 
 
-def launched() -> bool:
-    """Whether a launcher started more than one process."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
 def shard(model: Any, weights: Sequence[torch.nn.Parameter]) -> None:
     """Splits each frozen decoder layer over the processes (FSDP2); the trained `weights` stay whole.
 

@@ -203,9 +203,8 @@ class FrameChooser:
             turns = act_of(tool.name, tool.description)[0] == "switch"
             if act in ("switch", "act") or not (own and turns):  # "set the lights" does not say off
                 alike = verb in _ALIKE.get(act, verb).split() if act != "switch" else "state" in roles
-                general += act_frames(
-                    act if alike else "do", self.split
-                )  # "turn off the heater", "forward it"
+                # "Turn off the heater", "forward the mail".
+                general += act_frames(act if alike else "do", self.split)
                 if act == "any":
                     general += act_frames("any", self.split)[:2]
             if is_settings(tool):
@@ -222,10 +221,7 @@ class FrameChooser:
                 (general, 1.0),
                 (plain, 1.0),
             )
-            kinds = set(roles_of(tool).values())
-            if not any(
-                _answers(f, kinds, main_roles(act)) for f in (*own, *general)
-            ):  # nothing to say in any of them
+            if not any(_answers(f, roles, main_roles(act)) for f in (*own, *general)):  # none can be filled
                 groups = (*groups, (act_frames("do", self.split), 1.0))
             fitting = [([f for f in frames if must <= f.named], weight) for frames, weight in groups]
             self._candidates[tool.name] = [(f, w / len(frames)) for frames, w in fitting for f in frames]
@@ -261,8 +257,7 @@ def _without_answers(frames: list[Frame], tool: ToolDefinition) -> list[Frame]:
     if not said:
         return frames
     held = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(said)))})\b", re.I)
-    kept = [f for f in frames if not held.search(re.sub(r"\{[^}]*\}", "", f.text))]
-    return kept if len(kept) >= 5 else frames
+    return [f for f in frames if not held.search(re.sub(r"\{[^}]*\}", "", f.text))]
 
 
 def _sayable(role: str, frame: Frame | None) -> bool:

@@ -24,6 +24,8 @@ def build_parser() -> argparse.ArgumentParser:
     """All flags: the actions, and one flag for each field of TrainingConfig."""
     parser = argparse.ArgumentParser(
         prog="auto-lora",
+        # Not every flag: a mistake is one sentence, not forty lines with it at their end.
+        usage="%(prog)s [--check | --train | --generate | --evaluate DIR | --export DIR | --serve DIR | --report DIR | --reproduce FILE] [options]",
         description="A list of tools in, a LoRA adapter that calls them out, proven on the served GGUF.",
         epilog="auto-lora tools SOURCE shows what was understood of tools, and what llama.cpp makes of them.",
         allow_abbrev=False,

@@ -85,6 +85,10 @@ class AdapterFolder:
     def __init__(self, config: TrainingConfig, path: Path) -> None:
         self.config, self.path = replace(config, activated=is_activated(path)), path
         self.adapter = path / "adapter.gguf"
+        if not path.is_dir():
+            raise ExportError(
+                f"there is no folder {path}", "give an adapter's, such as lora_adapters/final_adapter"
+            )
         if not self.adapter.is_file():
             raise ExportError(f"{path} holds no adapter.gguf", f"write it with --export {path}")
         self.base = config.llama_cpp_model_path or base_of(path)

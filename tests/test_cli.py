@@ -163,6 +163,7 @@ def test_wrong_usage(run):
 
 
 def test_adapter_folders(run, tmp_path):
+    said(run("--serve", tmp_path / "none"), 1, "there is no folder", "give an adapter's")
     said(run("--serve", tmp_path), 1, "holds no adapter.gguf", "--export")
     said(run("--evaluate", tmp_path), 1, "holds no adapter.gguf")
     said(run("--export", tmp_path, "--model-path", embedded_model()), 1, "holds no adapter_config.json")

@@ -19,6 +19,7 @@ from auto_lora.dialogues.naming import (
 )
 from auto_lora.dialogues.phrasebook import phrases, tails_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
+from auto_lora.dialogues.pools import plural
 from auto_lora.dialogues.roles import KINDS, kinds_named, roles_of
 from auto_lora.dialogues.surfaces import Value, join_words
 
@@ -58,6 +59,10 @@ _SERVING = re.compile(r"restaurant|place|eater|cafe|bar\b", re.I)  # "that serve
 _WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.I)
 
 
+_PROVIDER = re.compile(r"doctor|dentist|therapist|stylist|physician|provider|barber|trainer", re.I)
+_PEOPLE = re.compile(r"guest|passenger|people|person|adult|child|traveler|attendee|participant")
+
+
 class Arguments:
     """The arguments of a call for which a frame has words; those that were said are gone from `left`."""
 
@@ -81,11 +86,14 @@ class Arguments:
         twins = self._twins()
         if not twins or self.random.random() < 0.2:
             return ""
+        kind = without_order(twins[0])
         words = [self.left.pop(n).surface for n in twins]
-        forms = ["of {v}", "for {v}", "with {v}"]
+        if all(re.match(r"[\d.,]+\b", w) for w in words):  # "with sides 3, 4 and 5"
+            words = [re.sub(r",(?=\d{3})", "", w) for w in words]
+        forms = ["of {v}", "for {v}", "with {v}", "with {n} {v}", "with {n} of {v}"]
         if "between" in self.call.tool.description:
             forms = ["between {v}", "between {v}"] + ["from {a} to {b}"] * (len(words) == 2)
-        return self.random.choice(forms).format(v=join_words(words), a=words[0], b=words[-1])
+        return self.random.choice(forms).format(v=join_words(words), a=words[0], b=words[-1], n=plural(kind))
 
     def _tail(self) -> str:
         """What the frame has no place for, in any order, with prepositions."""
@@ -101,11 +109,26 @@ class Arguments:
         order = list(self.call.tool.properties)
         several = [listed(self.random, {n: self.left.pop(n) for n in alike}, order)] if alike else []
         flags = {n for n in names if self.roles[n] == "boolean"}
-        phrased = [(n in flags, self._phrase(n, self.left.pop(n))) for n in names if n in self.left]
-        phrased += [(False, s) for s in several]
+        own = {
+            n
+            for n in names
+            if self.roles[n] in ("message", "note", "text")
+            and n in self.left
+            and self.left[n].surface[:1] != '"'
+        }
+        phrased = [
+            (2 * (n in own) + (n in flags), self._phrase(n, self.left.pop(n)))
+            for n in names
+            if n in self.left
+        ]
+        phrased += [(0, s) for s in several]
         self.random.shuffle(phrased)
-        phrased.sort(key=itemgetter(0))  # "at noon and notify them"
+        phrased.sort(key=itemgetter(0))  # "at noon and notify them"; somebody's own words last
         return " ".join(parts + [words for _, words in phrased])
+
+    def _about(self, name: str) -> str:
+        schema = self.call.tool.properties.get(name)
+        return str(schema.get("description", "")) if isinstance(schema, dict) else ""
 
     def _only_named(self, name: str, value: Value) -> bool:
         """Whether nothing but its name tells an argument apart; a number with a longer name half of the time."""
@@ -113,6 +136,8 @@ class Arguments:
         if role in _NEVER_LISTED or words[-1] in ("before", "after") or words[0] == "within":
             return False
         number = is_number(value.json)
+        if role in ("year", "month") or (value.role == "count" and " " in value.surface):
+            return False  # "in 1955", "with 6 beds"
         if value.role in ("generic", "number") or (number and not re.search(r"[^\d.]", value.surface)):
             return True
         if number and len(words) > 1 and role not in ("percent", "level") and self.random.random() < 0.5:
@@ -135,12 +160,21 @@ class Arguments:
                 text = f"{self.left.pop(found).surface} {text}"
         for role, form in after:
             found = next(
-                (n for n in self.left if self.roles[n] == role and role not in self.frame.named), None
-            )
+                (n for n in self.left if self.roles[n] == role and role not in self.frame.named and self._goes_with(n, name)), None
+            )  # fmt: skip
             if found and self.random.random() < 0.85:
                 words = self.left.pop(found).surface
                 text += form.format(v=_part_of_day(words) if role == "daypart" else words)
         return text
+
+    def _dates(self) -> list[str]:
+        return [n for n in self.call.values if self.roles.get(n) in ("date", "start", "end", "when")]
+
+    def _goes_with(self, name: str, head: str) -> bool:
+        """Whether a time stands beside the date it belongs to: of two dates the one that it shares a word with."""
+        if self.roles[name] not in ("time", "daypart") or len(self._dates()) < 2:
+            return True
+        return bool(set(words_of(name)) & set(words_of(head)) - {"date", "time"})
 
     def _bound(self, name: str) -> str:
         """How a limit is said, forms joined by commas: "under $50" of max_price; "" of any other argument."""
@@ -165,8 +199,12 @@ class Arguments:
             len(spoken) > 1
             and spoken[0] in ("from", "to", "by")
             and role not in ("origin", "destination", "start", "end", "date", "time")
+            and not role.startswith(("unit", "currency"))
         ):
             return f"{' '.join(spoken)} {value.surface}"  # "from account 17", not "with the from account 17"
+        if role == "time" and len(spoken) > 1 and spoken[-1] == "time" and len(self._dates()) > 1:
+            forms = ["{n} at {v}", "with the {n} at {v}"]  # "pickup at 11:40", beside two dates
+            return self.random.choice(forms).format(n=" ".join(spoken[:-1]), v=value.surface)
         if len(spoken) > 1 and spoken[-1] in ("at", "on") and role in ("time", "when", "date"):
             return f"{'on' if value.role == 'date' else 'at'} {value.surface}"
         if spoken[-1] in ENDS_IN_PREPOSITION and len(spoken) > 1 and self.random.random() < 0.7:
@@ -207,7 +245,7 @@ class Arguments:
             return self.random.choice(["on {v}", "for {v}", "at {v}"]).format(v=text)
         twice = sum(r == role or {r, role} <= _CALLED for r in self.roles.values()) > 1
         plain = value.role in ("generic", "number") or (
-            is_number(value.json) and not re.search(r"[^\d.]", text)
+            is_number(value.json) and not re.search(r"[^\d.]", text) and role not in ("year", "month")
         )
         forms = (
             tails_of("generic")
@@ -235,6 +273,21 @@ class Arguments:
         if role == "folder" and re.search(r"director|folder", self.call.tool.name):
             forms = ["at {v}", "called {v}"] if creates else ["in {v}", "at {v}"]
         forms = [f for f in forms if not set(self.kinds) & set(f.split())] or ["{v}"]
+        act, verb = tool_act(self.call.tool)
+        if role in ("person", "recipient") and (act == "send" or verb in ("share", "transfer")):
+            forms = ["to {v}", "with {v}"] if verb == "share" else ["to {v}"]
+        if role in ("person", "player") and _PROVIDER.search(f"{name} {self._about(name)}"):
+            forms = ["with {v}"]  # "for Michael" would be the patient
+        if role == "status" and act in ("set", "do"):
+            forms = ["to {v}", "as {v}"]
+        if role == "org" and act == "book":
+            forms = ["at {v}"]
+        if role == "temperature" and act not in ("set", "switch"):
+            forms = ["at {v}", "at {v}", "with a {name} of {v}"]
+        if "subtitle" in name:
+            forms = ["with {v} subtitles"]
+        if value.role == "count" and " " in text:
+            forms = ["for {v}"] if _PEOPLE.search(text) else ["with {v}"]
         if role == "dish" and not _SERVING.search(f"{self.call.tool.name} {self.call.tool.description}"):
             forms = ["with {v}", "with {v}", "for {v}", "of {v}"]
         if role == "room" and re.match(r"(?:the|my|our|all|every|up|down)", text):

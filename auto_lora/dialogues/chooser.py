@@ -14,8 +14,14 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.arguments import BESIDE
 from auto_lora.dialogues.clause import OWN_SLOTS
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import act_of, is_settings, switches_of, tool_act
-from auto_lora.dialogues.phrasebook import act_frames, fills, main_roles, slots_for
+from auto_lora.dialogues.meaning import act_of, is_settings, measured_by, switches_of, tool_act
+from auto_lora.dialogues.phrasebook import (
+    act_frames,
+    fills,
+    main_roles,
+    measure_frames,
+    slots_for,
+)
 from auto_lora.dialogues.roles import KINDS, roles_of
 from auto_lora.dialogues.said import with_slots
 from auto_lora.dialogues.topics import Topic, frames_for, topic_of
@@ -50,6 +56,7 @@ _ALSO = {
 _WORDY = 0.3  # of the requests give most of what they could
 # Not said where the sentence has no place for it: "the weather with windy".
 _UNSAID_AT_END = ("kind", "weather", "warmth")
+_ANYTHING = frozenset("query title topic generic".split())  # what any search looks for
 _ANYWHERE = ("date", "time", "when", "daypart", "place", "here")  # said at the end of whatever is asked
 
 
@@ -61,9 +68,14 @@ class FrameChooser:
     """
 
     def __init__(self, rng: random.Random, split: str, tools: Sequence[ToolDefinition] = ()) -> None:
-        self.random, self.split = rng, split
+        self.random, self.split, self._tools = rng, split, list(tools)
         names = Counter(topic.name for tool in tools if (topic := topic_of(tool)))
         self._crowded = {name for name, count in names.items() if count > 1}
+        finders = [roles_of(t) for t in tools if tool_act(t)[0] == "find"]
+        # Of several that search, "find Waterloo" asks for none, unless only one of them looks for such a thing.
+        self._sought = (
+            Counter(r for roles in finders for r in set(roles.values())) if len(finders) > 1 else None
+        )
         self._alike = sum(map(is_settings, tools)) > 1  # "set it to high": which of them?
         self._candidates: dict[str, list[tuple[Frame, float]]] = {}
         self._filled_by: dict[tuple[str, frozenset[str]], list[tuple[Frame, float]]] = {}
@@ -166,6 +178,8 @@ class FrameChooser:
             given = {g for g in given if roles[g] != "here" or g in required}
         for name in sorted(given - required):
             wanted = _LEANS_ON.get(roles[name])
+            if wanted and name not in required and not set(wanted) & set(roles.values()):
+                wanted = None  # a hotel's stars lean on nothing
             if wanted and not any(roles[g] in wanted for g in given):
                 able = [n for n, r in roles.items() if r in wanted]
                 if able and self.random.random() < 0.8:
@@ -207,6 +221,12 @@ class FrameChooser:
                 general += act_frames(act if alike else "do", self.split)
                 if act == "any":
                     general += act_frames("any", self.split)[:2]
+            if act == "find" and self._sought is not None:
+                mine = {
+                    r for r in main_roles(act) if r in roles and r not in _ANYTHING and self._sought[r] == 1
+                }
+                general = [f for f in general if mine or "object" in f.named]
+            general += self._measuring(tool, act)
             if is_settings(tool):
                 settings = act_frames("settings", self.split)
                 general = [*general, *(f for f in settings if not self._alike or "object" in f.named)]
@@ -217,7 +237,7 @@ class FrameChooser:
             must = roles & {"state", "action"}  # on or off, and what to do, must have their place
             # Few sentences are not said in three quarters of the cases.
             groups: tuple[tuple[Sequence[Frame], float], ...] = (
-                (own, min(3.0, 0.5 * len(own))),
+                (own, 0.3 if topic and topic.field else min(3.0, 0.5 * len(own))),
                 (general, 1.0),
                 (plain, 1.0),
             )
@@ -226,6 +246,16 @@ class FrameChooser:
             fitting = [([f for f in frames if must <= f.named], weight) for frames, weight in groups]
             self._candidates[tool.name] = [(f, w / len(frames)) for frames, w in fitting for f in frames]
         return self._candidates[tool.name]
+
+    def _measuring(self, tool: ToolDefinition, act: str) -> list[Frame]:
+        """Questions for what a tool measures: "how far is it", "how many days are there"; none where another tool measures it, too."""
+        if act not in ("get", "compute", "do", "any"):
+            return []
+        mine = measured_by(tool)
+        topic = topic_of(tool)
+        crowded = topic is not None and topic.name in self._crowded
+        alone = not crowded and sum(measured_by(t) == mine for t in self._tools) == 1
+        return list(measure_frames(mine, self.split)) if mine and alone else []
 
 
 # Roles that say what is to be changed, not into what.

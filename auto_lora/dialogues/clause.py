@@ -32,6 +32,9 @@ OWN_SLOTS = frozenset(("object", "verb", "main", "given", "tail"))  # those of a
 _STOOD_FOR = frozenset(
     "generic number identifier symbol org product person person_name title song movie book".split()
 )
+_KNOWN_BY_NAME = frozenset(
+    "place country region planet species chemical animal plant historical_event university gene drug language team league".split()
+)
 _ENDS_OF_A_WAY = ("origin", "destination")  # nobody looks for them: "find flights from Osaka"
 _MOST = "under|below|up to|at most|less than|no more than|max|maximum|budget|within|cheaper than"
 _LEAST = "over|above|at least|more than|min|minimum"
@@ -131,6 +134,14 @@ class Clause(Arguments):
 
     def _stands(self, name: str, slot: str) -> bool:
         """Whether an argument may stand bare in a slot; a limit only where the sentence says which: "under {amount}"."""
+        first = (words_of(name) or [""])[0]
+        for end, other in (
+            ("from", "to|in|into"),
+            ("to", "from|out of"),
+        ):  # "to account 17" is not from_account
+            wrong = rf"\b(?:{other})(?: \w+)? \{{{slot}\}}"
+            if first == end and slot == "identifier" and re.search(wrong, self.frame.text):
+                return False
         bound = self._bound(name)
         if not bound or f"{{+{slot}}}" in self.frame.text:
             return True
@@ -191,6 +202,14 @@ class Clause(Arguments):
         owner = next((n for n in self.left if found and found[2] in words_of(n)), None)
         if found and owner:
             return f"{found[1]}{self.left.pop(owner).surface}{found[3]}"  # "a service's log"
+        about = re.match(
+            r"(.+) (about|of|for|in) (?:an?|the) ([a-z ]+?)(?: or (?:an? |the )?[a-z ]+)?$", words
+        )
+        if about:  # "facts about a planet or moon" are those about Mars
+            noun = about[3].split()[-1]
+            named = [n for n in self.left if noun in words_of(n) or self.roles[n] == noun]
+            if len(named) == 1 and (about[2] == "about" or self.roles[named[0]] in _KNOWN_BY_NAME):
+                return f"{about[1]} {about[2]} {self.left.pop(named[0]).surface}"
         found = re.match(r"(.+) of (an?|the|two|three) ([a-z ]+)$", words)
         if not found:
             return words

@@ -16,7 +16,10 @@ from auto_lora.dialogues.phrasebook import split_of
 from auto_lora.dialogues.pools import ordinal
 from auto_lora.dialogues.surfaces import Value, time_surfaces
 
-PAST = re.compile(r"birth|\bborn\b|\b(?:dob|released?|founded|histor\w+|death|purchased?)(?![a-z])", re.I)
+PAST = re.compile(
+    r"birth|\bborn\b|\b(?:dob|released?|founded|histor\w+|death|purchased?|incidents?|loss|accidents?)(?![a-z])",
+    re.I,
+)
 _ROLES = frozenset("date time when start end daypart".split())
 _FORMATS = frozenset("date time date-time".split())
 

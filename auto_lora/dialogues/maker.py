@@ -21,7 +21,9 @@ from auto_lora.dialogues.phrasebook import phrases, split_of
 from auto_lora.dialogues.planned import PlannedCall, Written
 from auto_lora.dialogues.planner import Focus, Planner, ValueSampler, few_ways
 from auto_lora.dialogues.respond import final_answer, tool_response
+from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.style import Style
+from auto_lora.dialogues.surfaces import Value
 from auto_lora.dialogues.values import Sampler
 from auto_lora.dialogues.verify import fault_of, values_key
 from auto_lora.dialogues.writer import BuiltinWriter
@@ -156,8 +158,11 @@ class Maker:
         return self._calls("chain", name, [first, second], responses=[response], chain=True)
 
     def _no_call(self, name: str) -> tuple[Conversation | None, str]:
-        if self._absent and self.random.random() < _ABSENT:
+        chance = self.random.random()
+        if self._absent and chance < _ABSENT:
             return self._asked_of_none(name)
+        if chance > 1 - _WRAPPED and (wrapped := self._wrapped()):
+            return self._answered("no_call", name, *wrapped), ""
         found = self.no_calls.write(self.focus.topics)
         if found is None:
             return None, "no-call prompt near a tool"
@@ -174,6 +179,12 @@ class Maker:
         made = self._answered("no_call", name, written, str(phrases("no_call")["uncovered"]))
         return replace(made, meta={**made.meta, "foreign": tool.name}), ""
 
+    def _wrapped(self) -> tuple[Written, str] | None:
+        """A request to one of the tools within words that take it back, tell of it or ask about it: "don't turn the lights off"."""
+        call = self._plan(self.planner.tool(), optional=0.1, casual=self._casual())
+        deed = self.builtin.deed(call)
+        return self.no_calls.wrap(deed, casual=call.casual) if deed else None
+
     def _answered(self, category: str, name: str, written: Written, answer: str) -> Conversation:
         """A prompt answered in words."""
         messages = [
@@ -186,10 +197,17 @@ class Maker:
     def _missing_argument(self, name: str) -> tuple[Conversation | None, str]:
         tool = self.planner.tool([t for t in self.tools if t.required])
         whole = self._plan(tool, optional=0.1, casual=self._casual(0.0))
-        left_out = self.random.choice(tool.required)
-        values = {k: v for k, v in whole.values.items() if k != left_out}
-        partial = PlannedCall(tool, values, casual=whole.casual)
-        written = self.builtin.write([partial])
+        names, roles = list(tool.required), roles_of(tool)
+        count = 1 if len(names) == 1 or self.random.random() < 0.6 else self.random.randint(2, len(names))
+        gone = self.random.sample(names, count)
+        left_out = min(gone, key=names.index)
+        # "Text him", "a timer for a while": said, but nothing to call with.
+        vague = phrases("vague").get(roles[left_out], []) if self.random.random() < 0.25 else []
+        words = self.random.choice(vague) if vague else ""
+        said = {left_out: Value(words, words, roles[left_out])} if words else {}
+        values = {k: said.get(k, v) for k, v in whole.values.items() if k in said or k not in gone}
+        partial = PlannedCall(tool, values, casual=whole.casual, crowded=whole.crowded)
+        written = self.builtin.write([partial], named=False)
         if written is None:
             return None, "no frame fits"
         question = ask_for(left_out, tool.properties[left_out].get("type"))
@@ -270,4 +288,5 @@ class Maker:
 
 
 _ABSENT = 0.2  # of the no-call prompts
+_WRAPPED = 0.12
 _TOGETHER = 0.35  # of the prompts for several calls: they differ in one argument

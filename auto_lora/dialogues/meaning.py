@@ -31,12 +31,12 @@ _OF_ITSELF = re.compile(
     re.I,
 )
 _DETERMINERS = frozenset(
-    "a an the all some any your my one this its new multiple nearby more every each or and up".split()
+    "a an the two three all some any your my one this its new multiple nearby more every each or and up".split()
 )
 _QUALIFIERS = re.compile(
     r"\b(an?|the|one or more) (?:(?:specified|given|provided|specific|certain|particular|suitable|desired|requested) )+"
 )
-_CUT = r"(?<!-)\b(?:given|based|using|by|via|that|after|before|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as)\b|[,.;:(?]|(?:^|\s)\S*[\^=+*<>\d]"
+_CUT = r"(?<!-)\b(?:given|based|using|by|via|that|after|before|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as|going|heading|matching|departing)\b|[,.;:(?]|(?:^|\s)\S*[\^=+*<>\d]"
 _PARTICLES = r"(?:up|back|out|off|on|down|over)"
 _OPPOSITE = {"on": "off", "off": "on", "up": "down", "down": "up"}
 _FIRST_DROPPED = frozenset("to for of in on by from with and off up".split())
@@ -79,9 +79,12 @@ def _deed(description: str) -> tuple[str, str]:
     particle = re.match(rf"{_PARTICLES} ", rest)
     if verb in _LOOKING and not particle:
         deeper = re.search(r"\bto (\w+) (.+)", rest)
-        if deeper and deeper[1] in _verbs():  # "searches the database to find all movies by an actor"
+        if deeper and verb_act(deeper[1]) in (
+            "find",
+            "get",
+        ):  # not "films to watch"; "searches the database to find all movies by an actor"
             return deeper[1], deeper[2]
-        sought = re.match(r"(?:.*?\s)?for (.+)", rest)
+        sought = re.match(r"(?:.*?\s)?for (?!sale|rent|hire|free)(.+)", rest)
         if sought:  # "search the web for information"
             return verb, sought[1]
     return (f"{verb} {particle[0].strip()}", rest[particle.end() :]) if particle else (verb, rest)
@@ -101,8 +104,10 @@ def act_of(name: str, description: str) -> tuple[str, str]:
     described = words_of(description)[:4]
     said = f"{' '.join(named)}. {description.lower()}"
     for word in (*named[:1], *([deed] if deed else described[:1]), *named[1:], *described[1:]):
-        if re.search(rf"\b(?:an?|the) (?:\w+ )?{re.escape(word)}\b", description, re.I):
+        if re.search(rf"\b(?:an?|the|two|three|some|any) (?:\w+ )?{re.escape(word)}s?\b", description, re.I):
             continue
+        if word not in (named[:1] or [""]) and word != deed and _STATED.match(description):
+            return "get", "get"
         known = word if word in verbs else word.removesuffix("s")
         if known in verbs:
             parted = known in ("switch", "turn") and re.search(
@@ -114,6 +119,25 @@ def act_of(name: str, description: str) -> tuple[str, str]:
         if word == deed:
             return "do", deed
     return "any", "do"
+
+
+# "Number of days between two dates", "The probability of ...": what is wanted, without a verb.
+_STATED = re.compile(
+    r"(?:the |an? )?(?:[a-z]+ ){0,2}?(?!.{0,12}\b(?:list|set|change) )[a-z]+(?<!s) (?:of|between) ", re.I
+)
+
+
+@per_tool
+def measured_by(tool: ToolDefinition) -> str:
+    """What a tool measures, as `phrases/measures.json` has it: "distance", "number of days"; "" for anything else."""
+    for words in objects_of(tool.name, tool.description):
+        counted = re.match(r"(?:the )?(?:total )?number of ([a-z ]+)$", words)
+        if counted:
+            return f"number of {counted[1]}"
+        head = re.split(r" (?:of|between|for|in)\b", words)[0].split()[-1]
+        if head in phrases("measures"):
+            return head
+    return ""
 
 
 _POWER = frozenset("on off active enabled power running state status up".split())
@@ -153,6 +177,7 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     lead = re.match(r"to ", rest) if verb in _TO else None  # "reply to a message", "navigate to a page"
     phrase = re.split(_CUT, _QUALIFIERS.sub(r"\1 ", rest[lead.end() if lead else 0 :]), maxsplit=1)[0].strip()
     phrase = f"to {phrase}" if lead and phrase else phrase
+    phrase = re.sub(r"\b(?:the|an?) user's\b", "my", phrase)
     while phrase != (shorter := re.sub(r"\s*\b(?:of|and|or|the|an?)$", "", phrase)):
         phrase = shorter
     phrase = re.sub(r"\ba (?=[aeio])", "an ", phrase)
@@ -165,9 +190,15 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
         " " not in phrase and description.startswith(phrase) and not named_too
     )  # "Store at which hours ...": a verb
     if phrase and not clause and phrase.lower() not in _WHOM and not begins and len(phrase.split()) <= 7:
-        found.append(phrase[0].lower() + phrase[1:] if phrase[1:2].islower() else phrase)
+        stated = (
+            "the "
+            if not verb and _STATED.match(description) and phrase.split()[0].lower() not in _DETERMINERS
+            else ""
+        )
+        found.append(stated + (phrase[0].lower() + phrase[1:] if phrase[1:2].islower() else phrase))
     spoken = {verb, *act_of(name, description)[1].split()}
-    named = [w for w in words_of(name) if w not in spoken]
+    own = name.rpartition(".")[2] if "." in name else name  # "physics.free_fall_time": the free fall time
+    named = [w for w in words_of(own) if w not in spoken] or [w for w in words_of(name) if w not in spoken]
     while named and named[0] in _FIRST_DROPPED:
         named = named[1:]
     while len(named) > 1 and named[-1] in _STEPS:  # "media_next"
@@ -209,6 +240,7 @@ _MAY = frozenset("permission permissions access role scope privilege".split())
 # Values that stand for no wish at all: nobody says them.
 UNSAID = (
     "dontcare",
+    "any",
     "none",
     "None",
     "null",

@@ -29,7 +29,7 @@ _UNIT_WORDS = frozenset(
     "miles ml liters litres celsius fahrenheit usd eur mb gb kb hz watts kwh mph kmh m g s l sec ms pct".split()
 )
 SPOKEN_SPANS = _UNIT_WORDS | {"time", "timer"}
-_ORDER = frozenset("first second third one two three 1 2 3".split())
+_ORDER = frozenset("first second third one two three 1 2 3 a b c".split())
 
 
 def spoken_name(name: str, *, number: bool) -> list[str]:
@@ -69,7 +69,7 @@ def listed(rng: random.Random, values: Mapping[str, Value], order: Sequence[str]
     spoken = {n: " ".join(said_name(n, v)) for n, v in values.items()}
     bare = numbers and all(BARE_NAMES.fullmatch(s) for s in spoken.values())
     if bare and rng.random() < 0.6:
-        inner = [values[n].surface for n in order if n in values]
+        inner = [re.sub(r",(?=\d{3})", "", values[n].surface) for n in order if n in values]
         forms = ["of {v}", "for {v}", "of {v}"] + (
             ["with {v}", "({t})", "of ({t})"] if len(inner) > 1 else ["of the number {v}", "{v}"]
         )

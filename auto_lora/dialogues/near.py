@@ -16,6 +16,10 @@ _COMMON = set(
     "a an the of for to in on at by with from and or is it its this that what which who how do does you your my me i can could would please "
     "set get make use tool name text one any all some new be are was not if as into about up out off time day number value type".split()
 )
+# Two topics that share only such a word are not near each other: a smart bulb, a phone number.
+_INCIDENTAL = frozenset(map(stem, "number report smart state control current".split()))
+# Nouns as well as verbs: "time my eggs" is for the tool that starts timers.
+_THINGS = frozenset(map(stem, "timer alarm email mail news message text log".split()))
 # Tools of these topics serve nearly any request, so beside them nothing is a near miss.
 _GENERAL = frozenset(("web_search", "fact_question", "run_code", "database_query"))
 
@@ -25,7 +29,7 @@ def kindred(topic: Topic, tools: Sequence[ToolDefinition]) -> bool:
     own = [t for tool in tools if (t := topic_of(tool)) is not None]
     if topic in own or any(likeness(topic, tool.name, tool.description) >= 1 for tool in tools):
         return True
-    return any(topic.words & other.words for other in own)
+    return any((topic.words & other.words) - _INCIDENTAL for other in own)
 
 
 def near(words: str, tools: Sequence[ToolDefinition]) -> bool:
@@ -48,7 +52,7 @@ def answers_anything(tools: Sequence[ToolDefinition]) -> bool:
 def touches(pattern: str, tools: Sequence[ToolDefinition]) -> bool:
     """Whether a pattern for questions, its slots' roles among its words, has a word of any definition."""
     spoken = {stem(w) for w in re.findall(r"[a-z]+", pattern.lower())} - _COMMON - all_verbs()
-    return not spoken.isdisjoint(_words_in(tools))
+    return not spoken.isdisjoint(words_in(tools))
 
 
 def near_misses(tools: Sequence[ToolDefinition], split: str) -> list[Frame]:
@@ -67,7 +71,7 @@ def near_misses(tools: Sequence[ToolDefinition], split: str) -> list[Frame]:
             continue
         beside = [tool for tool in tools if kindred(topic, [tool])]
         others = [tool for tool in tools if tool not in beside]
-        taken = _words_in(beside) | (_words_in(others) - all_verbs())
+        taken = words_in(beside) | (words_in(others) - (all_verbs() - _THINGS))
         frames = lines_of_split(f"near_{topic.name}", split)
         for entry in phrases("near_misses")[topic.name]:
             if taken.isdisjoint(map(stem, entry["would"])):
@@ -81,7 +85,7 @@ def topic_of_shape(shape: str) -> Topic | None:
     return next((t for t in topics() if t.name == name), None)
 
 
-def _words_in(tools: Sequence[ToolDefinition]) -> set[str]:
+def words_in(tools: Sequence[ToolDefinition]) -> set[str]:
     """All words in the definitions of tools."""
     return {stem(w) for tool in tools for w in words_of(json.dumps(tool.to_openai()["function"]))}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
@@ -11,8 +12,8 @@ from auto_lora.dialogues.arguments import BARE_TIMES
 from auto_lora.dialogues.clause import is_question
 from auto_lora.dialogues.frames import Frame, Slot, fill, parse
 from auto_lora.dialogues.naming import ENDS_IN_PREPOSITION, spoken_name
-from auto_lora.dialogues.near import answers_anything, kindred, near, near_misses, touches
-from auto_lora.dialogues.phrasebook import phrases, share_out, tails_of, values_of
+from auto_lora.dialogues.near import answers_anything, kindred, near, near_misses, touches, words_in
+from auto_lora.dialogues.phrasebook import phrases, share_out, stem, tails_of, values_of
 from auto_lora.dialogues.planned import Written
 from auto_lora.dialogues.surroundings import Surroundings
 from auto_lora.dialogues.topics import Topic, topics
@@ -54,6 +55,13 @@ class NoCallWriter:
         if kind < 0.35:
             stock, answer = self.random.choice(self._chat)
             frame = parse(self.random.choice(stock))
+            if self.random.random() < 0.2 and len(stock) > 1:  # people say more than one thing, here too
+                second = self._filled(parse(self.random.choice(stock)))
+                first = self._filled(frame)
+                if first and second and first != second:
+                    return self._said(
+                        f"{first}{self.random.choice(['. ', ', ', '! '])}{second}", frame.name, True
+                    ), answer
         else:
             frames: Sequence[Frame] = self._missed if kind >= 0.9 else ()
             others = [] if frames else self._far
@@ -68,19 +76,43 @@ class NoCallWriter:
             return None
         if not shape.startswith("near_") and near(prompt, self.tools):
             return None
+        return self._said(prompt, shape, kind < 0.35), answer
+
+    def _said(self, prompt: str, shape: str, plain: bool) -> Written:
+        """A prompt as people type it; `plain`: without reasons and closers."""
         style = self.surroundings.style
-        prompt = self.surroundings.around(prompt, question=is_question(prompt), plain=True)
+        # What is asked of no tool has reasons and closers as what is asked of one: else its length would tell.
+        prompt = self.surroundings.around(prompt, question=is_question(prompt), plain=plain)
         lower = style.lower if style else 0.4
-        return Written(prompt.lower() if self.random.random() < lower else prompt, shape), answer
+        return Written(prompt.lower() if self.random.random() < lower else prompt, shape)
+
+    def wrap(self, deed: str, *, casual: bool) -> tuple[Written, str] | None:
+        """A deed that nobody asks for: "don't ...", "I told you to ... yesterday"; with its answer."""
+        kinds = [k for k in phrases("wrapped") if not (k == "how" and answers_anything(self.tools))]
+        kind = self.random.choice(kinds)
+        entry = phrases("wrapped")[kind]
+        frames = share_out(entry["frames"], self.split)
+        if not frames:
+            return None
+        frame = self.random.choice(frames)
+        text = " ".join(str(self._filled(parse(frame.replace("{r}", "\x00")))).replace("\x00", deed).split())
+        text = self.surroundings.around(text, question=is_question(text), plain=True)
+        return Written(text.lower() if casual else text, f"wrapped/{frame}"), str(entry["answer"])
 
     @cached_property
     def _chat(self) -> list[tuple[list[str], str]]:
         """Groups of what people say beside requests, and their answers; questions only where no tool may take them."""
         uncovered, asked = phrases("no_call")["uncovered"], answers_anything(self.tools)
         groups = []
+        defined = words_in(self.tools)
         for group in phrases("chat")["groups"]:
+            if not defined.isdisjoint(map(stem, group.get("would", ()))):
+                continue
             stock = share_out(group["prompts"], self.split)
-            stock = [p for p in stock if not ("{" in p and touches(p, self.tools))]
+            told = (
+                group["answer"] == uncovered
+            )  # "I have no tool for that" is said of nothing that a tool may know
+            stock = [p for p in stock if not ((told or "{" in p) and touches(p, self.tools))]
             if stock and not (asked and group["answer"] == uncovered):
                 groups.append((stock, group["answer"]))
         return groups
@@ -107,4 +139,4 @@ class NoCallWriter:
             return value if bare else form.format(v=value, name=slot.role)
 
         made = fill(frame, chosen.__contains__, words, self.random)
-        return " ".join(made.split()).lstrip(" ,") if made else None
+        return re.sub(r"\s+([,.;?])", r"\1", " ".join(made.split()).lstrip(" ,")) if made else None

@@ -32,6 +32,7 @@ _NAMES_A_PERSON = re.compile(
 # Names that end so are codes of something, whatever it is: "team_id", "thread_ts", "start_cursor".
 _STAMPS = frozenset(("ts", "timestamp"))
 _NAMELESS = frozenset("id uuid key ts timestamp ref cursor hash sha".split())
+_MUSICAL = re.compile(r"\bmusic|\bscale\b|\bchord|\bsong|\b[A-G][#b]|(?:such as|e\.g\.,?|like) ['\"]?[A-G]\b")
 _TIMELY = frozenset("date time when start end daypart".split())
 _FREE = frozenset("message note text query".split())
 # A slot may also be filled by an argument of a kindred role.
@@ -104,6 +105,8 @@ def role_of(name: str, description: str, kind: str) -> str:
     spoken, about = " ".join(words_of(name)), re.sub(r"^(?:the|an?) ", "", " ".join(words_of(description)))
     words = words_of(name)
     if kind == "string" and words:
+        if words[-1] == "key" and _MUSICAL.search(description):
+            return "musical_key"
         if words[-1] in _NAMELESS and not (words[-1] in _STAMPS and date_form(description)):
             return "identifier"
         if words[-1] in ("query", "sql", "statement") and re.search(r"\bSQL\b", description):
@@ -230,6 +233,15 @@ def by_split(name: str, lines: list[str]) -> dict[str, tuple[Frame, ...]]:
 def act_frames(act: str, split: str) -> tuple[Frame, ...]:
     """The frames of an act that belong to a split."""
     return by_split(act, phrases("acts")[act]["frames"])[split]
+
+
+@cache
+def measure_frames(measure: str, split: str) -> tuple[Frame, ...]:
+    """The questions for a measure ("distance", "number of days") that belong to a split."""
+    counted = measure.removeprefix("number of ")
+    name = "count" if counted != measure else measure
+    lines = [line.replace("{counted}", counted) for line in phrases("measures").get(name, [])]
+    return by_split(f"measure_{measure}", lines)[split]
 
 
 @cache

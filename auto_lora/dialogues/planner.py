@@ -20,6 +20,7 @@ from auto_lora.dialogues.moments import read, told
 from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import plural
+from auto_lora.dialogues.quantities import ascending
 from auto_lora.dialogues.roles import KINDS, roles_by_tool, roles_of
 from auto_lora.dialogues.said import kind_beside
 from auto_lora.dialogues.several import may_differ
@@ -114,6 +115,7 @@ class Planner:
             values = in_order(
                 self.random, self.split, _of_its_kind(values, tool, frame), tool.properties, own
             )
+            values = ascending(values, own)
             crowded = chooser.topic_of(tool) is None
             call = PlannedCall(
                 tool, values, frozenset(given or ()), None if given else frame, casual, crowded
@@ -317,7 +319,7 @@ def _lowered(value: Any, schema: Any, said: str, root: Mapping[str, Any]) -> Any
         not isinstance(value, str)
         or closed
         or value not in said
-        or re.fullmatch("[A-Z]{2,4}|.*[\\d/_].*", value)
+        or re.fullmatch("[A-Z]{1,4}|\\S*[\\d/_]\\S*", value)
     ):
         return value
     return value.lower()
@@ -333,6 +335,8 @@ def _uncapitalised(value: Value, schema: Any, root: Mapping[str, Any] | None = N
     free = isinstance(value.json, str) and not any(
         k in schema for k in ("enum", "const", "pattern", "format")
     )
+    if free and value.role in ("place", "origin", "destination") and re.search(r", [A-Z]{2}$", value.json):
+        return replace(value, surface=value.surface.lower())  # the form that the definition asks for
     if free and value.parts:
         parts = tuple(p.lower() for p in value.parts)
         return replace(value, json=value.json.lower(), surface=value.surface.lower(), parts=parts)
@@ -341,13 +345,13 @@ def _uncapitalised(value: Value, schema: Any, root: Mapping[str, Any] | None = N
         not value.surface.endswith(value.json) and not bare.endswith(value.json)
     ):  # an article may stand before it
         return value
-    code = value.role in _CODES or re.fullmatch("[A-Z]{2,4}", value.json)
+    code = value.role in _CODES or re.fullmatch("[A-Z]{1,4}", value.json)
     kept = value.json if code else value.json.lower()
     return replace(value, json=kept, surface=value.surface.lower())
 
 
 _CODES = frozenset(
-    ("time_zone", "symbol", "vin", "plate", "hex_color")
+    ("time_zone", "symbol", "vin", "plate", "hex_color", "chemical_formula", "dna", "musical_key")
 )  # written one way however they are typed
 _OFF = frozenset("off closed close locked lock disabled stop stopped".split())
 

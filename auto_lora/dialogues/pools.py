@@ -80,7 +80,7 @@ class Pools:
             "amount": lambda: r(["${n}", "{n} dollars", "{n} euros", "{n} bucks"]).format(n=self.random.randint(1, 60) * 5),
             "weight": lambda: f"{self.random.randint(1, 120)} {r(['kg', 'pounds', 'kilos'])}",
             "latitude": lambda: f"{self.random.uniform(-60, 70):.{r('124')}f}", "longitude": lambda: f"{self.random.uniform(-180, 180):.{r('124')}f}",
-            "past_date": self.past_date, "weekday": lambda: r(_DAYS).capitalize(), "month": lambda: r(_MONTHS),
+            "past_date": self.past_date, "weekday": lambda: r(_DAYS).capitalize(), "month": lambda: r(_MONTHS), "dna": lambda: "".join(self.random.choices("ACGT", k=self.random.randint(6, 14))),
             "ip": lambda: self.faker("en_US").ipv4(), "isbn": lambda: self.faker("en_US").isbn13(), "vin": lambda: self.faker("en_US").vin(),
             "plate": lambda: self.faker("en_US").license_plate(), "hex_color": lambda: self.faker("en_US").hex_color(),
             "coordinates": lambda: f"{self._makers['latitude']()}, {self._makers['longitude']()}", "university": form("university"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from auto_lora.dialogues.meaning import unit_forms
@@ -43,6 +43,11 @@ _LARGE = re.compile(
     r"\b(?:shares|shareholders?|revenue|turnover|population|payout|assets|equity|market cap|net income|dividends)\b",
     re.I,
 )
+_DEFAULT = re.compile(r"\bdefaults?(?: value)?(?: is| to|s to|:|=)? ?(-?\d+(?:\.\d+)?)(?![\d.]*[%\w])", re.I)
+_MONTHS = "January February March April May June July August September October November December".split()
+_SLOW = re.compile(r"\binterest|\bgrowth|\binflation|\byield|\bapr\b|\bmortgage|\bannual r|\breturn", re.I)
+_SUMS = re.compile(r"\b(?:loan|mortgage|principal|house|property|salary|income|invest\w*)\b", re.I)
+_POSITIVE = re.compile(r"\b(?:side|length|mass|radius|height|width|distance|speed|time)s?\b", re.I)
 _BELOW_ONE = re.compile(r"\b(?:e\.g\.|example|such as|like|default\w*)\W+(?:to |is )?0?\.\d", re.I)
 _SIGNED = re.compile(r"\b(?:[a-cx-z]|x\d|y\d|coefficient|coordinate)\b", re.I)
 # Numbers of things that come whole.
@@ -61,24 +66,32 @@ def sample_number(
         tool_words: name and description of the tool; one that speaks of currency has its unit elsewhere.
     """
     about = " ".join([*words_of(name), str(schema.get("description", ""))])
-    schema = {**_described_range(str(schema.get("description", ""))), **_near_default(schema), **schema}
+    if kind == "integer" and (words_of(name) or [""])[-1] == "month" and not (_LIMITS & schema.keys()):
+        month = rng.randint(1, 12)
+        return Value(month, rng.choice([_MONTHS[month - 1]] * 3 + [str(month)]), "month")
+    schema = {
+        **_described_range(str(schema.get("description", ""))),
+        **_near_default(schema, kind, role),
+        **schema,
+    }
     if kind == "number" and role not in ("temperature", "rating") and _WHOLE.search(" ".join(words_of(name))):
         kind = "integer"  # TypeScript has no other word for it
     parts = 0.9 if _BELOW_ONE.search(about) else 0.25
     if role == "duration" and kind == "number" and not (_LIMITS & schema.keys()) and rng.random() < parts:
-        return _said(rng, rng.randint(1, 49) / 10, role, schema, name, tool_words)  # "0.5 seconds"
+        return said_number(rng, rng.randint(1, 49) / 10, role, schema, name, tool_words)  # "0.5 seconds"
     if role == "duration" and (span := _span(rng, schema, about)):
         return span
     if role in ("percent", "level") and kind == "number" and _FRACTION.search(about):
-        schema = {"minimum": 0.01, "maximum": 0.99, **schema}
+        slow = _SLOW.search(about) or re.search(r"interest|loan|mortgage", tool_words, re.I)
+        schema = {"minimum": 0.01, "maximum": 0.15 if slow else 0.99, **schema}
     low, high = _bounds(schema, kind, role, about)
     free = role in ("generic", "number", "amount", "capacity", "count") and not (_LIMITS & schema.keys())
     wide = _wide(rng, kind, role, name, about) if free else None
     if wide is not None:
-        return _said(rng, wide, role, schema, name, tool_words)
+        return said_number(rng, wide, role, schema, name, tool_words)
     if kind == "number" and 0 < high - low <= 1 and not schema.get("multipleOf"):
         value = round(low + (high - low) * rng.randint(1, 99) / 100, 2)
-        return _said(rng, min(max(value, low), high), role, schema, name, tool_words)
+        return said_number(rng, min(max(value, low), high), role, schema, name, tool_words)
     step = schema.get("multipleOf") or (
         1 if kind == "integer" or high - low > 40 or role == "temperature" else 0.5
     )
@@ -88,17 +101,53 @@ def sample_number(
     first, last = -(-low // step), high // step
     if last - first > 30 and step == 1 and rng.random() < 0.5:
         step, first, last = 5, -(-low // 5), high // 5
-    return _said(
+    return said_number(
         rng, rng.randint(int(first), max(int(first), int(last))) * step, role, schema, name, tool_words
     )
 
 
-def _near_default(schema: Mapping[str, Any]) -> dict[str, float]:
-    """Limits about a whole default, where there are no others: a width of some hundreds, if it is 800 by default."""
+_ENDS = (("start", "end"), ("from", "to"), ("low", "high"), ("lower", "upper"), ("min", "max"), ("minimum", "maximum"), ("k", "n"), ("successes", "trials"), ("first", "last"))  # fmt: skip
+
+
+def ascending(values: Mapping[str, Value], fixed: Container[str] = ()) -> dict[str, Value]:
+    """Values with the two ends of a range in order: from 1901 to 2018, not the other way round.
+
+    Args:
+        fixed: names of values that stay as they are.
+    """
+    found = dict(values)
+    for low, high in _ENDS:
+        for name in values:
+            other = re.sub(rf"(?<![a-zA-Z]){low}(?![a-z])", high, name)
+            if other == name or other not in values or {name, other} & {n for n in values if n in fixed}:
+                continue
+            pair = found[name], found[other]
+            if all(type(v.json) in (int, float) for v in pair) and pair[0].json > pair[1].json:
+                found[name], found[other] = pair[1], pair[0]
+    return found
+
+
+def _near_default(schema: Mapping[str, Any], kind: str, role: str) -> dict[str, float]:
+    """Limits about a default, where there are no others: a width of some hundreds, if it is 800 by default.
+
+    Also one that only the description names: "Default is 9.81".
+    """
     given = schema.get("default")
-    if not isinstance(given, int) or isinstance(given, bool) or given < 4 or _LIMITS & schema.keys():
+    named = _DEFAULT.search(str(schema.get("description", "")))
+    if given is None and named:
+        given = float(named[1])
+    if (
+        not isinstance(given, (int, float))
+        or isinstance(given, bool)
+        or role == "year"
+        or _LIMITS & schema.keys()
+    ):
         return {}
-    return {"minimum": max(1, given // 4), "maximum": given * 4}
+    if given <= 0 or (given < 4 and float(given).is_integer()):
+        return {"minimum": 1, "maximum": 12} if given > 0 and named else {}
+    if kind == "integer":
+        return {"minimum": max(1, given // 4), "maximum": given * 4}
+    return {"minimum": round(given / 4, 6), "maximum": min(given * 4, 1.0) if given < 1 else given * 4}
 
 
 def _described_range(description: str) -> dict[str, float]:
@@ -155,18 +204,22 @@ def _wide(rng: random.Random, kind: str, role: str, name: str, about: str) -> fl
         return draw(1, 99) * 10 ** draw(3, 7)
     if role == "count":
         return None
+    if role == "amount" and _SUMS.search(about):
+        return draw(2, 500) * 1000
     if role == "amount":
         return draw(1, 99) * 1000 if chance < 0.25 else draw(10, 99) * 100 if chance < 0.4 else None
-    if chance < 0.15 and (_SIGNED.search(" ".join(words_of(name)))):
+    spoken = " ".join(words_of(name))
+    if chance < 0.15 and _SIGNED.search(spoken) and not _POSITIVE.search(spoken):
         return -draw(1, 20)
     if kind == "number" and chance < 0.45:
         return draw(1, 999) / rng.choice([10, 10, 100])
     return draw(100, 9999) if chance > 0.85 else None
 
 
-def _said(
+def said_number(
     rng: random.Random, value: float, role: str, schema: Mapping[str, Any], name: str, tool_words: str
 ) -> Value:
+    """A number with its words, by what it counts; arguments as those of `sample_number`."""
     value = round(value, 6)
     if float(value).is_integer():
         value = int(value)
@@ -182,6 +235,8 @@ def _digits(rng: random.Random, value: float, role: str) -> str:
         return text
     if value >= 10**6 and value % 10**5 == 0 and rng.random() < 0.6:
         return f"{value / 10**6:g} million"
+    if role == "amount" and value % 1000 == 0 and rng.random() < 0.15:
+        return f"{value // 1000}k"
     return f"{value:,}" if rng.random() < 0.35 else text
 
 
@@ -203,16 +258,32 @@ def _spoken(
         if other:
             return other
         return pick([f"{text} degrees", f"{words} degrees", text, f"{text} degrees {unit}", f"{text}\u00b0"])
+    if role == "rating" and "star" in about:
+        return pick([f"{text} stars", f"{text}-star", text])
     if role == "duration":
         unit = _unit_of(about)
         return f"{words} {unit}{'' if value == 1 else 's'}"
     if role == "amount" and "currency" not in f"{about} {tool_words}".lower():
         return pick([f"${text}", f"{text} dollars", text])
     if role == "count":
-        units = ("passenger", "guest", "adult", "ticket", "result", "item", "copie")
+        units = (
+            "passenger",
+            "guest",
+            "adult",
+            "ticket",
+            "result",
+            "item",
+            "copie",
+            "bedroom",
+            "bathroom",
+            "room",
+            "bed",
+            "bath",
+            "seat",
+        )
         counted = (words_of(name) or ["it"])[-1]
         own = "people" if counted == "people" else counted.removesuffix("s") if counted.endswith("s") else ""
-        unit = next((u for u in units if u in about), own)
+        unit = own if own in units else next((u for u in units if u in about), own)
         plural = {"copie": ("copy", "copies"), "people": ("person", "people")}.get(unit, (unit, f"{unit}s"))
         return f"{words} {plural[0] if value == 1 else plural[1]}" if unit else words
     forms = unit_forms(f"{schema.get('description', '')} in {(words_of(name) or ['it'])[-1]}")
@@ -231,12 +302,14 @@ def _on_the_other_scale(value: float, unit: str) -> str:
 
 
 def _bounds(schema: Mapping[str, Any], kind: str, role: str, about: str) -> tuple[float, float]:
-    usual = {
+    usual: tuple[float, float] = {
         "temperature": (15, 28), "level": (5, 100), "percent": (1, 100), "duration": (5, 60), "amount": (5, 900), "count": (1, 10),
         "identifier": (1000, 99999), "age": (2, 90), "weight": (2, 120), "distance": (1, 300), "rating": (1, 5), "year": (1900, 2026),
     }.get(role, (1, 99))  # fmt: skip
     if re.search(r"\b(?:precision|decimals?|decimal places)\b", about, re.I):
         usual = (0, 6)
+    if role == "percent" and _SLOW.search(about):
+        usual = (0.5, 15) if kind == "number" else (1, 15)
     if role == "temperature" and "kelvin" in about.lower():
         usual = (200, 600)
     if role == "temperature" and "fahrenheit" in about.lower():

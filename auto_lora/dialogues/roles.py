@@ -13,10 +13,16 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.catalog.definition import per_tool
 from auto_lora.dialogues.meaning import described_values, is_action, objects_of, switches_of
 from auto_lora.dialogues.phrasebook import is_joined, is_state, role_in, role_of, words_of
+from auto_lora.dialogues.switches import yes_or_no
 
 # Roles of an argument for what kind of thing is meant.
 KINDS = ("kind", "kind_place", "type")
 _OPEN = frozenset("region place country delivery topic phone email".split())
+_HOUSE = re.compile(
+    r"\bnames? of (?:the |an? )?(?:hotel|restaurant|shop|store|business|accommodation|company|bar|cafe)", re.I
+)
+_WHO = frozenset("recipient person person_name owner org account".split())
+_SORTS = frozenset("type kind category status method mode level class".split())
 _NAME_OF = re.compile(
     r"\bnames? (?:of|for) (?:the |an? |this |your )?((?:\w+ )*?\w+)(?= (?:to|that|for|of|in|on|with|who|which|as)\b|[,.;:(]|$)",
     re.I,
@@ -54,12 +60,16 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
             found[name] = "state"
         elif is_action(name, schema):
             found[name] = "action"
-        elif kind in ("boolean", "object"):
-            found[name] = kind
+        elif kind in ("boolean", "object") or yes_or_no(schema):
+            found[name] = "object" if kind == "object" else "boolean"
         else:
             found[name] = role_in(name, schema, kind)
             if "enum" in schema and found[name] in _OPEN:  # "state" of open and closed is no region
                 found[name] = "status" if "state" in words_of(name) else "generic"
+            if found[name] == "spatial" and "relationship" in str(schema.get("description", "")):
+                found[name] = "generic"
+            if "enum" in schema and found[name] in _WHO and words_of(name)[-1] in _SORTS:
+                found[name] = "generic"  # "recipient_account_type" is nobody
             if found[name] == "currency" and is_joined(schema):
                 found[name] = "currency_pair"
     return found
@@ -78,10 +88,12 @@ def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
     owned = any(words_of(n)[-1:] in (["repo"], ["repository"]) for n in tool.properties)
     moved = next((pair for pair in _MOVED if files and set(pair) <= texts.keys()), ())
     found = dict(zip(moved, ("file_from", "file_to"), strict=False))
+    ends = {n.strip("_") for n in texts}
     for name, schema in texts.items():
         role = role_in(name, schema, "string")
         filed = re.search(r"director|folder", f"{tool.name} {schema.get('description', '')}", re.I)
-        if {"from", "to"} <= texts.keys() and name in ("from", "to") and (end := _end(name, role)):
+        side = name.strip("_")  # "from" is a keyword of Python
+        if {"from", "to"} <= ends and side in ("from", "to") and (end := _end(side, role)):
             found[name] = end
         elif reminds and role in ("message", "text", "note"):
             found[name] = "label"  # "remind me to buy milk"
@@ -89,6 +101,10 @@ def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
             found[name] = "account"
         elif filed and role == "file" and "file" not in words_of(name):
             found[name] = "folder"
+        elif (
+            role == "place" and "name" in words_of(name) and _HOUSE.search(str(schema.get("description", "")))
+        ):
+            found[name] = "org"  # "place_name", the name of the hotel
         elif role == "person_name" and (thing := _named(name, schema, tool)):
             found[name] = thing
     return found

@@ -33,15 +33,29 @@ _WITHOUT_ARTICLE = frozenset(
 )
 
 
+_VARIABLE = re.compile(
+    r"\b(?:in|of) x\b|\bvariable|derivative|integra|differentiat|polynomial|\bf\(x\)|\bcurve", re.I
+)
 _COMMAS = re.compile(r"\bcity(?:,| and) (?:state|country)\b", re.I)  # "in the format 'City, State'"
 _CASED = re.compile(r"(\blower.?case)|\bupper.?case|\bin capitals|\bcapital letters|\ball caps", re.I)
 # An example of a thing by its name: "e.g. 'kitchen speaker'".
 _LIKE = re.compile(r"e\.g\.?,?\s*['\"`](?!last|next|this|very|the|my)[a-z]+ ([a-z]+)['\"`]")
 # An example of how a code is made: "e.g. ORD-12345", "like INV/2024/001".
 _SHAPED = re.compile(
-    r"(?:e\.g\.?,?|such as|like|for example,?|examples?:?|ex\.)\s*['\"`(]*((?=[\w./#-]*\d)(?=[\w./#:-]*[A-Za-z.#/:-])[\w#][\w./#:-]{2,23})"
+    r"(?:e\.g\.?,?|such as|like|for example,?|examples?:?|ex\.)\s*['\"`(]*((?=[\w./#-]*\d)(?=[\w./#:-]*[A-Za-z.#/:-])[\w#][\w./#:-]{1,23})"
 )
-_CODED_ROLES = frozenset("generic identifier token version flight product".split())
+_CODED_ROLES = frozenset("generic identifier token version flight product number category".split())
+# An example with a digit or a capital within, quoted: "e.g. 'Aa'", "such as '2021-2022'".
+_SPELLED = re.compile(
+    r"(?:e\.g\.?,?|such as|like|for example,?|examples?:?|ex\.)\s*\(?['\"`]((?=[^'\"`]*(?:\d|[a-z][A-Z]|[A-Z][a-z]?[A-Z]|[A-Z]{2}))[\w/.+-]{2,24})['\"`]"
+)
+_OWN_FORM = frozenset(
+    "date time when start end daypart year duration email url phone file formula expression hex_color chemical_formula dna musical_key".split()
+)
+_PLACEHOLDER = re.compile(r"\b([A-Z]{2,5}[-/])([X#]{3,10})(?![A-Za-z])")
+_DIGITS = re.compile(r"\b(\d{1,2})[- ]digits?\b", re.I)
+_FOUR = re.compile(r"\bYYYY\b|\b(?:four|4)[- ]digit", re.I)
+_EITHER = re.compile(r"(['\"`])[^'\"`]{1,30}\1,? or (['\"`])[^'\"`]{1,30}\2")
 _CODES = re.compile(r"\b(?:ISO|codes?|alpha.?[23]|USD|EUR)\b|\[A-Z\]\{[23]\}", re.I)
 # What one searches for, by a word of the description of a query.
 _SOUGHT = {
@@ -74,6 +88,7 @@ _ENTERTAINING = re.compile(
     r"\b(?:music|song|stream|video|play|watch|movie|listen|subscri|chat|app|message|deliver|ride)", re.I
 )
 _EATEN = re.compile(r"(?<![a-z])(?:food|eats?|meals?|menu|dish|restaurants?)(?![a-z])", re.I)
+_SIGHTS = frozenset("museum park stadium cinema theater theatre gallery zoo library arena".split())
 _KIND_POOLS = ("kind_media", "kind_work", "kind_eatery", "kind_place")
 _OF_MEDIA = re.compile(r"\b(?:music|media|song|movie|film|book|restaurant|business|thing)s?\b", re.I)
 
@@ -145,7 +160,7 @@ class Strings:
         role = "system" if pool == "system" else role
         if is_joined(schema):
             return self._joined(pool, about, role)
-        only_given = False
+        only_given = _EITHER.search(about) is not None
         if role == "kind_place":
             pool = "kind_eatery" if _EATEN.search(f"{about} {self.tool_words}") else role
         elif pool == "kind":
@@ -166,6 +181,8 @@ class Strings:
             "kind_place",
             "category",
             "unit",
+            "unit_from",
+            "unit_to",
             "position",
             "series",
             "rating_unit",
@@ -178,6 +195,21 @@ class Strings:
                 units_measuring(f"{about} {self.tool_words}") or phrases("inventories")["unit"]
             )
             return Value(value, value, role)
+        if role in ("unit_from", "unit_to"):  # few; another split's partner may be the only one
+            told = (
+                units_measuring(f"{about} {self.tool_words}")
+                or self.random.choice(phrases("units")["kinds"])["units"]
+            )
+            value = self.random.choice(told)
+            return Value(value, value, role)
+        kind = next((w for w in words_of(name) if w in _SIGHTS), "") if role == "poi" else ""
+        if kind:  # "the Ashford museum", never "near" it
+            value = self._mine(
+                lambda: (
+                    f"{self.random.choice([self.pools.faker('en_US').last_name(), self.pools.place()])} {kind.capitalize()}"
+                )
+            )
+            return Value(value, self.random.choice([value, value, f"the {value}"]), role)
         value = self._mine(lambda: self.pools.make(pool))
         if role == "time_zone":  # people name the city of it
             city = value.rpartition("/")[2].replace("_", " ")
@@ -200,6 +232,20 @@ class Strings:
             pool = next((p for word, p in _SOUGHT.items() if word in told.lower()), pool)
         if pool in ("title", "subject"):
             pool = next((p for word, p in _TITLED.items() if word in told.lower()), pool)
+        if pool == "product" and re.search(r"chemi|reacti", told, re.I):
+            pool = "chemical_formula"
+        if pool == "expression" and _VARIABLE.search(told):
+            pool = "formula"
+        if (
+            pool in ("label", "event", "text", "message", "note", "generic")
+            and "description" in words_of(name)
+            and re.search(r"ticket|incident|issue|bug|support|fault", told, re.I)
+        ):
+            pool = "issue"
+        if pool == "genre" and re.search(r"\b(?:films?|movies?|cinema)\b", told, re.I):
+            pool = "genre_film"
+        if pool in ("event", "label") and re.search(r"histor", told, re.I):
+            pool = "historical_event"
         if pool == "folder" and re.search(r"path|dir\b|workspace|cwd", " ".join(words_of(name))):
             pool = "folder_path"
         if pool == "repo" and "/" in about:
@@ -232,6 +278,19 @@ class Strings:
                 lambda: self._of_shape(shaped[1].rstrip(".") if shaped else self.random.choice(examples))
             )
             return Value(value, value, role)
+        spelled = _SPELLED.search(about)
+        if spelled and not listed and role not in _OWN_FORM:
+            value = self._mine(lambda: self._of_shape(spelled[1]))
+            return Value(value, value, role)
+        if role in _CODED_ROLES and (made := _PLACEHOLDER.search(about)):
+            value = self._mine(lambda: made[1] + self._of_shape("0" * len(made[2])))
+            return Value(value, value, role)
+        if role in _CODED_ROLES and (digits := _DIGITS.search(about)):
+            value = self._mine(lambda: self._of_shape("0" * int(digits[1])))
+            return Value(value, value, role)
+        if role == "year" and _FOUR.search(about):
+            value = str(self.random.randint(1960, 2026))
+            return Value(value, value, role)
         like = _LIKE.search(about)
         if like and not listed and role in ("generic", "thing_name", "device", "title"):
             pools = self.pools
@@ -247,6 +306,15 @@ class Strings:
 
     def _of_shape(self, example: str) -> str:
         """A code like an example: its letters in front are kept, other letters and digits are drawn."""
+        years = re.fullmatch(r"((?:19|20)\d\d)([-/])((?:19|20)?\d\d)", example)
+        if years:  # a season: 2021-2022
+            first = self.random.randint(1990, 2025)
+            return f"{first}{years[2]}{str(first + 1)[-len(years[3]) :]}"
+        if example.isalpha():  # the same letter where the example has the same: a genotype
+            drawn: dict[str, str] = {}
+            for letter in example.lower():
+                drawn.setdefault(letter, self.random.choice(string.ascii_lowercase))
+            return "".join(drawn[c.lower()].upper() if c.isupper() else drawn[c] for c in example)
         head = re.match(r"[A-Za-z]+(?=[^A-Za-z])|", example)
         kept = head[0] if head else ""
         pools = {"A": string.ascii_uppercase, "a": string.ascii_lowercase, "0": string.digits}
@@ -284,6 +352,8 @@ class Strings:
             "origin",
             "destination",
         ):
+            if re.search(r"\bcity\b.{0,12}\bor\b|\bor (?:the )?city\b", about, re.I):
+                return None  # taken as it is typed
             code, names = self.random.choice(list(phrases("airports").items()))
             return Value(code, self.random.choice([*names, code]), role)
         if role == "country" and not re.search(r"dial|phone|calling", about, re.I):

@@ -32,15 +32,17 @@ class Surroundings:
         plain: bool = False,
         wanted: int = 0,
         said: Sequence[tuple[str, str]] = (),
+        named: bool = True,
     ) -> str:
         """A request as people would send it.
 
         Args:
+            named: the assistant may be called by a name at the end; not where a name is what is missing.
             said: roles and words of the arguments. Nobody could tell "play songs by Daniel, Carolyn" or "say I'm late asap".
         """
         begins = any(text.startswith(words) for _, words in said)
         ends = {role for role, words in said if text.endswith(words) and words[-1] not in _QUOTES}
-        closer = "" if ends & OWN_WORDS else self._line("closers", named=not ends)
+        closer = "" if ends & OWN_WORDS else self._line("closers", named=named and not ends)
         if self.style:
             spare = wanted - len(text.split())
             return self.style.typed(text, self.random, question=question, spare=spare, closer=closer)

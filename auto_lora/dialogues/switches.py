@@ -42,6 +42,17 @@ _PARTICLES = frozenset(
 _OF_ITS_OWN = frozenset("open close lock unlock mute arm shut".split())  # such a verb must be the argument's
 
 
+_YES, _NO = frozenset(("true", "yes")), frozenset(("false", "no"))
+
+
+def yes_or_no(schema: Mapping[str, Any]) -> dict[str, bool]:
+    """What each string of an enum of "True" and "False" (or yes and no) says; empty for any other. Others beside them stand for no wish."""
+    values = [v for v in schema.get("enum") or () if isinstance(v, str)]
+    found = {v: v.lower() in _YES for v in values if v.lower() in _YES | _NO}
+    told = set(found.values()) == {True, False} and len(values) - len(found) <= 1
+    return found if told else {}
+
+
 def switch_of(tool: ToolDefinition, act: str, verb: str) -> dict[str, Switch]:
     """The argument that switches, by name; empty where there is none, or more than one.
 

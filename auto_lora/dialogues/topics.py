@@ -37,13 +37,17 @@ _ASKS = re.compile(r"(?:what|which|who|has|have i|how(?! do)|am|is|are|does|do|w
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic pack: cues in tools' words, nouns, frames by split; `mixed`: its frames ask for several things to be done."""
+    """A topic pack: cues in tools' words, nouns, frames by split; `mixed`: its frames ask for several things to be done.
+
+    `field`: they name a field ("do the physics"), not what is asked for.
+    """
 
     name: str
     cues: tuple[tuple[str, ...], ...]
     nouns: tuple[str, ...]
     frames: Mapping[str, tuple[Frame, ...]]
     mixed: bool = False
+    field: bool = False
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -79,6 +83,7 @@ def topics() -> tuple[Topic, ...]:
                     tuple(entry["nouns"]),
                     by_split(name, entry["frames"]),
                     entry.get("mixed", False),
+                    entry.get("field", False),
                 )
             )
     return tuple(found)
@@ -181,6 +186,8 @@ def frames_for(topic: Topic, tool: ToolDefinition, split: str) -> list[Frame]:
 
 
 def nouns_for(topic: Topic, tool: ToolDefinition) -> tuple[str, ...]:
-    """A topic's nouns; of a mixed one those that the tool is named after."""
+    """A topic's nouns; of a mixed one those that the tool is named after, of a field none."""
+    if topic.field:
+        return ()
     named = set(map(stem, words_of(tool.name)))
     return tuple(n for n in topic.nouns if not topic.mixed or named & set(map(stem, words_of(n))))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from auto_lora.dialogues.dates import in_order
@@ -19,10 +20,12 @@ from auto_lora.dialogues.phrasebook import (
     role_in,
     words_of,
 )
-from auto_lora.dialogues.quantities import sample_number
+from auto_lora.dialogues.quantities import said_number, sample_number
 from auto_lora.dialogues.strings import Strings
 from auto_lora.dialogues.surfaces import Value, join_words, plain
-from auto_lora.dialogues.switches import Switch, switch_words
+from auto_lora.dialogues.switches import Switch, switch_words, yes_or_no
+
+_INTERVAL = re.compile(r"\[ ?a, ?b ?\]|\binterval\b|\brange\b|\bbounds\b|lower and upper|start and end", re.I)
 
 
 class Sampler(Strings):
@@ -68,10 +71,23 @@ class Sampler(Strings):
             return Value(value, yes if value else no, role)
         if "const" in schema:
             return Value(schema["const"], plain(schema["const"]), role)
+        if answers := yes_or_no(schema):
+            value = self.random.choice(list(answers))
+            return Value(value, self.random.choice(switch_words(name, answers[value])), "boolean")
         if schema.get("enum"):
             value = self.random.choice([v for v in schema["enum"] if v not in UNSAID] or schema["enum"])
             if is_action(name, schema):
                 return Value(value, self._action_words(value, schema["enum"]), "action")
+            if (
+                isinstance(value, int)
+                and not isinstance(value, bool)
+                and role in ("duration", "count", "percent", "amount", "rating")
+            ):
+                return said_number(self.random, value, role, schema, name, self.tool_words)
+            if isinstance(value, str) and value.isdigit() and role in ("duration", "count", "rating"):
+                return replace(
+                    said_number(self.random, int(value), role, schema, name, self.tool_words), json=value
+                )
             return Value(value, self._enum_words(value, role), "state" if is_state(schema) else role)
         if kind == "boolean":
             value = self.random.random() < 0.5
@@ -113,6 +129,15 @@ class Sampler(Strings):
     def _array(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any], role: str) -> Value:
         items_of = schema.get("items")
         item: Mapping[str, Any] = items_of if isinstance(items_of, Mapping) else {"type": "string"}
+        if (
+            (inner := item.get("items"))
+            and isinstance(inner, Mapping)
+            and inner.get("type") in ("integer", "number")
+        ):
+            return self._matrix(name, schema, inner)
+        about = " ".join([*words_of(name), str(schema.get("description", ""))])
+        if item.get("type") in ("integer", "number") and _INTERVAL.search(about) and "minItems" not in schema:
+            return self._interval(item, role)
         counted = item.get("type") in ("integer", "number") and role in ("number", "generic")
         least, most = int(schema.get("minItems", 0)), int(schema.get("maxItems", 10**9))
         low = least or (min(3, most) if counted else 1)  # nobody wants the mean of one number
@@ -125,6 +150,8 @@ class Sampler(Strings):
             if len(items) >= self.random.randint(max(low, 1), max(high, 1)):
                 break
             made = self.sample(singular, item, root, role if role == "tag" else "")
+            if isinstance(made.json, (int, float)) and "million" not in made.surface:
+                made = replace(made, surface=made.surface.replace(",", ""))  # "4,307, 20" would be three
             two = (
                 isinstance(made.json, str) and " and " in made.json
             )  # "rice and beans, soup" would be read as three
@@ -138,7 +165,56 @@ class Sampler(Strings):
             surface = f"[{', '.join(map(str, numbers))}]"
         return Value([v.json for v in items], surface, items[0].role if items else role)
 
+    def _interval(self, item: Mapping[str, Any], role: str) -> Value:
+        """Two ends of an interval, the lower first."""
+        first = self.random.randint(-5 if item.get("minimum", -1) < 0 else int(item.get("minimum", 0)), 20)
+        ends = [first, first + self.random.randint(1, 30)]
+        forms = ["from {0} to {1}", "between {0} and {1}", "[{0}, {1}]", "{0} to {1}"]
+        return Value(ends, self.random.choice(forms).format(*ends), role)
+
+    def _matrix(self, name: str, schema: Mapping[str, Any], number: Mapping[str, Any]) -> Value:
+        """Rows of numbers of one length, as one writes them: "[[1, 2], [3, 4]]", points as "(1, 2) and (3, 4)"."""
+        points = re.search(r"point|coordinate|pairs?\b|vert", f"{name} {schema.get('description', '')}", re.I)
+        rows = max(int(schema.get("minItems", 0)), self.random.choice([2, 2, 3]))
+        columns = 2 if points else self.random.choice([2, 2, 3])
+        whole = number.get("type") == "integer" or self.random.random() < 0.7
+        low = number.get("minimum", -5)
+        drawn = [
+            [self.random.randint(int(low), int(low) + 20) if whole else round(self.random.uniform(low, low + 20), 1) for _ in range(columns)]
+            for _ in range(rows)
+        ]  # fmt: skip
+        said = (
+            join_words([f"({', '.join(map(str, row))})" for row in drawn])
+            if points and self.random.random() < 0.6
+            else str(drawn)
+        )
+        return Value(drawn, said, "number")
+
+    def _open_object(self, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Value:
+        """One to three entries of an object whose keys its schema leaves open: "apples 3 and pears 5"."""
+        inner = resolve(schema.get("additionalProperties", {}), root)
+        inner = (
+            inner
+            if _type_of(inner) in ("integer", "number", "string", "array") and inner
+            else {"type": "integer"}
+        )
+        entries: dict[str, Any] = {}
+        for _ in range(self.random.randint(1, 3)):
+            key = self._mine(self.pools.noun)
+            entries[key] = self.sample(
+                key,
+                {"minimum": 1, "maximum": 100, **inner}
+                if inner.get("type") in ("integer", "number")
+                else inner,
+                root,
+            )
+        form = self.random.choice(["{k}: {v}", "{k} {v}", "{k} = {v}", "{v} for {k}"])
+        said = [form.format(k=k, v=v.surface) for k, v in entries.items()]
+        return Value({k: v.json for k, v in entries.items()}, join_words(said), "object")
+
     def _object(self, schema: Mapping[str, Any], root: Mapping[str, Any], role: str) -> Value:
+        if not schema.get("properties") and schema.get("additionalProperties", True) is not False:
+            return self._open_object(schema, root)
         value: dict[str, Any] = {}
         words: list[str] = []
         switches: list[str] = []
@@ -148,6 +224,16 @@ class Sampler(Strings):
         for key in sorted(properties, key=lambda k: k not in required):
             if key in required or self.random.random() < 0.4:
                 drawn[key] = self.sample(key, properties[key], root, self._role_inside(key, role))
+        for key, made in drawn.items():  # "one onion rings and egg kebab" would be two
+            for _ in range(10):
+                if not (
+                    isinstance(made.json, str)
+                    and made.role in ("dish", "item", "product")
+                    and " and " in made.json
+                ):
+                    break
+                made = self.sample(key, properties[key], root, self._role_inside(key, role))
+            drawn[key] = made
         ordered = in_order(self.random, self.split, drawn, properties)
         thing = next((k for k in ("name", "item", "product", "title") if k in drawn), "")
         many = next((k for k in ("quantity", "qty", "count", "amount") if k in drawn), "")
@@ -181,7 +267,8 @@ class Sampler(Strings):
     def _part(self, key: str, value: Value) -> str:
         """What is said for one property of an object: "high wind strength", "target temperature of 22 degrees"."""
         name = " ".join(words_of(key))
-        if value.role in ("boolean", "duration"):  # "20 minutes and 30 seconds"
+        counted = value.role == "count" and " " in value.surface  # "10 guests", not "guests 10 guests"
+        if counted or value.role in ("boolean", "duration"):  # "20 minutes and 30 seconds"
             return value.surface
         named = (
             isinstance(value.json, str)

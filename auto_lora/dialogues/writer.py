@@ -7,6 +7,7 @@ name at the end, and around it openers, reasons, closers, casing and typos as pe
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -15,6 +16,7 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.chooser import FrameChooser
 from auto_lora.dialogues.clause import Clause, is_question
 from auto_lora.dialogues.frames import Frame, parse
+from auto_lora.dialogues.meaning import verb_act
 from auto_lora.dialogues.phrasebook import phrases, slots_for
 from auto_lora.dialogues.planned import PlannedCall, Written
 from auto_lora.dialogues.pools import Pools
@@ -45,8 +47,14 @@ class BuiltinWriter:
         self.chooser = FrameChooser(rng, split, tools)
         self.surroundings = Surroundings(rng, Pools(rng), style)
 
-    def write(self, calls: Sequence[PlannedCall], *, chain: bool = False) -> Written | None:
-        """A prompt that asks for `calls` in order; None when no frame of this split fits."""
+    def write(
+        self, calls: Sequence[PlannedCall], *, chain: bool = False, named: bool = True
+    ) -> Written | None:
+        """A prompt that asks for `calls` in order; None when no frame of this split fits.
+
+        Args:
+            named: the assistant may be called by a name at the end.
+        """
         wanted, best = 0, self._joined(calls, chain)
         if self.style:  # of some wordings the one that is nearest to the length of one of the user's prompts
             wanted = self.random.choice(self.style.lengths)
@@ -57,8 +65,21 @@ class BuiltinWriter:
         if best is None:
             return None
         said = [(roles_of(c.tool)[n], v.surface) for c in calls for n, v in c.shown().items() if v.surface]
-        text = self.surroundings.around(best.text, question=is_question(best.text), wanted=wanted, said=said)
+        text = self.surroundings.around(
+            best.text, question=is_question(best.text), wanted=wanted, said=said, named=named
+        )
         return Written(text.lower() if calls[0].casual else text, best.shape)
+
+    def deed(self, call: PlannedCall) -> str:
+        """A request as a deed, its verb first: "turn the lights off"; "" where the sentence for it is of another form."""
+        made = self._clause(call)
+        if (
+            made is None
+            or not verb_act(made.text.partition(" ")[0].lower())
+            or re.search(r"[.?!:;]|\bme\b", made.text)
+        ):
+            return ""
+        return made.text
 
     def _joined(self, calls: Sequence[PlannedCall], chain: bool) -> Written | None:
         """One clause a call, with joiners; several calls of one tool now and then in one breath."""

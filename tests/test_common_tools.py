@@ -14,34 +14,11 @@ from auto_lora.dialogues.meaning import described_values, switches_of
 from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.topics import frames_for, topic_of
 from auto_lora.dialogues.values import Sampler
-
-
-def _text(description="", **more):
-    return {"type": "string", "description": description, **more}
-
-
-def _many(description=""):
-    return {"type": "array", "items": {"type": "string"}, "description": description}
-
-
-def _tool(name, description, required=(), /, **properties):
-    return ToolDefinition(
-        name, description, {"type": "object", "properties": properties, "required": list(required)}
-    )
-
-
-WEATHER = _tool("get_weather", "Get the weather.", ["city"], city=_text("City."))
-
-
-def _asked(tool, count=90):
-    """(prompt, arguments) of the calls written for one tool beside another."""
-    made = SyntheticDataGenerator([tool, WEATHER], TrainingConfig(seed=3)).generate(
-        2 * count, "train", shares={"single": 0.5, "optional": 0.5}
-    )
-    calls = [(c.prompt, c.scored_turns()[0].expected[0]) for c in made]
-    found = [(prompt, dict(call.arguments)) for prompt, call in calls if call.name == tool.name]
-    assert len(found) > count / 3
-    return found
+from tests.tool_lists import WEATHER
+from tests.tool_lists import asked as _asked
+from tests.tool_lists import many as _many
+from tests.tool_lists import text as _text
+from tests.tool_lists import tool as _tool
 
 
 @pytest.mark.parametrize(

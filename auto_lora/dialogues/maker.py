@@ -181,9 +181,11 @@ class Maker:
 
     def _wrapped(self) -> tuple[Written, str] | None:
         """A request to one of the tools within words that take it back, tell of it or ask about it: "don't turn the lights off"."""
-        call = self._plan(self.planner.tool(), optional=0.1, casual=self._casual())
-        deed = self.builtin.deed(call)
-        return self.no_calls.wrap(deed, casual=call.casual) if deed else None
+        for _ in range(8):  # many sentences for a tool are of another form
+            call = self._plan(self.planner.tool(), optional=0.1, casual=self._casual())
+            if deed := self.builtin.deed(call):
+                return self.no_calls.wrap(deed, casual=call.casual)
+        return None
 
     def _answered(self, category: str, name: str, written: Written, answer: str) -> Conversation:
         """A prompt answered in words."""

@@ -32,6 +32,7 @@ _NAMES_A_PERSON = re.compile(
 # Names that end so are codes of something, whatever it is: "team_id", "thread_ts", "start_cursor".
 _STAMPS = frozenset(("ts", "timestamp"))
 _NAMELESS = frozenset("id uuid key ts timestamp ref cursor hash sha".split())
+_OF_MONEY = re.compile(r"\b(?:loan|money|mortgage|dollars?|usd|euros?|deposit|investment|funds|payment)\b")
 _MUSICAL = re.compile(r"\bmusic|\bscale\b|\bchord|\bsong|\b[A-G][#b]|(?:such as|e\.g\.,?|like) ['\"]?[A-G]\b")
 _TIMELY = frozenset("date time when start end daypart".split())
 _FREE = frozenset("message note text query".split())
@@ -138,6 +139,14 @@ def role_of(name: str, description: str, kind: str) -> str:
         r"\b(?:position|offset)\b", about
     ):  # "position like 00:12:30" is no time of day
         return "generic"
+    if (
+        kind == "string"
+        and words[-1:] in (["date"], ["time"])
+        and found in ("origin", "destination", "place", "poi")
+    ):
+        return words[-1]  # "pickup_date" is no place
+    if found == "count" and _OF_MONEY.search(f"{spoken} {about}"):
+        return "amount"  # "amount of the loan"
     if kind == "array" and found == "label":
         return "tag"
     if kind == "string" and found not in _TIMELY | _FREE:

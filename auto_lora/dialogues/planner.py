@@ -237,7 +237,10 @@ class Planner:
     def _distinct(self, name: str, schema: Any, tool: ToolDefinition, given: Mapping[str, Value]) -> Value:
         """A value unlike the call's other texts: nobody flies from Rome to Rome, or converts miles into litres."""
         own = self.samplers.get(f"{tool.name}.{name}") or self.samplers.get(name)
-        for _ in range(30):
+        tries = (
+            200 if role_in(name, schema, "string").startswith("unit_") else 30
+        )  # few are of the other's kind
+        for _ in range(tries):
             value = (
                 self._from_domain(own, name, schema)
                 if own

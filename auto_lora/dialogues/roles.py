@@ -21,7 +21,7 @@ _OPEN = frozenset("region place country delivery topic phone email".split())
 _HOUSE = re.compile(
     r"\bnames? of (?:the |an? )?(?:hotel|restaurant|shop|store|business|accommodation|company|bar|cafe)", re.I
 )
-_WHO = frozenset("recipient person person_name owner org account".split())
+_WHO = frozenset("identifier recipient person person_name owner org account".split())
 _SORTS = frozenset("type kind category status method mode level class".split())
 _NAME_OF = re.compile(
     r"\bnames? (?:of|for) (?:the |an? |this |your )?((?:\w+ )*?\w+)(?= (?:to|that|for|of|in|on|with|who|which|as)\b|[,.;:(]|$)",

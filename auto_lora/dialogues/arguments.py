@@ -20,6 +20,7 @@ from auto_lora.dialogues.naming import (
 from auto_lora.dialogues.phrasebook import phrases, tails_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import plural
+from auto_lora.dialogues.quantities import ENDS
 from auto_lora.dialogues.roles import KINDS, kinds_named, roles_of
 from auto_lora.dialogues.surfaces import Value, join_words
 
@@ -59,6 +60,7 @@ _SERVING = re.compile(r"restaurant|place|eater|cafe|bar\b", re.I)  # "that serve
 _WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.I)
 
 
+_OWN_TEXTS = frozenset("message note text query title".split())
 _PROVIDER = re.compile(r"doctor|dentist|therapist|stylist|physician|provider|barber|trainer", re.I)
 _PEOPLE = re.compile(r"guest|passenger|people|person|adult|child|traveler|attendee|participant")
 
@@ -95,9 +97,34 @@ class Arguments:
             forms = ["between {v}", "between {v}"] + ["from {a} to {b}"] * (len(words) == 2)
         return self.random.choice(forms).format(v=join_words(words), a=words[0], b=words[-1], n=plural(kind))
 
+    def _ends(self) -> str:
+        """The two ends of a span or of a way in one phrase: "from monday to friday", "between 5 and 20"; "" where there are none."""
+        pairs = [("start", "end"), ("origin", "destination"), *ENDS]
+        for low, high in pairs:
+            one = next((n for n in self.left if low in (self.roles[n], words_of(n)[:1] == [low] and low)), "")
+            other = next(
+                (n for n in self.left if high in (self.roles[n], words_of(n)[:1] == [high] and high)), ""
+            )
+            if not one or not other or one == other or self.roles[one] in _OWN_TEXTS:
+                continue
+            dated = "start" in (self.roles[one], low)
+            if low not in ("start", "origin") and not is_number(self.left[one].json):
+                continue
+            forms = (
+                ["from {a} to {b}"]
+                + ["between {a} and {b}"] * (low != "origin")
+                + ["from {a} until {b}"] * dated
+            )
+            return self.random.choice(forms).format(
+                a=self.left.pop(one).surface, b=self.left.pop(other).surface
+            )
+        return ""
+
     def _tail(self) -> str:
         """What the frame has no place for, in any order, with prepositions."""
         parts = [together] if (together := self._together()) else []
+        if self.random.random() < 0.5 and (ends := self._ends()):
+            parts.append(ends)
         if self.call.hidden:
             kind = "person" if _is_person(self.call) else "thing"
             parts.append(self.random.choice(phrases("around")["links"][kind]))

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from functools import cache
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.phrasebook import all_verbs, lines_of_split, phrases, stem, words_of
+from auto_lora.dialogues.frames import Frame, parse
+from auto_lora.dialogues.meaning import act_of, objects_of
+from auto_lora.dialogues.phrasebook import all_verbs, lines_of_split, phrases, share_out, stem, words_of
 from auto_lora.dialogues.topics import Topic, likeness, topic_of, topics
 
 _COMMON = set(
@@ -76,6 +77,32 @@ def near_misses(tools: Sequence[ToolDefinition], split: str) -> list[Frame]:
         for entry in phrases("near_misses")[topic.name]:
             if taken.isdisjoint(map(stem, entry["would"])):
                 found += [f for line in entry["asks"] if (f := frames.get(line)) and not near(line, others)]
+    return found
+
+
+# Tools that make a thing of one's own: one may also want it deleted, printed, shared.
+_OF_THINGS = frozenset("create send book remind".split())
+
+
+def near_deeds(tools: Sequence[ToolDefinition], split: str) -> list[Frame]:
+    """Other deeds on the tools' things, which none of them does: "print the invoice" where invoices can only be created.
+
+    `phrases/near_deeds.json` holds them by deed, with the words of tools that would do it; left out where such a word stands in
+    the definition of a tool that speaks of the thing.
+    """
+    if answers_anything(tools):
+        return []
+    found = []
+    for tool in tools:
+        thing = re.sub(r"^(?:an?|the|my) ", "", objects_of(tool.name, tool.description)[-1])
+        if act_of(tool.name, tool.description)[0] not in _OF_THINGS or len(thing.split()) > 2:
+            continue
+        nouns = {stem(w) for w in thing.split()}
+        taken = words_in([t for t in tools if nouns & words_in([t])])
+        for deed, entry in phrases("near_deeds").items():
+            if taken.isdisjoint(map(stem, entry["would"].split())):
+                asks = share_out(entry["asks"], split)
+                found += [parse(line.replace("{thing}", thing), f"near_{deed}/{line}") for line in asks]
     return found
 
 

@@ -12,7 +12,15 @@ from auto_lora.dialogues.arguments import BARE_TIMES
 from auto_lora.dialogues.clause import is_question
 from auto_lora.dialogues.frames import Frame, Slot, fill, parse
 from auto_lora.dialogues.naming import ENDS_IN_PREPOSITION, spoken_name
-from auto_lora.dialogues.near import answers_anything, kindred, near, near_misses, touches, words_in
+from auto_lora.dialogues.near import (
+    answers_anything,
+    kindred,
+    near,
+    near_deeds,
+    near_misses,
+    touches,
+    words_in,
+)
 from auto_lora.dialogues.phrasebook import phrases, share_out, stem, tails_of, values_of
 from auto_lora.dialogues.planned import Written
 from auto_lora.dialogues.surroundings import Surroundings
@@ -63,7 +71,8 @@ class NoCallWriter:
                         f"{first}{self.random.choice(['. ', ', ', '! '])}{second}", frame.name, True
                     ), answer
         else:
-            frames: Sequence[Frame] = self._missed if kind >= 0.9 else ()
+            missed = [frames for frames in self._missed if frames]
+            frames: Sequence[Frame] = self.random.choice(missed) if kind >= 0.9 and missed else ()
             others = [] if frames else self._far
             if others:
                 weights = [1.0 + (wanted or {}).get(t.name, 0.0) for t in others]
@@ -125,8 +134,8 @@ class NoCallWriter:
         return [t for t in topics() if not kindred(t, self.tools) and not (asked and t.asks)]
 
     @cached_property
-    def _missed(self) -> list[Frame]:
-        return near_misses(self.tools, self.split)
+    def _missed(self) -> tuple[list[Frame], list[Frame]]:
+        return near_misses(self.tools, self.split), near_deeds(self.tools, self.split)
 
     def _filled(self, frame: Frame) -> str | None:
         """A frame with made-up values and without a tool."""

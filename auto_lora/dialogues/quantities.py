@@ -106,7 +106,8 @@ def sample_number(
     )
 
 
-_ENDS = (("start", "end"), ("from", "to"), ("low", "high"), ("lower", "upper"), ("min", "max"), ("minimum", "maximum"), ("k", "n"), ("successes", "trials"), ("first", "last"))  # fmt: skip
+ENDS = (("from", "to"), ("start", "end"), ("low", "high"), ("lower", "upper"), ("min", "max"), ("minimum", "maximum"), ("first", "last"))  # fmt: skip
+_NO_MORE_THAN = (("k", "n"), ("successes", "trials"))  # the first is part of the second
 
 
 def ascending(values: Mapping[str, Value], fixed: Container[str] = ()) -> dict[str, Value]:
@@ -116,7 +117,7 @@ def ascending(values: Mapping[str, Value], fixed: Container[str] = ()) -> dict[s
         fixed: names of values that stay as they are.
     """
     found = dict(values)
-    for low, high in _ENDS:
+    for low, high in (*ENDS, *_NO_MORE_THAN):
         for name in values:
             other = re.sub(rf"(?<![a-zA-Z]){low}(?![a-z])", high, name)
             if other == name or other not in values or {name, other} & {n for n in values if n in fixed}:

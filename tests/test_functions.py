@@ -271,3 +271,8 @@ def test_lists_of_dishes_and_people_stay_apart():
     order = _tool("order", "Order food.", ["items"], items={"type": "array", "items": {"type": "object", "properties": {"item": _text("Dish."), "quantity": {"type": "integer", "minimum": 1}}, "required": ["item", "quantity"]}})  # fmt: skip
     for _, arguments in _asked(order, 30):
         assert all(" and " not in entry["item"] for entry in arguments["items"])
+
+
+def test_a_word_in_capitals_is_no_code():
+    form = _text("Output format, e.g. 'JSON'.")
+    assert not any(re.fullmatch("[A-Z]{4}", v.json) and v.json != "JSON" for v in _drawn("format", form))

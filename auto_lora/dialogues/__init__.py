@@ -1,6 +1,7 @@
 """Stage 2: synthetic conversations whose labels are right by construction.
 
-phrases/      the built-in writer's words, as data: topics/ (weather, set_alarm, ...), acts, roles, inventories, forms, units, chat, enums, switches, airports
+phrases/      the built-in writer's words, as data: topics/ (weather, set_alarm, ...), acts, roles, inventories, forms, units, chat, enums,
+              switches, airports, measures; what is no request: near_misses, near_deeds, wrapped; vague: said, but nothing to call with
 frames.py     the grammar of a line of the phrasebook
 moments.py    how a definition wants dates and times written
 phrasebook.py parameters to roles, frames to splits
@@ -13,6 +14,7 @@ pools.py      open vocabularies: names, titles, places, times as people say them
 surfaces.py   a value with its words; times and lists as people say them
 quantities.py numbers of a sensible size, and their words
 dates.py      dates and times, and their words
+codes.py      codes like a definition's example, codes of what has a name
 strings.py    strings of the form that a definition asks for, else as people type them
 values.py     argument values of any schema
 near.py       which requests no tool serves, shipped tools that may stand beside any

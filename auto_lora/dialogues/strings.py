@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import random
 import re
-import string
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from faker.providers.date_time import Provider as DateTimeProvider
-
+from auto_lora.dialogues.codes import Codes
 from auto_lora.dialogues.dates import PAST, sample_date
 from auto_lora.dialogues.meaning import described_values, units_measuring
 from auto_lora.dialogues.patterns import from_pattern
@@ -20,11 +18,9 @@ from auto_lora.dialogues.phrasebook import (
     in_form,
     is_joined,
     phrases,
-    split_of,
     values_of,
     words_of,
 )
-from auto_lora.dialogues.pools import Pools
 from auto_lora.dialogues.surfaces import Value
 
 # Common nouns: "the weekend" is the weekend, where "The Wall" is the title.
@@ -38,25 +34,7 @@ _VARIABLE = re.compile(
 )
 _COMMAS = re.compile(r"\bcity(?:,| and) (?:state|country)\b", re.I)  # "in the format 'City, State'"
 _CASED = re.compile(r"(\blower.?case)|\bupper.?case|\bin capitals|\bcapital letters|\ball caps", re.I)
-# An example of a thing by its name: "e.g. 'kitchen speaker'".
-_LIKE = re.compile(r"e\.g\.?,?\s*['\"`](?!last|next|this|very|the|my)[a-z]+ ([a-z]+)['\"`]")
-# An example of how a code is made: "e.g. ORD-12345", "like INV/2024/001".
-_SHAPED = re.compile(
-    r"(?:e\.g\.?,?|such as|like|for example,?|examples?:?|ex\.)\s*['\"`(]*((?=[\w./#-]*\d)(?=[\w./#:-]*[A-Za-z.#/:-])[\w#][\w./#:-]{1,23})"
-)
-_CODED_ROLES = frozenset("generic identifier token version flight product number category".split())
-# An example with a digit or a capital within, quoted: "e.g. 'Aa'", "such as '2021-2022'".
-_SPELLED = re.compile(
-    r"(?:e\.g\.?,?|such as|like|for example,?|examples?:?|ex\.)\s*\(?['\"`]((?=[^'\"`]*(?:\d|[a-z][A-Z]|[A-Z][a-z]?[A-Z]|[A-Z]{2}|[A-Z][a-z]['\"`]))[\w/.+-]{2,24})['\"`]"
-)
-_OWN_FORM = frozenset(
-    "date time when start end daypart year duration email url phone file formula expression hex_color chemical_formula dna musical_key".split()
-)
-_PLACEHOLDER = re.compile(r"\b([A-Z]{2,5}[-/])([X#]{3,10})(?![A-Za-z])")
-_DIGITS = re.compile(r"\b(\d{1,2})[- ]digits?\b", re.I)
-_FOUR = re.compile(r"\bYYYY\b|\b(?:four|4)[- ]digit", re.I)
 _EITHER = re.compile(r"(['\"`])[^'\"`]{1,30}\1,? or (['\"`])[^'\"`]{1,30}\2")
-_CODES = re.compile(r"\b(?:ISO|codes?|alpha.?[23]|USD|EUR)\b|\[A-Z\]\{[23]\}", re.I)
 # What one searches for, by a word of the description of a query.
 _SOUGHT = {
     "song": "song",
@@ -93,7 +71,7 @@ _KIND_POOLS = ("kind_media", "kind_work", "kind_eatery", "kind_place")
 _OF_MEDIA = re.compile(r"\b(?:music|media|song|movie|film|book|restaurant|business|thing)s?\b", re.I)
 
 
-class Strings:
+class Strings(Codes):
     """Samples strings for one split: open vocabularies are divided between the splits by hash.
 
     Args:
@@ -106,7 +84,7 @@ class Strings:
     """
 
     def __init__(self, rng: random.Random, split: str) -> None:
-        self.random, self.split, self.pools = rng, split, Pools(rng)
+        super().__init__(rng, split)
         self.tool_words = ""
         self.slots: frozenset[str] = frozenset()
 
@@ -260,72 +238,6 @@ class Strings:
             pool = "past_date"
         return pool
 
-    def _coded(self, name: str, schema: Mapping[str, Any], role: str, listed: bool) -> Value | None:
-        """A value made like the example that a definition gives, or a code of something that has a name; None of any other.
-
-        Args:
-            listed: the definition lists values.
-        """
-        about = str(schema.get("description", ""))
-        shaped = _SHAPED.search(about)
-        examples = [
-            v
-            for v in schema.get("examples", [])
-            if isinstance(v, str) and re.search(r"\d", v) and " " not in v
-        ]
-        if role in _CODED_ROLES and (shaped or examples):
-            value = self._mine(
-                lambda: self._of_shape(shaped[1].rstrip(".") if shaped else self.random.choice(examples))
-            )
-            return Value(value, value, role)
-        spelled = _SPELLED.search(about)
-        if spelled and not listed and role not in _OWN_FORM:
-            value = self._mine(lambda: self._of_shape(spelled[1]))
-            return Value(value, value, role)
-        if role in _CODED_ROLES and (made := _PLACEHOLDER.search(about)):
-            value = self._mine(lambda: made[1] + self._of_shape("0" * len(made[2])))
-            return Value(value, value, role)
-        if role in _CODED_ROLES and (digits := _DIGITS.search(about)):
-            value = self._mine(lambda: self._of_shape("0" * int(digits[1])))
-            return Value(value, value, role)
-        if role == "year" and _FOUR.search(about):
-            value = str(self.random.randint(1960, 2026))
-            return Value(value, value, role)
-        like = _LIKE.search(about)
-        if like and not listed and role in ("generic", "thing_name", "device", "title"):
-            pools = self.pools
-            value = self._mine(
-                lambda: (
-                    f"{self.random.choice([pools.stock('room'), pools.adjective(), pools.noun()])} {like[1]}"
-                )
-            )
-            return Value(value, value, role)
-        if _CODES.search(f"{name} {about} {schema.get('pattern', '')}".replace("_", " ")):
-            return self._code(role, about)
-        return None
-
-    def _of_shape(self, example: str) -> str:
-        """A code like an example: its letters in front are kept, other letters and digits are drawn."""
-        years = re.fullmatch(r"((?:19|20)\d\d)([-/])((?:19|20)?\d\d)", example)
-        if years:  # a season: 2021-2022
-            first = self.random.randint(1990, 2025)
-            return f"{first}{years[2]}{str(first + 1)[-len(years[3]) :]}"
-        if example.isalpha():  # the same letter where the example has the same: a genotype
-            drawn: dict[str, str] = {}
-            for letter in example.lower():
-                drawn.setdefault(letter, self.random.choice(string.ascii_lowercase))
-            return "".join(drawn[c.lower()].upper() if c.isupper() else drawn[c] for c in example)
-        head = re.match(r"[A-Za-z]+(?=[^A-Za-z])|", example)
-        kept = head[0] if head else ""
-        pools = {"A": string.ascii_uppercase, "a": string.ascii_lowercase, "0": string.digits}
-        made = [
-            c
-            if not c.isascii() or not c.isalnum()
-            else self.random.choice(pools["0" if c.isdigit() else "A" if c.isupper() else "a"])
-            for c in example[len(kept) :]
-        ]
-        return kept + "".join(made)
-
     def _full_place(self, role: str, about: str) -> str:
         """A place with what its description asks for: "Boston, MA", "Riga, Latvia", "12 Elm Street, Boston, MA, USA"."""
         faker, stock = self.pools.faker("en_US"), self.pools.stock
@@ -345,31 +257,6 @@ class Strings:
         known = place in inventories["city_and_state"] or place in inventories["city_and_country"]
         return place.partition(",")[0] if known and self.random.random() < 0.5 else place
 
-    def _code(self, role: str, about: str) -> Value | None:
-        """The code of a currency, language or country, mostly by its name; None of anything else."""
-        if re.search(r"\bIATA\b|airport code|3.letter", about, re.I) and role in (
-            "airport",
-            "origin",
-            "destination",
-        ):
-            if re.search(r"\bcity\b.{0,12}\bor\b|\bor (?:the )?city\b", about, re.I):
-                return None  # taken as it is typed
-            code, names = self.random.choice(list(phrases("airports").items()))
-            return Value(code, self.random.choice([*names, code]), role)
-        if role == "country" and not re.search(r"dial|phone|calling", about, re.I):
-            country = self.random.choice(DateTimeProvider.countries)
-            three = re.search(r"alpha.?3|\b(?:three|3)\b|\bUSA\b", about, re.I)
-            code, names = (country.alpha_3_code if three else country.alpha_2_code), [country.name]
-        elif role.startswith("currency") or role in ("language", "source_language"):
-            code = self.random.choice(
-                phrases("inventories")["currency" if "currency" in role else "language_code"]
-            )
-            names = phrases("enums").get(code.lower(), [])
-        else:
-            return None
-        said = [] if names and "language" in role else [code]  # nobody says "what's the tr for that"
-        return Value(code, self.random.choice([*names, *names, *said]), role)
-
     def _joined(self, pool: str, about: str, role: str) -> Value:
         """Several values in one string, as the description joins them."""
         separator = next(iter(re.findall(r"joined by '([^']+)'", about)), ", ")
@@ -383,11 +270,3 @@ class Strings:
             else " and "
         )
         return Value(separator.join(values), between.join(values), role, tuple(values))
-
-    def _mine(self, make: Callable[[], str]) -> str:
-        """A value that belongs to this split, if one comes up in 30 tries."""
-        for _ in range(30):
-            value = str(make())
-            if split_of("value", value.casefold()) == self.split:
-                break
-        return value

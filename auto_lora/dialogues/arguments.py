@@ -60,6 +60,10 @@ _SERVING = re.compile(r"restaurant|place|eater|cafe|bar\b", re.I)  # "that serve
 _WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.I)
 
 
+_LETTERED = re.compile(
+    r"side|point|angle|vector|length|coefficient|team|player|city|matrix|number|term|group|set|list", re.I
+)
+_WHO = frozenset("person recipient person_name".split())
 _OWN_TEXTS = frozenset("message note text query title".split())
 _PROVIDER = re.compile(r"doctor|dentist|therapist|stylist|physician|provider|barber|trainer", re.I)
 _PEOPLE = re.compile(r"guest|passenger|people|person|adult|child|traveler|attendee|participant")
@@ -81,7 +85,7 @@ class Arguments:
         for name in self.call.tool.properties:
             if name in self.left and (kind := without_order(name)):
                 alike.setdefault((self.roles[name], kind), []).append(name)
-        return next((names for names in alike.values() if len(names) > 1), [])
+        return next((names for names in alike.values() if len(names) > 1 and _in_a_row(names)), [])
 
     def _together(self) -> str:
         """Such arguments in one phrase: "between Rome and Oslo"; "" where there are none, or they are to be named each."""
@@ -99,26 +103,26 @@ class Arguments:
 
     def _ends(self) -> str:
         """The two ends of a span or of a way in one phrase: "from monday to friday", "between 5 and 20"; "" where there are none."""
-        pairs = [("start", "end"), ("origin", "destination"), *ENDS]
-        for low, high in pairs:
-            one = next((n for n in self.left if low in (self.roles[n], words_of(n)[:1] == [low] and low)), "")
-            other = next(
-                (n for n in self.left if high in (self.roles[n], words_of(n)[:1] == [high] and high)), ""
-            )
+        for low, high in (("start", "end"), ("origin", "destination"), *ENDS):
+            one, other = self._end_of(low), self._end_of(high)
             if not one or not other or one == other or self.roles[one] in _OWN_TEXTS:
                 continue
-            dated = "start" in (self.roles[one], low)
-            if low not in ("start", "origin") and not is_number(self.left[one].json):
-                continue
-            forms = (
-                ["from {a} to {b}"]
-                + ["between {a} and {b}"] * (low != "origin")
-                + ["from {a} until {b}"] * dated
-            )
-            return self.random.choice(forms).format(
-                a=self.left.pop(one).surface, b=self.left.pop(other).surface
-            )
+            way = (self.roles[one], self.roles[other]) in (("start", "end"), ("origin", "destination"))
+            rest, others = ([w for w in words_of(n) if w != end] for n, end in ((one, low), (other, high)))
+            named_alike = rest == others or not {"time", "date"} & {*rest, *others}
+            if not (named_alike if way else rest == others and is_number(self.left[one].json)):
+                continue  # "from the third page to tomorrow"
+            if not way and sum(words_of(n)[:1] == [low] for n in self.left) > 1:
+                continue  # "between 3 and 5": bedrooms or dollars?
+            forms = ["from {a} to {b}"] + ["between {a} and {b}"] * (low != "origin")
+            forms += ["from {a} until {b}"] * (low == "start")
+            words = self.left.pop(one).surface, self.left.pop(other).surface
+            return self.random.choice(forms).format(a=words[0], b=words[1])
         return ""
+
+    def _end_of(self, end: str) -> str:
+        """The argument that is one end, by its role, or by the first word of its name."""
+        return next((n for n in self.left if self.roles[n] == end or words_of(n)[:1] == [end]), "")
 
     def _tail(self) -> str:
         """What the frame has no place for, in any order, with prepositions."""
@@ -157,13 +161,21 @@ class Arguments:
         schema = self.call.tool.properties.get(name)
         return str(schema.get("description", "")) if isinstance(schema, dict) else ""
 
+    def _is_counted(self, name: str, value: Value) -> bool:
+        """Whether a number says what it counts, as no other of the call's does: "6 beds"."""
+        if value.role != "count" or " " not in value.surface:
+            return False
+        unit = value.surface.split()[-1]
+        same = (n for n, v in self.call.values.items() if n != name and v.role == "count")
+        return not any(self.call.values[n].surface.split()[-1].rstrip("s") == unit.rstrip("s") for n in same)
+
     def _only_named(self, name: str, value: Value) -> bool:
         """Whether nothing but its name tells an argument apart; a number with a longer name half of the time."""
         role, words = self.roles[name], words_of(name) or ["it"]
         if role in _NEVER_LISTED or words[-1] in ("before", "after") or words[0] == "within":
             return False
         number = is_number(value.json)
-        if role in ("year", "month") or (value.role == "count" and " " in value.surface):
+        if role in ("year", "month") or self._is_counted(name, value):
             return False  # "in 1955", "with 6 beds"
         if value.role in ("generic", "number") or (number and not re.search(r"[^\d.]", value.surface)):
             return True
@@ -301,25 +313,43 @@ class Arguments:
             forms = ["at {v}", "called {v}"] if creates else ["in {v}", "at {v}"]
         forms = [f for f in forms if not set(self.kinds) & set(f.split())] or ["{v}"]
         act, verb = tool_act(self.call.tool)
-        if role in ("person", "recipient") and (act == "send" or verb in ("share", "transfer")):
+        people = sum(r in _WHO for r in self.roles.values())
+        if role in _WHO and people == 1 and (act == "send" or verb in ("share", "transfer")):
             forms = ["to {v}", "with {v}"] if verb == "share" else ["to {v}"]
-        if role in ("person", "player") and _PROVIDER.search(f"{name} {self._about(name)}"):
+        told = (
+            name
+            if people > 1 or re.search(r"patient|client|customer", name)
+            else f"{name} {self._about(name)}"
+        )
+        if role in ("person", "player") and _PROVIDER.search(told):
             forms = ["with {v}"]  # "for Michael" would be the patient
+        if words_of(name)[:1] in (["sender"], ["from"]) and role in _WHO:
+            forms = ["from {v}"]
         if role == "status" and act in ("set", "do"):
             forms = ["to {v}", "as {v}"]
         if role == "org" and act == "book":
             forms = ["at {v}"]
-        if role == "temperature" and act not in ("set", "switch"):
+        if role == "temperature" and twice:
+            forms = ["with {name} {v}", "with a {name} of {v}"]
+        elif role == "temperature" and act not in ("set", "switch"):
             forms = ["at {v}", "at {v}", "with a {name} of {v}"]
         if "subtitle" in name:
             forms = ["with {v} subtitles"]
-        if value.role == "count" and " " in text:
+        if self._is_counted(name, value):
             forms = ["for {v}"] if _PEOPLE.search(text) else ["with {v}"]
         if role == "dish" and not _SERVING.search(f"{self.call.tool.name} {self.call.tool.description}"):
             forms = ["with {v}", "with {v}", "for {v}", "of {v}"]
         if role == "room" and re.match(r"(?:the|my|our|all|every|up|down)", text):
             forms = ["in {v}"]
         return self.random.choice(forms).format(v=text, name=" ".join(spoken))
+
+
+def _in_a_row(names: list[str]) -> bool:
+    """Whether names that letters tell apart are of one kind: side_a and side_b, not the vitamins A and C."""
+    letters = [words_of(n)[-1] for n in names]
+    if not all(letter in ("a", "b", "c") for letter in letters):
+        return True
+    return _LETTERED.search(names[0]) is not None or letters == [words_of(n)[0] for n in names]
 
 
 def _part_of_day(text: str) -> str:

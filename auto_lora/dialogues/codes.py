@@ -29,7 +29,9 @@ _OWN_FORM = frozenset(
     "date time when start end daypart year duration email url phone file formula expression hex_color chemical_formula dna musical_key".split()
 )
 _PLACEHOLDER = re.compile(r"\b([A-Z]{2,5}[-/])([X#]{3,10})(?![A-Za-z])")
-_DIGITS = re.compile(r"\b(\d{1,2})[- ]digits?\b", re.I)
+_SEASON = re.compile(r"((?:19|20)\d\d)([-/])((?:19|20)?\d\d)")
+_GENETIC = re.compile(r"\b(?:genotype|allele)s?\b", re.I)
+_DIGITS = re.compile(r"\b([1-9]\d?)[- ]digits?\b", re.I)
 _FOUR = re.compile(r"\bYYYY\b|\b(?:four|4)[- ]digit", re.I)
 _CODES = re.compile(r"\b(?:ISO|codes?|alpha.?[23]|USD|EUR)\b|\[A-Z\]\{[23]\}", re.I)
 
@@ -71,14 +73,17 @@ class Codes:
                 lambda: self._of_shape(shaped[1].rstrip(".") if shaped else self.random.choice(examples))
             )
             return Value(value, value, role)
+        coded = _CODES.search(f"{name} {about} {schema.get('pattern', '')}".replace("_", " ")) is not None
+        if coded and (code := self._code(role, about)):
+            return code
         spelled = _SPELLED.search(about)
-        # A word in capitals ("e.g. 'JSON'") is a word; a code is called one, or is a genotype.
-        worded = spelled and spelled[1].isalpha() and not re.search(r"\bcode|\babbrev", about, re.I)
-        if worded and spelled and re.fullmatch(r"(?:(.)\1)+", spelled[1].lower()):
-            worded = False
-        if spelled and not worded and not listed and role not in _OWN_FORM:
-            value = self._mine(lambda: self._of_shape(spelled[1]))
-            return Value(value, value, role)
+        if spelled and not listed and role not in _OWN_FORM:
+            example = spelled[1]
+            # A word in capitals ("e.g. 'JSON'") is a word; a code is called one.
+            code_like = not example.isalpha() or re.search(r"\bcode|\babbrev", about, re.I)
+            if _SEASON.fullmatch(example) or _GENETIC.search(about) or (role in _CODED_ROLES and code_like):
+                value = self._mine(lambda: self._of_shape(example))
+                return Value(value, value, role)
         if role in _CODED_ROLES and (made := _PLACEHOLDER.search(about)):
             value = self._mine(lambda: made[1] + self._of_shape("0" * len(made[2])))
             return Value(value, value, role)
@@ -97,13 +102,11 @@ class Codes:
                 )
             )
             return Value(value, value, role)
-        if _CODES.search(f"{name} {about} {schema.get('pattern', '')}".replace("_", " ")):
-            return self._code(role, about)
         return None
 
     def _of_shape(self, example: str) -> str:
         """A code like an example: its letters in front are kept, other letters and digits are drawn."""
-        years = re.fullmatch(r"((?:19|20)\d\d)([-/])((?:19|20)?\d\d)", example)
+        years = _SEASON.fullmatch(example)
         if years:  # a season: 2021-2022
             first = self.random.randint(1990, 2025)
             return f"{first}{years[2]}{str(first + 1)[-len(years[3]) :]}"

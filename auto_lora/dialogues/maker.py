@@ -204,7 +204,9 @@ class Maker:
         gone = self.random.sample(names, count)
         left_out = min(gone, key=names.index)
         # "Text him", "a timer for a while": said, but nothing to call with.
-        vague = phrases("vague").get(roles[left_out], []) if self.random.random() < 0.25 else []
+        schema = tool.properties[left_out]
+        closed = not isinstance(schema, Mapping) or "enum" in schema or "const" in schema
+        vague = [] if closed or self.random.random() > 0.25 else phrases("vague").get(roles[left_out], [])
         words = self.random.choice(vague) if vague else ""
         said = {left_out: Value(words, words, roles[left_out])} if words else {}
         values = {k: said.get(k, v) for k, v in whole.values.items() if k in said or k not in gone}

@@ -127,6 +127,12 @@ _STATED = re.compile(
 )
 
 
+_TAKES_TIME = re.compile(
+    r"\b(?:travel|travell?ing|driving|waiting|wait|cooking|fall|flight|delivery|processing|run|running|half|reaction)\s+time$"
+    r"|^(?:the )?time (?:it|needed|required|taken|to)\b"
+)
+
+
 @per_tool
 def measured_by(tool: ToolDefinition) -> str:
     """What a tool measures, as `phrases/measures.json` has it: "distance", "number of days"; "" for anything else."""
@@ -135,7 +141,11 @@ def measured_by(tool: ToolDefinition) -> str:
         if counted:
             return f"number of {counted[1]}"
         head = re.split(r" (?:of|between|for|in)\b", words)[0].split()[-1]
-        if head in phrases("measures"):
+        clock = head == "time" and not _TAKES_TIME.search(words)  # "the sunset time"
+        loud = head == "volume" and re.search(
+            r"speaker|sound|audio|trading|music|media|device", f"{tool.name} {tool.description}", re.I
+        )
+        if head in phrases("measures") and head != "count" and not clock and not loud:
             return head
     return ""
 

@@ -99,6 +99,7 @@ def near_deeds(tools: Sequence[ToolDefinition], split: str) -> list[Frame]:
             continue
         nouns = {stem(w) for w in thing.split()}
         taken = words_in([t for t in tools if nouns & words_in([t])])
+        taken |= {stem(w) for t in tools if t is not tool for w in words_of(t.name)}
         for deed, entry in phrases("near_deeds").items():
             if taken.isdisjoint(map(stem, entry["would"].split())):
                 asks = share_out(entry["asks"], split)

@@ -66,7 +66,7 @@ class NoCallWriter:
             if self.random.random() < 0.2 and len(stock) > 1:  # people say more than one thing, here too
                 second = self._filled(parse(self.random.choice(stock)))
                 first = self._filled(frame)
-                if first and second and first != second:
+                if first and second and first != second and not near(f"{first} {second}", self.tools):
                     return self._said(
                         f"{first}{self.random.choice(['. ', ', ', '! '])}{second}", frame.name, True
                     ), answer

@@ -32,6 +32,7 @@ _NAMES_A_PERSON = re.compile(
 # Names that end so are codes of something, whatever it is: "team_id", "thread_ts", "start_cursor".
 _STAMPS = frozenset(("ts", "timestamp"))
 _NAMELESS = frozenset("id uuid key ts timestamp ref cursor hash sha".split())
+_COUNTING = re.compile(r"\b(?:num|number|count|qty|quantity|how many)\b")
 _OF_MONEY = re.compile(r"\b(?:loan|money|mortgage|dollars?|usd|euros?|deposit|investment|funds|payment)\b")
 _MUSICAL = re.compile(r"\bmusic|\bscale\b|\bchord|\bsong|\b[A-G][#b]|(?:such as|e\.g\.,?|like) ['\"]?[A-G]\b")
 _TIMELY = frozenset("date time when start end daypart".split())
@@ -145,7 +146,11 @@ def role_of(name: str, description: str, kind: str) -> str:
         and found in ("origin", "destination", "place", "poi")
     ):
         return words[-1]  # "pickup_date" is no place
-    if found == "count" and _OF_MONEY.search(f"{spoken} {about}"):
+    if (
+        found == "count"
+        and _OF_MONEY.search(f"{spoken} {about}")
+        and not _COUNTING.search(f"{spoken} {about}")
+    ):
         return "amount"  # "amount of the loan"
     if kind == "array" and found == "label":
         return "tag"
@@ -245,12 +250,18 @@ def act_frames(act: str, split: str) -> tuple[Frame, ...]:
 
 
 @cache
+def _measure_lines(counted: str) -> list[str]:
+    """The questions for all measures: split as one, since some measures share lines."""
+    return [line.replace("{counted}", counted) for lines in phrases("measures").values() for line in lines]
+
+
+@cache
 def measure_frames(measure: str, split: str) -> tuple[Frame, ...]:
     """The questions for a measure ("distance", "number of days") that belong to a split."""
     counted = measure.removeprefix("number of ")
     name = "count" if counted != measure else measure
     lines = [line.replace("{counted}", counted) for line in phrases("measures").get(name, [])]
-    return by_split(f"measure_{measure}", lines)[split]
+    return tuple(f for f in by_split("measures", _measure_lines(counted))[split] if f.text in lines)
 
 
 @cache

@@ -115,7 +115,7 @@ class Planner:
             values = in_order(
                 self.random, self.split, _of_its_kind(values, tool, frame), tool.properties, own
             )
-            values = ascending(values, own)
+            values = ascending(values, own, tool.properties)
             crowded = chooser.topic_of(tool) is None
             call = PlannedCall(
                 tool, values, frozenset(given or ()), None if given else frame, casual, crowded

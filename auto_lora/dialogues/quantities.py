@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Container, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from auto_lora.dialogues.meaning import unit_forms
@@ -47,6 +48,7 @@ _DEFAULT = re.compile(r"\bdefaults?(?: value)?(?: is| to|s to|:|=)? ?(-?\d+(?:\.
 _MONTHS = "January February March April May June July August September October November December".split()
 _SLOW = re.compile(r"\binterest|\bgrowth|\binflation|\byield|\bapr\b|\bmortgage|\bannual r|\breturn", re.I)
 _SUMS = re.compile(r"\b(?:loan|mortgage|principal|house|property|salary|income|invest\w*)\b", re.I)
+_BOUNDED = re.compile(r"\b(?:hour|day|minute|latitude|longitude|angle|lat|lon)\b")
 _POSITIVE = re.compile(r"\b(?:side|length|mass|radius|height|width|distance|speed|time)s?\b", re.I)
 _BELOW_ONE = re.compile(r"\b(?:e\.g\.|example|such as|like|default\w*)\W+(?:to |is )?0?\.\d", re.I)
 _SIGNED = re.compile(r"\b(?:[a-cx-z]|x\d|y\d|coefficient|coordinate)\b", re.I)
@@ -66,14 +68,18 @@ def sample_number(
         tool_words: name and description of the tool; one that speaks of currency has its unit elsewhere.
     """
     about = " ".join([*words_of(name), str(schema.get("description", ""))])
-    if kind == "integer" and (words_of(name) or [""])[-1] == "month" and not (_LIMITS & schema.keys()):
+    if (
+        kind == "integer"
+        and (words_of(name) or [""])[-1] == "month"
+        and "per" not in words_of(name)
+        and not re.search(r"\bnumber of|\bper month", about, re.I)
+        and not (_LIMITS & schema.keys())
+    ):
         month = rng.randint(1, 12)
         return Value(month, rng.choice([_MONTHS[month - 1]] * 3 + [str(month)]), "month")
-    schema = {
-        **_described_range(str(schema.get("description", ""))),
-        **_near_default(schema, kind, role),
-        **schema,
-    }
+    described = _described_range(str(schema.get("description", "")))
+    near = {} if described or _BOUNDED.search(" ".join(words_of(name))) else _near_default(schema, kind, role)
+    schema = {**near, **described, **schema}
     if kind == "number" and role not in ("temperature", "rating") and _WHOLE.search(" ".join(words_of(name))):
         kind = "integer"  # TypeScript has no other word for it
     parts = 0.9 if _BELOW_ONE.search(about) else 0.25
@@ -110,17 +116,27 @@ ENDS = (("from", "to"), ("start", "end"), ("low", "high"), ("lower", "upper"), (
 _NO_MORE_THAN = (("k", "n"), ("successes", "trials"))  # the first is part of the second
 
 
-def ascending(values: Mapping[str, Value], fixed: Container[str] = ()) -> dict[str, Value]:
+def ascending(
+    values: Mapping[str, Value], fixed: Container[str] = (), schemas: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Value]:
     """Values with the two ends of a range in order: from 1901 to 2018, not the other way round.
 
     Args:
         fixed: names of values that stay as they are.
+        schemas: of the values; ends of different limits are not swapped.
     """
+    limits = {
+        n: {k: s.get(k) for k in ("type", "enum", *_LIMITS)}
+        for n, s in schemas.items()
+        if isinstance(s, Mapping)
+    }
     found = dict(values)
     for low, high in (*ENDS, *_NO_MORE_THAN):
         for name in values:
             other = re.sub(rf"(?<![a-zA-Z]){low}(?![a-z])", high, name)
             if other == name or other not in values or {name, other} & {n for n in values if n in fixed}:
+                continue
+            if limits.get(name) != limits.get(other):
                 continue
             pair = found[name], found[other]
             if all(type(v.json) in (int, float) for v in pair) and pair[0].json > pair[1].json:
@@ -140,14 +156,15 @@ def _near_default(schema: Mapping[str, Any], kind: str, role: str) -> dict[str, 
     if (
         not isinstance(given, (int, float))
         or isinstance(given, bool)
-        or role == "year"
+        or role in ("year", "percent", "level", "rating", "temperature", "age", "latitude", "longitude")
         or _LIMITS & schema.keys()
     ):
         return {}
     if given <= 0 or (given < 4 and float(given).is_integer()):
         return {"minimum": 1, "maximum": 12} if given > 0 and named else {}
     if kind == "integer":
-        return {"minimum": max(1, given // 4), "maximum": given * 4}
+        # A quality of 85 is one of 100.
+        return {"minimum": max(1, given // 4), "maximum": 100 if 50 < given <= 100 else given * 4}
     return {"minimum": round(given / 4, 6), "maximum": min(given * 4, 1.0) if given < 1 else given * 4}
 
 
@@ -284,7 +301,7 @@ def _spoken(
         )
         counted = (words_of(name) or ["it"])[-1]
         own = "people" if counted == "people" else counted.removesuffix("s") if counted.endswith("s") else ""
-        unit = own if own in units else next((u for u in units if u in about), own)
+        unit = own or next((u for u in units if re.search(rf"\b{u}s?\b", about)), "")
         plural = {"copie": ("copy", "copies"), "people": ("person", "people")}.get(unit, (unit, f"{unit}s"))
         return f"{words} {plural[0] if value == 1 else plural[1]}" if unit else words
     forms = unit_forms(f"{schema.get('description', '')} in {(words_of(name) or ['it'])[-1]}")

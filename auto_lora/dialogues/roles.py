@@ -60,7 +60,7 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
             found[name] = "state"
         elif is_action(name, schema):
             found[name] = "action"
-        elif kind in ("boolean", "object") or yes_or_no(schema):
+        elif kind in ("boolean", "object") or yes_or_no(name, schema):
             found[name] = "object" if kind == "object" else "boolean"
         else:
             found[name] = role_in(name, schema, kind)

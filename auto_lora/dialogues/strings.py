@@ -34,6 +34,7 @@ _VARIABLE = re.compile(
 )
 _COMMAS = re.compile(r"\bcity(?:,| and) (?:state|country)\b", re.I)  # "in the format 'City, State'"
 _CASED = re.compile(r"(\blower.?case)|\bupper.?case|\bin capitals|\bcapital letters|\ball caps", re.I)
+_FOR_EXAMPLE = re.compile(r"(?:\be\.g\.?|such as|\blike|example|\bex\.)[^.]{0,40}$", re.I)
 _EITHER = re.compile(r"(['\"`])[^'\"`]{1,30}\1,? or (['\"`])[^'\"`]{1,30}\2")
 # What one searches for, by a word of the description of a query.
 _SOUGHT = {
@@ -138,7 +139,8 @@ class Strings(Codes):
         role = "system" if pool == "system" else role
         if is_joined(schema):
             return self._joined(pool, about, role)
-        only_given = _EITHER.search(about) is not None
+        either = _EITHER.search(about)
+        only_given = either is not None and not _FOR_EXAMPLE.search(about[: either.start()])
         if role == "kind_place":
             pool = "kind_eatery" if _EATEN.search(f"{about} {self.tool_words}") else role
         elif pool == "kind":

@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from math import ceil, floor
 from typing import Any
 
 from auto_lora.dialogues.dates import in_order
@@ -26,6 +27,10 @@ from auto_lora.dialogues.surfaces import Value, join_words, plain
 from auto_lora.dialogues.switches import Switch, switch_words, yes_or_no
 
 _INTERVAL = re.compile(r"\[ ?a, ?b ?\]|\binterval\b|\brange\b|\bbounds\b|lower and upper|start and end", re.I)
+
+
+_NO_INTERVAL = re.compile(r"\b(?:in|within|of) (?:the |a )?range\b|\blist of\b|\beach\b", re.I)
+_CLOSED = frozenset("enum const multipleOf exclusiveMinimum exclusiveMaximum".split())
 
 
 class Sampler(Strings):
@@ -71,7 +76,7 @@ class Sampler(Strings):
             return Value(value, yes if value else no, role)
         if "const" in schema:
             return Value(schema["const"], plain(schema["const"]), role)
-        if answers := yes_or_no(schema):
+        if answers := yes_or_no(name, schema):
             value = self.random.choice(list(answers))
             return Value(value, self.random.choice(switch_words(name, answers[value])), "boolean")
         if schema.get("enum"):
@@ -84,7 +89,7 @@ class Sampler(Strings):
                 and role in ("duration", "count", "percent", "amount", "rating")
             ):
                 return said_number(self.random, value, role, schema, name, self.tool_words)
-            if isinstance(value, str) and value.isdigit() and role in ("duration", "count", "rating"):
+            if isinstance(value, str) and value.isdecimal() and role in ("duration", "count", "rating"):
                 return replace(
                     said_number(self.random, int(value), role, schema, name, self.tool_words), json=value
                 )
@@ -129,15 +134,16 @@ class Sampler(Strings):
     def _array(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any], role: str) -> Value:
         items_of = schema.get("items")
         item: Mapping[str, Any] = items_of if isinstance(items_of, Mapping) else {"type": "string"}
+        inner = item.get("items")
         if (
-            (inner := item.get("items"))
-            and isinstance(inner, Mapping)
+            isinstance(inner, Mapping)
             and inner.get("type") in ("integer", "number")
+            and not _CLOSED & inner.keys()
         ):
-            return self._matrix(name, schema, inner)
+            return self._matrix(name, schema, item)
         about = " ".join([*words_of(name), str(schema.get("description", ""))])
-        if item.get("type") in ("integer", "number") and _INTERVAL.search(about) and "minItems" not in schema:
-            return self._interval(item, role)
+        if (interval := self._interval(item, schema, about, role)) is not None:
+            return interval
         counted = item.get("type") in ("integer", "number") and role in ("number", "generic")
         least, most = int(schema.get("minItems", 0)), int(schema.get("maxItems", 10**9))
         low = least or (min(3, most) if counted else 1)  # nobody wants the mean of one number
@@ -165,49 +171,65 @@ class Sampler(Strings):
             surface = f"[{', '.join(map(str, numbers))}]"
         return Value([v.json for v in items], surface, items[0].role if items else role)
 
-    def _interval(self, item: Mapping[str, Any], role: str) -> Value:
-        """Two ends of an interval, the lower first."""
-        first = self.random.randint(-5 if item.get("minimum", -1) < 0 else int(item.get("minimum", 0)), 20)
-        ends = [first, first + self.random.randint(1, 30)]
+    def _interval(
+        self, item: Mapping[str, Any], schema: Mapping[str, Any], about: str, role: str
+    ) -> Value | None:
+        """The two ends of an interval, the lower first; None where no interval is meant, or its limits leave no room."""
+        open_ended = item.get("type") in ("integer", "number") and not _CLOSED & item.keys()
+        two = schema.get("minItems", 2) == 2 and schema.get("maxItems", 2) >= 2
+        if not (open_ended and two and _INTERVAL.search(about)) or _NO_INTERVAL.search(about):
+            return None
+        low = ceil(item.get("minimum", -5))
+        high = floor(item.get("maximum", low + 50))
+        if high <= low:
+            return None
+        first = self.random.randint(low, min(low + 20, high - 1))
+        ends = [first, self.random.randint(first + 1, min(first + 30, high))]
         forms = ["from {0} to {1}", "between {0} and {1}", "[{0}, {1}]", "{0} to {1}"]
         return Value(ends, self.random.choice(forms).format(*ends), role)
 
-    def _matrix(self, name: str, schema: Mapping[str, Any], number: Mapping[str, Any]) -> Value:
+    def _matrix(self, name: str, schema: Mapping[str, Any], row: Mapping[str, Any]) -> Value:
         """Rows of numbers of one length, as one writes them: "[[1, 2], [3, 4]]", points as "(1, 2) and (3, 4)"."""
-        points = re.search(r"point|coordinate|pairs?\b|vert", f"{name} {schema.get('description', '')}", re.I)
-        rows = max(int(schema.get("minItems", 0)), self.random.choice([2, 2, 3]))
-        columns = 2 if points else self.random.choice([2, 2, 3])
-        whole = number.get("type") == "integer" or self.random.random() < 0.7
-        low = number.get("minimum", -5)
-        drawn = [
-            [self.random.randint(int(low), int(low) + 20) if whole else round(self.random.uniform(low, low + 20), 1) for _ in range(columns)]
-            for _ in range(rows)
-        ]  # fmt: skip
-        said = (
-            join_words([f"({', '.join(map(str, row))})" for row in drawn])
-            if points and self.random.random() < 0.6
-            else str(drawn)
+        number = row["items"]
+        about = f"{' '.join(words_of(name))} {schema.get('description', '')}"
+        points = re.search(r"\bpoints?\b|coordinate|\bpairs?\b|\bvert(?:ex|ices)\b", about, re.I)
+        rows, columns = (
+            min(max(int(of.get("minItems", 0)), wanted), int(of.get("maxItems", 10**9)))
+            for of, wanted in (
+                (schema, self.random.choice([2, 2, 3])),
+                (row, 2 if points else self.random.choice([2, 2, 3])),
+            )
         )
-        return Value(drawn, said, "number")
+        low = ceil(number.get("minimum", -5))
+        high = floor(number.get("maximum", low + 20))
+        whole = number.get("type") == "integer" or self.random.random() < 0.7
+
+        def drawn() -> float:
+            return (
+                self.random.randint(low, max(low, high))
+                if whole
+                else round(self.random.uniform(low, max(low, high)), 1)
+            )
+
+        values = [[drawn() for _ in range(columns)] for _ in range(rows)]
+        said = join_words([f"({', '.join(map(str, r))})" for r in values])
+        return Value(values, said if points and self.random.random() < 0.6 else str(values), "number")
 
     def _open_object(self, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Value:
         """One to three entries of an object whose keys its schema leaves open: "apples 3 and pears 5"."""
-        inner = resolve(schema.get("additionalProperties", {}), root)
-        inner = (
-            inner
-            if _type_of(inner) in ("integer", "number", "string", "array") and inner
-            else {"type": "integer"}
-        )
-        entries: dict[str, Any] = {}
-        for _ in range(self.random.randint(1, 3)):
+        given = schema.get("additionalProperties", True)
+        inner = resolve(given, root) if isinstance(given, Mapping) and given else {"type": "integer"}
+        kind, deep = _type_of(inner), _type_of(resolve(inner.get("items", {}), root)) in ("object", "array")
+        if kind not in ("integer", "number", "string", "array") or (
+            kind == "array" and deep and "items" in inner
+        ):
+            return Value({}, "nothing in particular", "object")
+        if kind in ("integer", "number") and not _CLOSED & inner.keys():
+            inner = {"minimum": 1, "maximum": max(100, inner.get("minimum", 1)), **inner}
+        entries: dict[str, Value] = {}
+        for _ in range(max(self.random.randint(1, 3), int(schema.get("minProperties", 0)))):
             key = self._mine(self.pools.noun)
-            entries[key] = self.sample(
-                key,
-                {"minimum": 1, "maximum": 100, **inner}
-                if inner.get("type") in ("integer", "number")
-                else inner,
-                root,
-            )
+            entries[key] = self.sample(key, inner, root)
         form = self.random.choice(["{k}: {v}", "{k} {v}", "{k} = {v}", "{v} for {k}"])
         said = [form.format(k=k, v=v.surface) for k, v in entries.items()]
         return Value({k: v.json for k, v in entries.items()}, join_words(said), "object")

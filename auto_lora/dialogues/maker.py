@@ -292,5 +292,5 @@ class Maker:
 
 
 _ABSENT = 0.2  # of the no-call prompts
-_WRAPPED = 0.12
+_WRAPPED = 0.08
 _TOGETHER = 0.35  # of the prompts for several calls: they differ in one argument

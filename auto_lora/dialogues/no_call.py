@@ -19,9 +19,8 @@ from auto_lora.dialogues.near import (
     near_deeds,
     near_misses,
     touches,
-    words_in,
 )
-from auto_lora.dialogues.phrasebook import phrases, share_out, stem, tails_of, values_of
+from auto_lora.dialogues.phrasebook import phrases, share_out, stem, tails_of, values_of, words_of
 from auto_lora.dialogues.planned import Written
 from auto_lora.dialogues.surroundings import Surroundings
 from auto_lora.dialogues.topics import Topic, topics
@@ -113,15 +112,12 @@ class NoCallWriter:
         """Groups of what people say beside requests, and their answers; questions only where no tool may take them."""
         uncovered, asked = phrases("no_call")["uncovered"], answers_anything(self.tools)
         groups = []
-        defined = words_in(self.tools)
+        named = {stem(w) for tool in self.tools for w in words_of(tool.name)}
         for group in phrases("chat")["groups"]:
-            if not defined.isdisjoint(map(stem, group.get("would", ()))):
+            if not named.isdisjoint(map(stem, group.get("would", ()))):
                 continue
             stock = share_out(group["prompts"], self.split)
-            told = (
-                group["answer"] == uncovered
-            )  # "I have no tool for that" is said of nothing that a tool may know
-            stock = [p for p in stock if not ((told or "{" in p) and touches(p, self.tools))]
+            stock = [p for p in stock if not ("{" in p and touches(p, self.tools))]
             if stock and not (asked and group["answer"] == uncovered):
                 groups.append((stock, group["answer"]))
         return groups

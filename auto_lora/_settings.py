@@ -77,7 +77,7 @@ class TrainingConfig:
     test_file: str | None = setting(None, "JSONL of your own cases: they are the test, and nothing like them is trained on", group="data")
     seed_prompts: str | None = setting(None, "text or JSONL of your own prompts: the writer follows how they are typed; those with calls are trained on", group="data")
     mix: str | None = setting(None, "DATASET[:share] to train on beside: JSONL of messages and tools, or a hub id; share 0.2", group="data")
-    category_shares: dict[str, float] = setting({"single": 0.36, "parallel": 0.12, "chain": 0.08, "optional": 0.21, "no_call": 0.17, "missing_argument": 0.06}, "share of each category, summing to 1", kind=dict, group="data")
+    category_shares: dict[str, float] = setting({"single": 0.38, "parallel": 0.12, "chain": 0.08, "optional": 0.22, "no_call": 0.15, "missing_argument": 0.05}, "share of each category, summing to 1", kind=dict, group="data")
     training_shares: dict[str, float] = setting({}, "share of each category in training where it should differ, such as more of what is hard; none: category_shares", kind=dict, group="data")
     closing_share: float = setting(0.3, "share of the training conversations that go on to the closing answer; the others end with their last call, which halves their tokens", kind=float, low=0.0, high=1.0, group="data")
     rehearsal_share: float = setting(0.04, "ordinary prompts without tools, answered by the base itself, trained on beside the conversations, as a share of them, some 200 at most: holds what the base can", kind=float, low=0.0, high=1.0, group="data")

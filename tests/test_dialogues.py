@@ -159,8 +159,8 @@ def test_shares_are_kept(demo_tools):
         "parallel": 120,
         "chain": 80,
         "optional": 220,
-        "no_call": 140,
-        "missing_argument": 60,
+        "no_call": 150,
+        "missing_argument": 50,
     }
 
 

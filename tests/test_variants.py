@@ -261,7 +261,9 @@ def test_about_a_tenth_of_no_calls_are_near_misses(demo_tools):
     shapes = [c.meta["shape"] for c in SyntheticDataGenerator(demo_tools, config).generate(300, "train")]
     share = sum(s.startswith("near_") for s in shapes) / len(shapes)
     assert 0.04 < share < 0.2, share
-    assert all(topic_of_shape(s) in map(topic_of, demo_tools) for s in shapes if s.startswith("near_"))
+    topics = [topic_of_shape(s) for s in shapes if s.startswith("near_")]
+    assert all(t in map(topic_of, demo_tools) for t in topics if t)
+    assert 0.2 < sum(t is None for t in topics) / len(topics) < 0.8  # other deeds on what the tools make
 
 
 def test_between_a_tenth_and_a_fifth_need_no_call():

@@ -267,7 +267,7 @@ def test_what_a_tool_may_answer_is_no_small_talk():
     assert not [p for p in prompts if re.search(r"\bmeans?\b|speak to a human|real person please", p)]
 
 
-def test_lists_of_dishes_and_people_stay_apart():
+def test_no_dish_of_an_order_is_two():
     order = _tool("order", "Order food.", ["items"], items={"type": "array", "items": {"type": "object", "properties": {"item": _text("Dish."), "quantity": {"type": "integer", "minimum": 1}}, "required": ["item", "quantity"]}})  # fmt: skip
     for _, arguments in _asked(order, 30):
         assert all(" and " not in entry["item"] for entry in arguments["items"])
@@ -276,3 +276,22 @@ def test_lists_of_dishes_and_people_stay_apart():
 def test_a_word_in_capitals_is_no_code():
     form = _text("Output format, e.g. 'JSON'.")
     assert not any(re.fullmatch("[A-Z]{4}", v.json) and v.json != "JSON" for v in _drawn("format", form))
+
+
+ODD = [
+    _tool("create_doc", "Create an invoice|quote.", ["name"], name=_text()),
+    _tool("pay", "Pay.", ["", "v"], **{"": _text("Recipient account.", enum=["a", "b"]), "v": NUMBER}),
+    _tool("grid", "Fill a grid.", ["cells"], cells={"type": "array", "items": {"type": "array", "items": {"type": "number", "maximum": -10}}}),
+    _tool("mix", "Mix weights.", ["w"], w={"type": "array", "items": {"type": "array", "items": {"type": "number", "minimum": 0.2, "maximum": 0.8}}}),
+    _tool("scores", "Save scores.", ["s"], s={"type": "object", "additionalProperties": {"type": "integer", "maximum": 0}}),
+    _tool("meta", "Save meta.", ["s"], s={"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 3, "maxProperties": 3}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tool", ODD, ids=lambda t: t.name)
+def test_odd_definitions_are_called_and_refused(tool):
+    for category in ("single", "missing_argument", "no_call"):
+        made = _of([tool, LAMPS], category, 20)
+        assert len(made) == 20
+        if category == "single":
+            assert any(c.scored_turns()[0].expected[0].name == tool.name for c in made)

@@ -64,7 +64,7 @@ _LETTERED = re.compile(
     r"side|point|angle|vector|length|coefficient|team|player|city|matrix|number|term|group|set|list", re.I
 )
 _WHO = frozenset("person recipient person_name".split())
-_OWN_TEXTS = frozenset("message note text query title".split())
+OWN_WORDS = frozenset("message note text".split())  # end where somebody else's words end
 _PROVIDER = re.compile(r"doctor|dentist|therapist|stylist|physician|provider|barber|trainer", re.I)
 _PEOPLE = re.compile(r"guest|passenger|people|person|adult|child|traveler|attendee|participant")
 
@@ -105,7 +105,7 @@ class Arguments:
         """The two ends of a span or of a way in one phrase: "from monday to friday", "between 5 and 20"; "" where there are none."""
         for low, high in (("start", "end"), ("origin", "destination"), *ENDS):
             one, other = self._end_of(low), self._end_of(high)
-            if not one or not other or one == other or self.roles[one] in _OWN_TEXTS:
+            if not one or not other or one == other:
                 continue
             way = (self.roles[one], self.roles[other]) in (("start", "end"), ("origin", "destination"))
             rest, others = ([w for w in words_of(n) if w != end] for n, end in ((one, low), (other, high)))
@@ -143,9 +143,7 @@ class Arguments:
         own = {
             n
             for n in names
-            if self.roles[n] in ("message", "note", "text")
-            and n in self.left
-            and self.left[n].surface[:1] != '"'
+            if self.roles[n] in OWN_WORDS and n in self.left and self.left[n].surface[:1] != '"'
         }
         phrased = [
             (2 * (n in own) + (n in flags), self._phrase(n, self.left.pop(n)))
@@ -165,9 +163,9 @@ class Arguments:
         """Whether a number says what it counts, as no other of the call's does: "6 beds"."""
         if value.role != "count" or " " not in value.surface:
             return False
-        unit = value.surface.split()[-1]
-        same = (n for n, v in self.call.values.items() if n != name and v.role == "count")
-        return not any(self.call.values[n].surface.split()[-1].rstrip("s") == unit.rstrip("s") for n in same)
+        others = [v for n, v in self.call.values.items() if n != name and v.role == "count"]
+        unit = value.surface.split()[-1].rstrip("s")
+        return not any(v.surface.endswith((unit, f"{unit}s")) for v in others)
 
     def _only_named(self, name: str, value: Value) -> bool:
         """Whether nothing but its name tells an argument apart; a number with a longer name half of the time."""
@@ -312,36 +310,46 @@ class Arguments:
         if role == "folder" and re.search(r"director|folder", self.call.tool.name):
             forms = ["at {v}", "called {v}"] if creates else ["in {v}", "at {v}"]
         forms = [f for f in forms if not set(self.kinds) & set(f.split())] or ["{v}"]
-        act, verb = tool_act(self.call.tool)
+        forms = self._forms_by_definition(name, value, text, twice) or forms
+        return self.random.choice(forms).format(v=text, name=" ".join(spoken))
+
+    def _forms_by_definition(self, name: str, value: Value, text: str, twice: bool) -> list[str]:
+        """How an argument is said where what its tool does tells more than its role; empty where it tells no more.
+
+        Args:
+            text: the argument's words with those that stand beside it.
+            twice: another argument has its role.
+        """
+        role, (act, verb) = self.roles[name], tool_act(self.call.tool)
         people = sum(r in _WHO for r in self.roles.values())
-        if role in _WHO and people == 1 and (act == "send" or verb in ("share", "transfer")):
-            forms = ["to {v}", "with {v}"] if verb == "share" else ["to {v}"]
         told = (
             name
             if people > 1 or re.search(r"patient|client|customer", name)
             else f"{name} {self._about(name)}"
         )
-        if role in ("person", "player") and _PROVIDER.search(told):
-            forms = ["with {v}"]  # "for Michael" would be the patient
-        if words_of(name)[:1] in (["sender"], ["from"]) and role in _WHO:
-            forms = ["from {v}"]
-        if role == "status" and act in ("set", "do"):
-            forms = ["to {v}", "as {v}"]
-        if role == "org" and act == "book":
-            forms = ["at {v}"]
-        if role == "temperature" and twice:
-            forms = ["with {name} {v}", "with a {name} of {v}"]
-        elif role == "temperature" and act not in ("set", "switch"):
-            forms = ["at {v}", "at {v}", "with a {name} of {v}"]
-        if "subtitle" in name:
-            forms = ["with {v} subtitles"]
-        if self._is_counted(name, value):
-            forms = ["for {v}"] if _PEOPLE.search(text) else ["with {v}"]
-        if role == "dish" and not _SERVING.search(f"{self.call.tool.name} {self.call.tool.description}"):
-            forms = ["with {v}", "with {v}", "for {v}", "of {v}"]
         if role == "room" and re.match(r"(?:the|my|our|all|every|up|down)", text):
-            forms = ["in {v}"]
-        return self.random.choice(forms).format(v=text, name=" ".join(spoken))
+            return ["in {v}"]
+        if role == "dish" and not _SERVING.search(f"{self.call.tool.name} {self.call.tool.description}"):
+            return ["with {v}", "with {v}", "for {v}", "of {v}"]
+        if self._is_counted(name, value):
+            return ["for {v}"] if _PEOPLE.search(text) else ["with {v}"]
+        if "subtitle" in name:
+            return ["with {v} subtitles"]
+        if role == "temperature" and twice:
+            return ["with {name} {v}", "with a {name} of {v}"]
+        if role == "temperature" and act not in ("set", "switch"):
+            return ["at {v}", "at {v}", "with a {name} of {v}"]
+        if role == "org" and act == "book":
+            return ["at {v}"]
+        if role == "status" and act in ("set", "do"):
+            return ["to {v}", "as {v}"]
+        if words_of(name)[:1] in (["sender"], ["from"]) and role in _WHO:
+            return ["from {v}"]
+        if role in ("person", "player") and _PROVIDER.search(told):
+            return ["with {v}"]  # "for Michael" would be the patient
+        if role in _WHO and people == 1 and (act == "send" or verb in ("share", "transfer")):
+            return ["to {v}", "with {v}"] if verb == "share" else ["to {v}"]
+        return []
 
 
 def _in_a_row(names: list[str]) -> bool:
@@ -349,7 +357,7 @@ def _in_a_row(names: list[str]) -> bool:
     letters = [words_of(n)[-1] for n in names]
     if not all(letter in ("a", "b", "c") for letter in letters):
         return True
-    return _LETTERED.search(names[0]) is not None or letters == [words_of(n)[0] for n in names]
+    return _LETTERED.search(names[0]) is not None
 
 
 def _part_of_day(text: str) -> str:

@@ -208,7 +208,7 @@ class FrameChooser:
         return None if topic is None or topic.name in self._crowded else topic
 
     def _frames(self, tool: ToolDefinition) -> list[tuple[Frame, float]]:
-        """The tool's frames of this split with weights: three quarters to its topic's, where it has one."""
+        """The tool's frames of this split with weights: three quarters to its topic's, where it has one that names what is asked for."""
         if tool.name not in self._candidates:
             topic, (act, verb), roles = self.topic_of(tool), tool_act(tool), set(roles_of(tool).values())
             own = [with_slots(f, tool) for f in frames_for(topic, tool, self.split)] if topic else []

@@ -6,7 +6,7 @@ import random
 import re
 from dataclasses import replace
 
-from auto_lora.dialogues.arguments import BESIDE, Arguments
+from auto_lora.dialogues.arguments import BESIDE, OWN_WORDS, Arguments
 from auto_lora.dialogues.asides import aside, has_aside
 from auto_lora.dialogues.frames import Frame, Slot, fill
 from auto_lora.dialogues.meaning import objects_of, tool_act
@@ -39,7 +39,6 @@ _ENDS_OF_A_WAY = ("origin", "destination")  # nobody looks for them: "find fligh
 _MOST = "under|below|up to|at most|less than|no more than|max|maximum|budget|within|cheaper than"
 _LEAST = "over|above|at least|more than|min|minimum"
 _COUNTED = {"two": 2, "three": 3}
-OWN_WORDS = frozenset("message note text".split())  # end where somebody else's words end
 _APART = 0.2
 
 

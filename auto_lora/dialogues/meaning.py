@@ -13,7 +13,7 @@ from typing import Any
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.catalog.definition import per_tool
-from auto_lora.dialogues.phrasebook import is_state, phrases, role_of, stem, words_of
+from auto_lora.dialogues.phrasebook import UNSAID, is_state, phrases, role_of, stem, words_of
 from auto_lora.dialogues.switches import Switch, switch_of
 
 _SPOKEN_VERBS = {
@@ -145,7 +145,7 @@ def measured_by(tool: ToolDefinition) -> str:
         loud = head == "volume" and re.search(
             r"speaker|sound|audio|trading|music|media|device", f"{tool.name} {tool.description}", re.I
         )
-        if head in phrases("measures") and head != "count" and not clock and not loud:
+        if head in phrases("measures") and not clock and not loud:
             return head
     return ""
 
@@ -247,20 +247,6 @@ def is_settings(tool: ToolDefinition) -> bool:
 # Parameters.
 
 _MAY = frozenset("permission permissions access role scope privilege".split())
-# Values that stand for no wish at all: nobody says them.
-UNSAID = (
-    "dontcare",
-    "any",
-    "none",
-    "None",
-    "null",
-    "n/a",
-    "N/A",
-    "unspecified",
-    "default",
-    "",
-    None,
-)  # an enum may hold lists
 _MADE_OF = frozenset(
     "place region country address person date time latitude longitude phone email url title number".split()
 )

@@ -95,7 +95,8 @@ def near_deeds(tools: Sequence[ToolDefinition], split: str) -> list[Frame]:
     found = []
     for tool in tools:
         thing = re.sub(r"^(?:an?|the|my) ", "", objects_of(tool.name, tool.description)[-1])
-        if act_of(tool.name, tool.description)[0] not in _OF_THINGS or len(thing.split()) > 2:
+        plain = re.fullmatch(r"[\w'-]+(?: [\w'-]+)?", thing)  # no sign that means something in a frame
+        if act_of(tool.name, tool.description)[0] not in _OF_THINGS or not plain:
             continue
         nouns = {stem(w) for w in thing.split()}
         taken = words_in([t for t in tools if nouns & words_in([t])])

@@ -56,7 +56,7 @@ class NoCallWriter:
         """A prompt that no tool serves, and the answer to it; None when the tools' words are near it.
 
         Chat; a request on a topic that none of the tools is about, worded like any other request; in a tenth, where there are
-        such, a request beside a tool's topic (`near_misses`). `wanted` gives topics extra weight.
+        such, a request beside a tool's topic (`near_misses`) or another deed on its things (`near_deeds`). `wanted` gives topics extra weight.
         """
         kind = self.random.random()
         if kind < 0.35:
@@ -109,7 +109,7 @@ class NoCallWriter:
 
     @cached_property
     def _chat(self) -> list[tuple[list[str], str]]:
-        """Groups of what people say beside requests, and their answers; questions only where no tool may take them."""
+        """Groups of what people say beside requests, and their answers; none that a tool is named after ("would"), questions only where no tool may take them."""
         uncovered, asked = phrases("no_call")["uncovered"], answers_anything(self.tools)
         groups = []
         named = {stem(w) for tool in self.tools for w in words_of(tool.name)}

@@ -18,6 +18,8 @@ from typing import Any
 from auto_lora.dialogues.frames import Frame, parse
 from auto_lora.dialogues.moments import asked_for, date_form, told
 
+# Values that stand for no wish at all: nobody says them. (An enum may hold lists, so no set.)
+UNSAID = ("dontcare", "any", "none", "None", "null", "n/a", "N/A", "unspecified", "default", "", None)
 SPLITS = ("train", "validation", "test")
 # Of ten frames or stock phrases, seven are training's, one validation's, two the test's.
 _OWNERS = ("train", "train", "test", "train", "validation", "train", "test", "train", "train", "train")
@@ -259,7 +261,7 @@ def _measure_lines(counted: str) -> list[str]:
 def measure_frames(measure: str, split: str) -> tuple[Frame, ...]:
     """The questions for a measure ("distance", "number of days") that belong to a split."""
     counted = measure.removeprefix("number of ")
-    name = "count" if counted != measure else measure
+    name = "number of" if counted != measure else measure
     lines = [line.replace("{counted}", counted) for line in phrases("measures").get(name, [])]
     return tuple(f for f in by_split("measures", _measure_lines(counted))[split] if f.text in lines)
 

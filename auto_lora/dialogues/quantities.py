@@ -112,6 +112,8 @@ def sample_number(
     )
 
 
+# What is counted, where its own name does not say it.
+_COUNTED = "passenger guest adult ticket result item copie bedroom bathroom room bed bath seat".split()
 ENDS = (("from", "to"), ("start", "end"), ("low", "high"), ("lower", "upper"), ("min", "max"), ("minimum", "maximum"), ("first", "last"))  # fmt: skip
 _NO_MORE_THAN = (("k", "n"), ("successes", "trials"))  # the first is part of the second
 
@@ -276,32 +278,17 @@ def _spoken(
         if other:
             return other
         return pick([f"{text} degrees", f"{words} degrees", text, f"{text} degrees {unit}", f"{text}\u00b0"])
-    if role == "rating" and "star" in about:
-        return pick([f"{text} stars", f"{text}-star", text])
+    if role == "rating" and re.search(r"\bstars?\b|_star", about):
+        return pick([f"{text} stars", f"{text} stars", text])
     if role == "duration":
         unit = _unit_of(about)
         return f"{words} {unit}{'' if value == 1 else 's'}"
     if role == "amount" and "currency" not in f"{about} {tool_words}".lower():
         return pick([f"${text}", f"{text} dollars", text])
     if role == "count":
-        units = (
-            "passenger",
-            "guest",
-            "adult",
-            "ticket",
-            "result",
-            "item",
-            "copie",
-            "bedroom",
-            "bathroom",
-            "room",
-            "bed",
-            "bath",
-            "seat",
-        )
         counted = (words_of(name) or ["it"])[-1]
         own = "people" if counted == "people" else counted.removesuffix("s") if counted.endswith("s") else ""
-        unit = own or next((u for u in units if re.search(rf"\b{u}s?\b", about)), "")
+        unit = own or next((u for u in _COUNTED if re.search(rf"\b{u}s?\b", about)), "")
         plural = {"copie": ("copy", "copies"), "people": ("person", "people")}.get(unit, (unit, f"{unit}s"))
         return f"{words} {plural[0] if value == 1 else plural[1]}" if unit else words
     forms = unit_forms(f"{schema.get('description', '')} in {(words_of(name) or ['it'])[-1]}")

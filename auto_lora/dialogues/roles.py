@@ -68,7 +68,7 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
                 found[name] = "status" if "state" in words_of(name) else "generic"
             if found[name] == "spatial" and "relationship" in str(schema.get("description", "")):
                 found[name] = "generic"
-            if "enum" in schema and found[name] in _WHO and words_of(name)[-1] in _SORTS:
+            if "enum" in schema and found[name] in _WHO and _SORTS.intersection(words_of(name)[-1:]):
                 found[name] = "generic"  # "recipient_account_type" is nobody
             if found[name] == "currency" and is_joined(schema):
                 found[name] = "currency_pair"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from auto_lora.dialogues.clause import OWN_WORDS
+from auto_lora.dialogues.arguments import OWN_WORDS
 from auto_lora.dialogues.phrasebook import phrases
 from auto_lora.dialogues.pools import Pools
 from auto_lora.dialogues.style import Style

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.phrasebook import is_state, phrases, words_of
+from auto_lora.dialogues.phrasebook import UNSAID, is_state, phrases, words_of
 
 Switch = tuple[str, str, str]  # role, its word where true, its word where false
 
@@ -43,9 +43,6 @@ _OF_ITS_OWN = frozenset("open close lock unlock mute arm shut".split())  # such 
 
 
 _YES, _NO = frozenset(("true", "yes")), frozenset(("false", "no"))
-
-
-_NO_WISH = frozenset(("dontcare", "any", "none", "null", "n/a", "unspecified", "default", ""))
 _ANSWERS = frozenset("answer response vote reply rsvp choice decision status".split())
 
 
@@ -53,7 +50,7 @@ def yes_or_no(name: str, schema: Mapping[str, Any]) -> dict[str, bool]:
     """What each string of an enum of "True" and "False" (or yes and no) says; empty for any other. Others beside them stand for no wish."""
     values = [v for v in schema.get("enum") or () if isinstance(v, str)]
     found = {v: v.lower() in _YES for v in values if v.lower() in _YES | _NO}
-    told = set(found.values()) == {True, False} and all(v in found or v.lower() in _NO_WISH for v in values)
+    told = set(found.values()) == {True, False} and all(v in found or v in UNSAID for v in values)
     return found if told and not _ANSWERS & set(words_of(name)) else {}
 
 

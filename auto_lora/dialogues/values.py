@@ -14,8 +14,9 @@ from math import ceil, floor
 from typing import Any
 
 from auto_lora.dialogues.dates import in_order
-from auto_lora.dialogues.meaning import UNSAID, is_action
+from auto_lora.dialogues.meaning import is_action
 from auto_lora.dialogues.phrasebook import (
+    UNSAID,
     is_state,
     phrases,
     role_in,
@@ -200,16 +201,14 @@ class Sampler(Strings):
                 (row, 2 if points else self.random.choice([2, 2, 3])),
             )
         )
-        low = ceil(number.get("minimum", -5))
-        high = floor(number.get("maximum", low + 20))
-        whole = number.get("type") == "integer" or self.random.random() < 0.7
+        low = number.get("minimum", min(-5, number.get("maximum", 0) - 20))
+        high = number.get("maximum", low + 20)
+        whole = number.get("type") == "integer" or (ceil(low) <= floor(high) and self.random.random() < 0.7)
 
         def drawn() -> float:
-            return (
-                self.random.randint(low, max(low, high))
-                if whole
-                else round(self.random.uniform(low, max(low, high)), 1)
-            )
+            if whole:
+                return self.random.randint(ceil(low), max(ceil(low), floor(high)))
+            return min(max(round(self.random.uniform(low, high), 1 if high - low > 2 else 2), low), high)
 
         values = [[drawn() for _ in range(columns)] for _ in range(rows)]
         said = join_words([f"({', '.join(map(str, r))})" for r in values])
@@ -224,12 +223,12 @@ class Sampler(Strings):
             kind == "array" and deep and "items" in inner
         ):
             return Value({}, "nothing in particular", "object")
-        if kind in ("integer", "number") and not _CLOSED & inner.keys():
-            inner = {"minimum": 1, "maximum": max(100, inner.get("minimum", 1)), **inner}
-        entries: dict[str, Value] = {}
-        for _ in range(max(self.random.randint(1, 3), int(schema.get("minProperties", 0)))):
-            key = self._mine(self.pools.noun)
-            entries[key] = self.sample(key, inner, root)
+        if kind in ("integer", "number") and not (_CLOSED | {"minimum", "maximum"}) & inner.keys():
+            inner = {"minimum": 1, "maximum": 100, **inner}
+        wanted = max(self.random.randint(1, 3), int(schema.get("minProperties", 0)))
+        keys = {self._mine(self.pools.noun): None for _ in range(20 * wanted)}  # in the order drawn
+        most = min(wanted, int(schema.get("maxProperties", wanted)))
+        entries = {key: self.sample("entry", inner, root) for key in list(keys)[:most]}
         form = self.random.choice(["{k}: {v}", "{k} {v}", "{k} = {v}", "{v} for {k}"])
         said = [form.format(k=k, v=v.surface) for k, v in entries.items()]
         return Value({k: v.json for k, v in entries.items()}, join_words(said), "object")

@@ -295,3 +295,15 @@ def test_odd_definitions_are_called_and_refused(tool):
         assert len(made) == 20
         if category == "single":
             assert any(c.scored_turns()[0].expected[0].name == tool.name for c in made)
+
+
+def test_a_tool_with_one_value_of_few_is_asked_for_in_every_split():
+    period = _tool("orbital_period", "Orbital period of a planet.", ["planet"], planet=_text())
+    generator = SyntheticDataGenerator([period, LAMPS], TrainingConfig(seed=2))
+    named = {}
+    for split in ("train", "validation", "test"):
+        made = generator.generate(40, split, shares={"single": 1.0})
+        calls = [c.scored_turns()[0].expected[0] for c in made]
+        named[split] = {str(c.arguments["planet"]).lower() for c in calls if c.name == "orbital_period"}
+    assert named["train"] and named["test"]
+    assert named["train"].isdisjoint(named["test"] | named["validation"])

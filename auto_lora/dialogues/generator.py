@@ -133,7 +133,7 @@ class SyntheticDataGenerator:
             )
         if unasked := self._unasked(made):
             self.notes.append(
-                f"no {split} conversation calls {', '.join(unasked)}: give it a description that says what it does"
+                f"no {split} conversation calls {', '.join(unasked)}: give it a description that says what it does, or values with examples"
             )
         if len(made) < count:
             self.notes.append(f"only {len(made)} different {split} conversations of {count} could be written")

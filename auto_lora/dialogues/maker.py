@@ -17,9 +17,9 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.near import fitting_distractors, near
 from auto_lora.dialogues.no_call import NoCallWriter, ask_for
-from auto_lora.dialogues.phrasebook import phrases, split_of
+from auto_lora.dialogues.phrasebook import phrases
 from auto_lora.dialogues.planned import PlannedCall, Written
-from auto_lora.dialogues.planner import Focus, Planner, ValueSampler, few_ways
+from auto_lora.dialogues.planner import Focus, Planner, ValueSampler, in_split
 from auto_lora.dialogues.respond import final_answer, tool_response
 from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.style import Style
@@ -266,10 +266,8 @@ class Maker:
         return self.builtin.write(draft.calls, chain=draft.chain), "builtin"
 
     def _in_split(self, calls: Sequence[PlannedCall]) -> bool:
-        """Whether the combination is this split's; where there are few, all are let through."""
-        return all(
-            few_ways(c) or split_of("call", values_key([c])) == self.split for c in calls if not c.hidden
-        )
+        """Whether the value combinations are this split's, but for what an earlier result gives."""
+        return all(in_split(c, self.split) for c in calls if not c.hidden)
 
     def _exchange(self, calls: Sequence[PlannedCall], responses: Sequence[Any]) -> list[Message]:
         ids = ["".join(self.random.choices(string.ascii_letters + string.digits, k=9)) for _ in calls]

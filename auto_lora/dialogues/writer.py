@@ -71,15 +71,15 @@ class BuiltinWriter:
         return Written(text.lower() if calls[0].casual else text, best.shape)
 
     def deed(self, call: PlannedCall) -> str:
-        """A request as a deed, its verb first: "turn the lights off"; "" where the sentence for it is of another form."""
-        made = self._clause(call)
-        if (
-            made is None
-            or not verb_act(made.text.partition(" ")[0].lower())
-            or re.search(r"[.?!:;]|\bme\b", made.text)
-        ):
+        """A request as a deed, its verb first: "turn the lights off"; "" where no sentence for it is of this form."""
+        roles = roles_of(call.tool)
+        usable = self.chooser.usable(call.tool, {roles[n] for n in call.shown()})
+        able = [(f, w) for f, w in usable if f.text.startswith("{verb}") or _is_deed(f.text)]
+        if not able:
             return ""
-        return made.text
+        frame = self.random.choices(*zip(*able, strict=True))[0]  # type: ignore[arg-type]
+        made = Clause(self.random, call, frame).text() or ""
+        return made if _is_deed(made) else ""
 
     def _joined(self, calls: Sequence[PlannedCall], chain: bool) -> Written | None:
         """One clause a call, with joiners; several calls of one tool now and then in one breath."""
@@ -150,3 +150,10 @@ class BuiltinWriter:
             ]
             picked += self.random.choices([f for f, _ in usable], weights, k=3)
         return picked
+
+
+def _is_deed(text: str) -> bool:
+    """Whether a sentence begins with a verb and is one clause: not "timer, 20 minutes"."""
+    return verb_act(text.partition(" ")[0].lower()) not in ("", "remind") and not re.search(
+        r"[.,?!:;]|\bme\b", text
+    )

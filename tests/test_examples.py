@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,27 @@ def test_domain_values_are_divided_between_the_splits():
         for n, split in ((30, "train"), (6, "test"))
     )
     assert train and test and not train & test
+
+
+@pytest.mark.parametrize("count", [4, 12, 300])
+@pytest.mark.parametrize("alone", [True, False])
+def test_every_split_has_some_of_a_users_values_however_few(count, alone):
+    metar = load("domain_values").METAR
+    unit = {"unit": {"type": "string", "enum": ["metric", "imperial"]}}
+    properties = {**metar.properties, **({} if alone else unit)}
+    tool = replace(metar, parameters={**metar.parameters, "properties": properties})
+    codes = [f"{a}{b}{c}D" for a in "EKLR" for b in "ABCDEFGHI" for c in "ABCDEFGHI"][:count]
+    generator = SyntheticDataGenerator(
+        [tool],
+        TrainingConfig(category_shares={"single": 1.0}),
+        samplers={"station": lambda rng: (code := rng.choice(codes), code)},
+    )
+    splits = ("train", "test") if count == 4 else ("train", "validation", "test")
+    found = [
+        {next(c.turns()).expected[0].arguments["station"] for c in generator.generate(2, split)}
+        for split in splits
+    ]
+    assert all(found) and len(set.union(*found)) == sum(map(len, found))
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from auto_lora.dialogues.near import fitting_distractors, near
 from auto_lora.dialogues.no_call import NoCallWriter, ask_for
 from auto_lora.dialogues.phrasebook import phrases
 from auto_lora.dialogues.planned import PlannedCall, Written
-from auto_lora.dialogues.planner import Focus, Planner, ValueSampler, in_split
+from auto_lora.dialogues.planner import Focus, Planner, ValueSampler
 from auto_lora.dialogues.respond import final_answer, tool_response
 from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.style import Style
@@ -267,7 +267,7 @@ class Maker:
 
     def _in_split(self, calls: Sequence[PlannedCall]) -> bool:
         """Whether the value combinations are this split's, but for what an earlier result gives."""
-        return all(in_split(c, self.split) for c in calls if not c.hidden)
+        return all(self.planner.owns(c) for c in calls if not c.hidden)
 
     def _exchange(self, calls: Sequence[PlannedCall], responses: Sequence[Any]) -> list[Message]:
         ids = ["".join(self.random.choices(string.ascii_letters + string.digits, k=9)) for _ in calls]

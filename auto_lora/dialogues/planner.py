@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ from auto_lora.dialogues.dates import in_order
 from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import kind_of_unit, switches_of
 from auto_lora.dialogues.moments import read, told
-from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
+from auto_lora.dialogues.phrasebook import SPLITS, bucket, role_in, share_out, split_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import plural
 from auto_lora.dialogues.quantities import ascending
@@ -30,6 +31,7 @@ from auto_lora.dialogues.verify import values_key
 
 # "Two lamb wraps", but "two pad thai".
 _COUNTABLE = re.compile(r"(?:pizza|burger|sandwich|salad|soup|wrap|pie|burrito|sub|kebab|quesadilla|bowl|omelette|pack|bag|lamp|chair|bottle)$")  # fmt: skip
+_FEW = 40  # a user's values, divided one by one
 _TWO_DIFFER = 0.3  # of the calls said together where two arguments may differ
 # A value for a parameter, and how a person would write it: ("EGLL", "Heathrow").
 ValueSampler = Callable[[random.Random], tuple[Any, str]]
@@ -70,6 +72,7 @@ class Planner:
     ) -> None:
         self.tools, self.split, self.random = list(tools), split, rng
         self.sampler, self.samplers, self.focus = sampler, samplers, focus
+        self._owners: dict[str, dict[str, str]] = {}  # of a user's few values, by sampler
 
     def tool(self, among: Sequence[ToolDefinition] | None = None) -> ToolDefinition:
         tools = list(among or self.tools)
@@ -123,7 +126,7 @@ class Planner:
             enough = len(values.keys() - set(tool.required)) >= at_least
             if _backwards(values, tool):
                 continue
-            if enough and in_split(call, self.split):
+            if enough and self.owns(call):
                 break
         return call
 
@@ -150,7 +153,7 @@ class Planner:
         calls = [
             replace(first, values={**first.values, **dict(zip(names, row, strict=True))}) for row in rows
         ]
-        mine = all(in_split(call, self.split) for call in calls[1:])
+        mine = all(self.owns(call) for call in calls[1:])
         apart = not any(
             _clash(c.values[a], c.values[b]) for c in calls for a, b in combinations(names, 2)
         )  # from Oslo to Oslo
@@ -166,7 +169,7 @@ class Planner:
         for _ in range(20 * count):
             value = self._distinct(name, schema, tool, others)
             value = _uncapitalised(value, schema, tool.parameters) if first.casual else value
-            mine = in_split(replace(first, values={**first.values, name: value}), self.split)
+            mine = self.owns(replace(first, values={**first.values, name: value}))
             if mine and value.surface and all(value.json != v.json for v in values):
                 values.append(value)
             if len(values) == count:
@@ -236,7 +239,7 @@ class Planner:
 
     def _distinct(self, name: str, schema: Any, tool: ToolDefinition, given: Mapping[str, Value]) -> Value:
         """A value unlike the call's other texts: nobody flies from Rome to Rome, or converts miles into litres."""
-        own = self.samplers.get(f"{tool.name}.{name}") or self.samplers.get(name)
+        own = self._own_sampler(tool, name)
         tries = (
             200 if role_in(name, schema, "string").startswith("unit_") else 30
         )  # few are of the other's kind
@@ -250,14 +253,53 @@ class Planner:
                 break
         return value
 
-    def _from_domain(self, sampler: ValueSampler, name: str, schema: Any) -> Value:
-        """A user's value, of this split if one comes up in 30 tries."""
-        for _ in range(30):
-            value, surface = sampler(self.random)
-            if split_of("value", surface) == self.split:
+    def _own_sampler(self, tool: ToolDefinition, name: str) -> str | None:
+        """What the user's values for a parameter go by, "tool.parameter" before "parameter"."""
+        return next((k for k in (f"{tool.name}.{name}", name) if k in self.samplers), None)
+
+    def _from_domain(self, own: str, name: str, schema: Any) -> Value:
+        """A user's value, of this split if one comes up in 60 tries."""
+        for _ in range(60):
+            value, surface = self.samplers[own](self.random)
+            if self._owns_value(own, value):
                 break
         role = role_in(name, schema, str(schema.get("type", "string")))
         return Value(value, surface, role)
+
+    def _owns_value(self, own: str, value: Any) -> bool:
+        """Whether a user's value is this split's: by hash where they are many, in turn where few, so that each split has some."""
+        if own not in self._owners:
+            draw = random.Random(0)
+            found = {_key(self.samplers[own](draw)[0]) for _ in range(4 * _FEW)}
+            in_turn = sorted(found, key=lambda key: bucket(key, of=2**31))
+            self._owners[own] = (
+                {k: s for s in SPLITS for k in share_out(in_turn, s)} if len(found) <= _FEW else {}
+            )
+        owners = self._owners[own]
+        if owners and self.split not in owners.values():
+            return True
+        return owners.get(_key(value), split_of("value", _key(value))) == self.split
+
+    def owns(self, call: PlannedCall) -> bool:
+        """Whether a call's value combination belongs to this split; where there are few, all are let through.
+
+        A user's values decide alone, and a tool's only argument, if a string, is where strings are drawn: of 14 planets the test's
+        fifth, not a fifth of that fifth.
+        """
+        if _few_ways(call):
+            return True
+        own = {n: key for n in call.values if (key := self._own_sampler(call.tool, n))}
+        if own:
+            return all(self._owns_value(key, call.values[n].json) for n, key in own.items())
+        if len(call.values) == len(call.tool.properties) == 1:
+            (value,) = call.values.values()
+            if isinstance(value.json, str):
+                return split_of("value", value.json.casefold()) == self.split
+        return split_of("call", values_key([call])) == self.split
+
+
+def _key(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
 def _backwards(values: Mapping[str, Value], tool: ToolDefinition) -> bool:
@@ -270,20 +312,6 @@ def _backwards(values: Mapping[str, Value], tool: ToolDefinition) -> bool:
             found = [m for schema, v in texts if isinstance(schema, dict) and (m := read(v, told(schema)))]
             moments += found if len(found) == 1 else []
     return len(moments) == 2 and moments[0] > moments[1]
-
-
-def in_split(call: PlannedCall, split: str) -> bool:
-    """Whether a call's value combination belongs to a split; where there are few, all are let through.
-
-    A tool's only argument, if a string, is where strings are drawn: of 14 planets the test's fifth, not a fifth of that fifth.
-    """
-    if _few_ways(call):
-        return True
-    alone = (
-        next(iter(call.values.values())).json if len(call.values) == len(call.tool.properties) == 1 else None
-    )
-    key = ("value", alone.casefold()) if isinstance(alone, str) else ("call", values_key([call]))
-    return split_of(*key) == split
 
 
 def _few_ways(call: PlannedCall) -> bool:

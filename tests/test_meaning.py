@@ -121,7 +121,7 @@ def test_numbered_arguments_are_said_in_their_order():
 
 
 def test_an_argument_that_says_what_to_do_is_the_verb():
-    assert tool_act(TODO)[0] == "act" and is_action("what", TODO.properties["what"])
+    assert tool_act(TODO)[0] == "act" and is_action("what", TODO.properties["what"], False)
     verbs = phrases("acts")["act"]["said_as"]
     for prompt, arguments in _asked(TODO):
         assert any(re.search(rf"\b{v}\b", prompt, re.I) for v in verbs[arguments["what"]]), (

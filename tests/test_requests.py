@@ -202,10 +202,11 @@ def test_what_an_argument_stands_for_is_not_said_beside_it():
 def test_every_slot_of_a_form_is_known_and_filled():
     pools = Pools(random.Random(1))
     for kind, forms in phrases("forms").items():
-        for slot in re.findall(r"\{(\w+)\}", " ".join(forms)):
+        for slot in re.findall(r"\{([A-Za-z]\w*)\}", " ".join(forms)):
             assert slot.lower() in phrases("inventories") or slot.lower() in pools._makers, (kind, slot)
         made = [pools.formed(kind) for _ in range(60)]
-        assert not re.search(r"[{}]|\b[Aa] [aeio]", " ".join(made)) and len(set(made)) > 5
+        left = r"\b[Aa] [aeio]" if kind == "regex" else r"[{}]|\b[Aa] [aeio]"
+        assert not re.search(left, " ".join(made)) and len(set(made)) > 5
     assert (plural("city"), plural("day"), plural("box"), plural("song")) == (
         "cities",
         "days",

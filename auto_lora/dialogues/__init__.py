@@ -7,6 +7,7 @@ moments.py    how a definition wants dates and times written
 phrasebook.py parameters to roles, frames to splits
 meaning.py    what a definition says: what is done to what, example values, units
 roles.py      what the arguments of a tool stand for
+programs.py   tools of programs and their makers: elements, callbacks, pods, branches
 topics.py     sentences for one kind of tool, and which tool is of that kind
 switches.py   a boolean that says on or off, open or close
 patterns.py   strings that a regular expression matches

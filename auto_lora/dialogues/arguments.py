@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping
 from operator import itemgetter
+from typing import Any
 
 from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import tool_act
@@ -333,6 +335,25 @@ class Arguments:
             return ["with {v}", "with {v}", "for {v}", "of {v}"]
         if self._is_counted(name, value):
             return ["for {v}"] if _PEOPLE.search(text) else ["with {v}"]
+        if (
+            role == "object"
+            and isinstance(value.json, dict)
+            and not _parts_of(self.call.tool.properties[name])
+        ):
+            return ["with {name} {v}", "with the {name} {v}", "and {name} {v}", "using {name} {v}"]
+        if (
+            role == "date"
+            and (meant := _MEANT.match(" ".join(words_of(name))))
+            and meant[1] not in words_of(self.call.tool.name)
+        ):
+            due = ["due {v}", "due on {v}"] if meant[1] == "due" else []
+            return [*due, "with the {name} {v}", "with a {name} of {v}", "{name} {v}"]
+        if role == "person" and words_of(name)[-1:] == ["assignee"]:
+            return ["assigned to {v}", "with {v} as the {name}", "{name} {v}"]
+        if role == "language" and act != "translate":
+            return ["in {v}", "in {v}", "with {name} {v}"]
+        if role == "username" and "reviewer" in name:
+            return ["with {v} as {name}", "reviewed by {v}", "for {v} to review"]
         if "subtitle" in name:
             return ["with {v} subtitles"]
         if role == "temperature" and twice:
@@ -350,6 +371,15 @@ class Arguments:
         if role in _WHO and people == 1 and (act == "send" or verb in ("share", "transfer")):
             return ["to {v}", "with {v}"] if verb == "share" else ["to {v}"]
         return []
+
+
+# A date that is not the deed's own: an invoice made today is due later.
+_MEANT = re.compile(r"(due|clos(?:e|ing)|birth|expir(?:y|ation)|expected|target|issue|hire) (?:date|on)$")
+
+
+def _parts_of(schema: Any) -> Any:
+    """The properties that an object's schema names; none of a map with free keys."""
+    return schema.get("properties") if isinstance(schema, Mapping) else None
 
 
 def _in_a_row(names: list[str]) -> bool:

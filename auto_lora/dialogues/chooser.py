@@ -14,13 +14,22 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.arguments import BESIDE
 from auto_lora.dialogues.clause import OWN_SLOTS
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import act_of, is_settings, measured_by, switches_of, tool_act
+from auto_lora.dialogues.meaning import (
+    act_of,
+    asks,
+    is_settings,
+    measured_by,
+    objects_of,
+    switches_of,
+    tool_act,
+)
 from auto_lora.dialogues.phrasebook import (
     act_frames,
     fills,
     main_roles,
     measure_frames,
     slots_for,
+    stem,
 )
 from auto_lora.dialogues.roles import KINDS, roles_of
 from auto_lora.dialogues.said import with_slots
@@ -53,6 +62,8 @@ _ALSO = {
     "sick": ("ill",),
     "hourly": ("hour",),
 }
+# "Get me a ticket" beside a search for tickets makes none.
+_WANTED = re.compile(r"(?:get me|i need|i want|i'd like) \{object\}", re.I)
 _WORDY = 0.3  # of the requests give most of what they could
 # Not said where the sentence has no place for it: "the weather with windy".
 _UNSAID_AT_END = ("kind", "weather", "warmth")
@@ -213,6 +224,8 @@ class FrameChooser:
             topic, (act, verb), roles = self.topic_of(tool), tool_act(tool), set(roles_of(tool).values())
             own = [with_slots(f, tool) for f in frames_for(topic, tool, self.split)] if topic else []
             own = _without_answers(own, tool)
+            if "regex" in roles:  # to grep is not to list a directory
+                own = [f for f in own if "query" in f.named]
             general: list[Frame] = []
             turns = act_of(tool.name, tool.description)[0] == "switch"
             if act in ("switch", "act") or not (own and turns):  # "set the lights" does not say off
@@ -221,6 +234,8 @@ class FrameChooser:
                 general += act_frames(act if alike else "do", self.split)
                 if act == "any":
                     general += act_frames("any", self.split)[:2]
+            if act == "create" and any(asks(t) and _same_thing(t, tool) for t in self._tools):
+                general = [f for f in general if not _WANTED.match(f.text)]
             if act == "find" and self._sought is not None:
                 mine = {
                     r for r in main_roles(act) if r in roles and r not in _ANYTHING and self._sought[r] == 1
@@ -307,3 +322,11 @@ def _answers(frame: Frame, roles: set[str], main: Sequence[str]) -> bool:
         elif slot not in OWN_SLOTS and not any(fills(r, slot) for r in roles):
             return False
     return True
+
+
+def _same_thing(one: ToolDefinition, other: ToolDefinition) -> bool:
+    """Whether two tools act on the same thing, by the last words of what they act on."""
+    heads = [
+        {stem(p.split()[-1].lower()) for p in objects_of(t.name, t.description) if p} for t in (one, other)
+    ]
+    return bool(heads[0] & heads[1])

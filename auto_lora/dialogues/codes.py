@@ -10,7 +10,7 @@ from typing import Any
 
 from faker.providers.date_time import Provider as DateTimeProvider
 
-from auto_lora.dialogues.phrasebook import phrases, split_of
+from auto_lora.dialogues.phrasebook import phrases, split_of, words_of
 from auto_lora.dialogues.pools import Pools
 from auto_lora.dialogues.surfaces import Value
 
@@ -27,6 +27,16 @@ _SPELLED = re.compile(
 )
 _OWN_FORM = frozenset(
     "date time when start end daypart year duration email url phone file formula expression hex_color chemical_formula dna musical_key".split()
+)
+# "e.g. 5m", "such as 512Mi".
+_SHORT = re.compile(
+    r"(?:e\.g\.?,?|such as|like|for example,?)\s*['\"`(]*(\d+)(ms|[smhdw]|[KMGT]i?B?)\b(?![-/.\d])"
+)
+_UNITS_IN_SHORT = {"ms": "millisecond", "s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
+_E164 = re.compile(r"\bE\.?164|international format|with (?:the )?country code", re.I)
+_DIALS = ("1", "44", "49", "33", "34", "39", "61", "81")
+_NAMED_CODES = frozenset(
+    "country language source_language currency currency_from currency_to airport origin destination postcode hex_color".split()
 )
 _PLACEHOLDER = re.compile(r"\b([A-Z]{2,5}[-/])([X#]{3,10})(?![A-Za-z])")
 _SEASON = re.compile(r"((?:19|20)\d\d)([-/])((?:19|20)?\d\d)")
@@ -62,12 +72,27 @@ class Codes:
             listed: the definition lists values.
         """
         about = str(schema.get("description", ""))
+        if (short := _SHORT.search(about)) and role in (*_CODED_ROLES, "duration", "timeout", "frequency"):
+            return self._short(short[1], short[2], role)
         shaped = _SHAPED.search(about)
         examples = [
             v
             for v in schema.get("examples", [])
             if isinstance(v, str) and re.search(r"\d", v) and " " not in v
         ]
+        if role == "phone" and _E164.search(about):
+            value = self._mine(
+                lambda: f"+{self.random.choice(_DIALS)}{self.random.randint(10**8, 10**9 - 1)}"
+            )
+            return Value(value, value, role)
+        if (
+            words_of(name)[-1:] == ["code"]
+            and shaped
+            and re.search("[A-Z]", shaped[1])
+            and role not in _NAMED_CODES
+        ):
+            value = self._mine(lambda: self._of_shape(shaped[1].rstrip(".")))
+            return Value(value, value, "identifier")
         if role in _CODED_ROLES and (shaped or examples):
             value = self._mine(
                 lambda: self._of_shape(shaped[1].rstrip(".") if shaped else self.random.choice(examples))
@@ -103,6 +128,16 @@ class Codes:
             )
             return Value(value, value, role)
         return None
+
+    def _short(self, count: str, unit: str, role: str) -> Value:
+        """A length of time or a size as short as the example's: "30s", "512Mi"; said in words as well where it is a time."""
+        words = _UNITS_IN_SHORT.get(unit)
+        number = self.random.choice(
+            [1, 2, 3, 5, 10, 12, 15, 20, 30, 45] if words else [int(count) * n for n in (1, 2, 3, 4, 6, 8)]
+        )
+        value = f"{number}{unit}"
+        spoken = [f"{number} {words}{'' if number == 1 else 's'}"] if words else []
+        return Value(value, self.random.choice([value, *spoken]), role)
 
     def _of_shape(self, example: str) -> str:
         """A code like an example: its letters in front are kept, other letters and digits are drawn."""

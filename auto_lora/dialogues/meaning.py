@@ -34,12 +34,18 @@ _DETERMINERS = frozenset(
     "a an the two three all some any your my one this its new multiple nearby more every each or and up".split()
 )
 _QUALIFIERS = re.compile(
-    r"\b(an?|the|one or more) (?:(?:specified|given|provided|specific|certain|particular|suitable|desired|requested) )+"
+    r"\b(an?|the|one or more) (?:(?:specified|given|provided|specific|certain|particular|suitable|desired|requested|existing|identical) )+"
 )
 _CUT = r"(?<!-)\b(?:given|based|using|by|via|that|after|before|which|from|with|whose|per|if|when|where|for|in|at|on|to|between|as|going|heading|matching|departing)\b|[,.;:(?]|(?:^|\s)\S*[\^=+*<>\d]"
 _PARTICLES = r"(?:up|back|out|off|on|down|over)"
 _OPPOSITE = {"on": "off", "off": "on", "up": "down", "down": "up"}
 _FIRST_DROPPED = frozenset("to for of in on by from with and off up".split())
+# Verbs at the beginning of a description, elsewhere mostly nouns: "Commit staged changes."
+_VERBS_HERE = frozenset(
+    "commit format hash stash lint push pull initialize animate tail fly fold mop vacuum".split()
+)
+# What is sent on its way is not written: "Send the vacuum back to its dock."
+_SENT_OFF = re.compile(r"sends? (?:an?|the) (?:\w+ ){1,3}?(?:back|home|to its)\b", re.I)
 _LOOKING = frozenset("search look query check browse scan use".split())
 
 
@@ -72,7 +78,7 @@ def _deed(description: str) -> tuple[str, str]:
         not first.isalpha()
         or first.lower() in _DETERMINERS
         or (first.lower().endswith("ly") and verb not in _verbs())  # "Hourly or daily forecast."
-        or not (verb in _verbs() or second in _DETERMINERS)
+        or not (verb in _verbs() or verb in _VERBS_HERE or second in _DETERMINERS)
     ):
         return "", sentence
     rest = re.sub(r"^(?:or|and) \w+ ", "", rest)
@@ -96,7 +102,7 @@ def act_of(name: str, description: str) -> tuple[str, str]:
 
     In "rate_book", described as "Give a book a rating", the book is no verb.
     """
-    verbs, named = _verbs(), words_of(name)
+    verbs, named = _verbs(), words_of(_own_name(name))
     timed = any(word in ("alarm", "reminder", "timer", "remind") for word in named)
     if timed and verb_act(named[0]) in ("", "book", "create", "remind", "set"):  # not "rename_alarm"
         return "remind", "set"
@@ -108,6 +114,10 @@ def act_of(name: str, description: str) -> tuple[str, str]:
             continue
         if word not in (named[:1] or [""]) and word != deed and _STATED.match(description):
             return "get", "get"
+        if word == deed == "return" and word not in named:  # as the documentation of functions says it
+            return "get", "get"
+        if word == "news":
+            continue
         known = word if word in verbs else word.removesuffix("s")
         if known in verbs:
             parted = known in ("switch", "turn") and re.search(
@@ -115,10 +125,16 @@ def act_of(name: str, description: str) -> tuple[str, str]:
             )
             if parted and _OPPOSITE[parted[1]] not in words_of(said):  # not "turn on/off the light"
                 return verbs[known], f"{known} {parted[1]}"
-            return verbs[known], _SPOKEN_VERBS.get(known, known)
+            act = "do" if known == "send" and _SENT_OFF.match(description) else verbs[known]
+            return act, _SPOKEN_VERBS.get(known, known)
         if word == deed:
             return "do", deed
     return "any", "do"
+
+
+def _own_name(name: str) -> str:
+    """A name without its class or namespace: "digest" of "MessageDigest.digest"."""
+    return name.rpartition(".")[2] or name
 
 
 # "Number of days between two dates", "The probability of ...": what is wanted, without a verb.
@@ -165,7 +181,13 @@ def tool_act(tool: ToolDefinition) -> tuple[str, str]:
         return "switch" if role == "state" else "act", verb.partition(" ")[0]
     if any(s.get("type") == "boolean" and _POWER & set(words_of(n)) for n, s in tool.properties.items() if isinstance(s, Mapping)):  # fmt: skip
         verb = verb.partition(" ")[0]  # that argument says on or off
-    return ("act" if any(is_action(n, s) for n, s in schemas.items()) else act), verb
+    return ("act" if any(is_action(n, s, asks(tool)) for n, s in schemas.items()) else act), verb
+
+
+@per_tool
+def asks(tool: ToolDefinition) -> bool:
+    """Whether a tool finds or tells something, by its own words."""
+    return act_of(tool.name, tool.description)[0] in ("find", "get", "track")
 
 
 @per_tool
@@ -174,7 +196,7 @@ def switches_of(tool: ToolDefinition) -> dict[str, Switch]:
     return switch_of(tool, *act_of(tool.name, tool.description))
 
 
-_TO = frozenset("reply respond subscribe navigate listen connect skip apply react go".split())
+_TO = frozenset("switch reply respond subscribe navigate listen connect skip apply react go".split())
 _STEPS = frozenset("next previous prev start stop now".split())
 _WHOM = frozenset(("me", "us", "you", "it", "them", "the user", "users"))  # "notify me", "wake the user up"
 
@@ -185,7 +207,8 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     verb, rest = _deed(description)
     found = []
     lead = re.match(r"to ", rest) if verb in _TO else None  # "reply to a message", "navigate to a page"
-    phrase = re.split(_CUT, _QUALIFIERS.sub(r"\1 ", rest[lead.end() if lead else 0 :]), maxsplit=1)[0].strip()
+    phrase = re.split(_CUT, _unqualified(rest[lead.end() if lead else 0 :]), maxsplit=1)[0].strip()
+    phrase = _first_deed(_whole(phrase, rest) if verb_act(verb) == "set" else phrase)
     phrase = f"to {phrase}" if lead and phrase else phrase
     phrase = re.sub(r"\b(?:the|an?) user's\b", "my", phrase)
     while phrase != (shorter := re.sub(r"\s*\b(?:of|and|or|the|an?)$", "", phrase)):
@@ -207,8 +230,8 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
         )
         found.append(stated + (phrase[0].lower() + phrase[1:] if phrase[1:2].islower() else phrase))
     spoken = {verb, *act_of(name, description)[1].split()}
-    own = name.rpartition(".")[2] if "." in name else name  # "physics.free_fall_time": the free fall time
-    named = [w for w in words_of(own) if w not in spoken] or [w for w in words_of(name) if w not in spoken]
+    own = words_of(_own_name(name))  # "physics.free_fall_time": the free fall time
+    named = [w for w in own if w not in spoken] or [w for w in words_of(name) if w not in spoken]
     while named and named[0] in _FIRST_DROPPED:
         named = named[1:]
     while len(named) > 1 and named[-1] in _STEPS:  # "media_next"
@@ -219,13 +242,41 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found)) or (" ".join(words_of(name)),)
 
 
+_PARTS_OF = re.compile(
+    r"(?:the )?[\w ]+(?:, [\w ]+)*,? (?:and|or|and/or) (?:the )?[\w ]+? of ((?:an?|the|one) [\w ]+)", re.I
+)
+
+
+def _unqualified(text: str) -> str:
+    """A text without words that only say that something is meant: "an existing ticket" is a ticket."""
+    return re.sub(r"\ban (?=[bcdfgjklpqrtvwyz])", "a ", _QUALIFIERS.sub(r"\1 ", text))
+
+
+def _whole(phrase: str, rest: str) -> str:
+    """What several parts are of: a ticket, where "status, assignee or priority of a ticket" are updated."""
+    parts = _PARTS_OF.match(_unqualified(rest))
+    return re.split(_CUT, parts[1])[0].strip() if parts and "," in rest[: parts.end()] else phrase
+
+
+def _first_deed(phrase: str) -> str:
+    """A phrase up to a second deed: "the web and return the top results" is the web."""
+    for found in re.finditer(r" (?:and|or) (?=(\w+) (?:an?|the|its|their|it|them)\b)", phrase):
+        if verb_act(found[1]):
+            return phrase[: found.start()]
+    return phrase
+
+
 @cache
 def _is_verb(word: str) -> bool:
     return word in _verbs()
 
 
-def is_action(name: str, schema: Mapping[str, Any]) -> bool:
-    """An enum of things to do: add, delete, complete; not of what somebody may do: a permission to view or edit."""
+def is_action(name: str, schema: Mapping[str, Any], asked: bool) -> bool:
+    """An enum of things to do: add, delete, complete; not of what somebody may do: a permission to view or edit.
+
+    Args:
+        asked: the tool finds or tells something: homes to buy or to rent are found.
+    """
     values = schema.get("enum") or []
     words = set(words_of(name))
     if len(values) < 2 or is_state(schema) or not all(isinstance(v, str) and v for v in values):
@@ -233,7 +284,12 @@ def is_action(name: str, schema: Mapping[str, Any]) -> bool:
     verbs = [_is_verb(words_of(v)[0]) if words_of(v) else False for v in values]
     if words & {"action", "command", "operation", "cmd"}:
         return 2 * sum(verbs) >= len(verbs)
-    return all(verbs) and all(" " not in v and "_" not in v for v in values) and words.isdisjoint(_MAY)
+    return (
+        not asked
+        and all(verbs)
+        and all(" " not in v and "_" not in v for v in values)
+        and words.isdisjoint(_MAY)
+    )
 
 
 def is_settings(tool: ToolDefinition) -> bool:

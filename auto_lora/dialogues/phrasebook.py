@@ -24,7 +24,7 @@ SPLITS = ("train", "validation", "test")
 # Of ten frames or stock phrases, seven are training's, one validation's, two the test's.
 _OWNERS = ("train", "train", "test", "train", "validation", "train", "test", "train", "train", "train")
 _NUMERIC = frozenset(
-    "temperature level percent duration amount count age weight distance rating rating_max number year identifier capacity".split()
+    "temperature level percent duration amount count age weight distance rating rating_max number year identifier capacity timeout latitude longitude".split()
 )
 # "Name of the sales representative", not "Name of the printer".
 _NAMES_A_PERSON = re.compile(
@@ -37,12 +37,17 @@ _NAMELESS = frozenset("id uuid key ts timestamp ref cursor hash sha".split())
 _COUNTING = re.compile(r"\b(?:num|number|count|qty|quantity|how many)\b")
 _OF_MONEY = re.compile(r"\b(?:loan|money|mortgage|dollars?|usd|euros?|deposit|investment|funds|payment)\b")
 _MUSICAL = re.compile(r"\bmusic|\bscale\b|\bchord|\bsong|\b[A-G][#b]|(?:such as|e\.g\.,?|like) ['\"]?[A-G]\b")
+# What stands where an argument is not given: of a drop-off, "Defaults to the pick-up location."
+_ASIDE = re.compile(
+    r"(?:^|[.;,(])\s*(?:if omitted|if not (?:given|provided|specified|set)|omit|(?:it |this |which )?defaults? to)\b[^.;)]*",
+    re.I,
+)
 _TIMELY = frozenset("date time when start end daypart".split())
 _FREE = frozenset("message note text query".split())
 # A slot may also be filled by an argument of a kindred role.
 _KIN = (
     frozenset("song title".split()), frozenset("movie title".split()), frozenset("book title".split()), frozenset("show title".split()),
-    frozenset("item product".split()), frozenset("recipient person".split()), frozenset("query topic".split()), frozenset("label event".split()),
+    frozenset("item product".split()), frozenset("recipient person".split()), frozenset("query topic".split()), frozenset("query regex".split()), frozenset("label event".split()),
     frozenset("label title".split()), frozenset("event title".split()), frozenset("message note text".split()), frozenset("amount number".split()),
     frozenset("level percent".split()), frozenset("item dish".split()), frozenset("date when start".split()), frozenset("time when".split()),
     frozenset("identifier code".split()), frozenset("file folder".split()), frozenset("subject topic".split()), frozenset("temperature level".split()),
@@ -106,6 +111,7 @@ def role_of(name: str, description: str, kind: str) -> str:
     The longest cue wins; one in the name counts twice a word, one in the description less, unless it begins it. A description
     that says how dates or times are written is about one.
     """
+    description = _ASIDE.sub("", description) or description
     spoken, about = " ".join(words_of(name)), re.sub(r"^(?:the|an?) ", "", " ".join(words_of(description)))
     words = words_of(name)
     if kind == "string" and words:
@@ -154,6 +160,12 @@ def role_of(name: str, description: str, kind: str) -> str:
         and not _COUNTING.search(f"{spoken} {about}")
     ):
         return "amount"  # "amount of the loan"
+    if (
+        kind == "string"
+        and found in ("text", "message")
+        and words[-1:] in (["query"], ["keyword"], ["keywords"], ["q"])
+    ):
+        return "query"  # "Text to look for"
     if kind == "array" and found == "label":
         return "tag"
     if kind == "string" and found not in _TIMELY | _FREE:

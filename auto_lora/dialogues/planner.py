@@ -16,11 +16,12 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.chooser import FrameChooser
 from auto_lora.dialogues.dates import in_order
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import kind_of_unit, switches_of
+from auto_lora.dialogues.meaning import asks, kind_of_unit, switches_of
 from auto_lora.dialogues.moments import read, told
 from auto_lora.dialogues.phrasebook import SPLITS, bucket, role_in, share_out, split_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import plural
+from auto_lora.dialogues.programs import is_program
 from auto_lora.dialogues.quantities import ascending
 from auto_lora.dialogues.roles import KINDS, roles_by_tool, roles_of
 from auto_lora.dialogues.said import kind_beside
@@ -100,6 +101,7 @@ class Planner:
         weights = {k: self.focus.parameters.get((tool.name, k), 0.0) for k in tool.properties}
         self._samples_for(tool)
         roles = roles_of(tool)
+        casual = casual and not is_program(tool)  # userStore is not userstore
         for _ in range(25):
             frame, chosen = chooser.choose(tool, optional=optional, at_least=at_least, weights=weights)
             self.sampler.slots = frame.named if frame else frozenset()
@@ -134,6 +136,7 @@ class Planner:
         priced = any(r.startswith("currency") for r in roles_of(tool).values())  # then no "$" beside it
         self.sampler.tool_words = f"{tool.name} {tool.description}{' currency' if priced else ''}"
         self.sampler.switches, self.sampler.roles = switches_of(tool), roles_by_tool(tool)
+        self.sampler.asked = asks(tool)
 
     def alike(self, first: PlannedCall, count: int) -> list[PlannedCall]:
         """`count` calls, `first` among them, that differ in one argument; now and then in two, or two values of each are four calls.
@@ -390,7 +393,10 @@ def _uncapitalised(value: Value, schema: Any, root: Mapping[str, Any] | None = N
         not value.surface.endswith(value.json) and not bare.endswith(value.json)
     ):  # an article may stand before it
         return value
-    code = value.role in _CODES or re.fullmatch("[A-Z]{1,4}", value.json)
+    shown = re.search(
+        r"\b[A-Z]{2,}[-_/#]?\d", f"{schema.get('description', '')} {schema.get('examples', '')}"
+    )
+    code = value.role in _CODES or re.fullmatch("[A-Z]{1,4}" if not shown else r"[A-Z\d/#_-]+", value.json)
     kept = value.json if code else value.json.lower()
     return replace(value, json=kept, surface=value.surface.lower())
 

@@ -98,7 +98,10 @@ class Pools:
 
     def make(self, role: str) -> str:
         """A value of a role; made-up words where the role is not known."""
-        return self._makers[role]() if role in self._makers else self.stock(role)
+        if role in self._makers:
+            return self._makers[role]()
+        own = role in phrases("forms") and role not in phrases("inventories")
+        return self.formed(role) if own else self.stock(role)
 
     def faker(self, locale: str) -> Faker:
         if locale not in self._fakers:
@@ -126,7 +129,7 @@ class Pools:
             made = self.stock(name) if name in phrases("inventories") else self.make(name)
             return made[0].upper() + made[1:] if slot[1][0].isupper() else made
 
-        made = re.sub(r"\{(\w+)\}", words, self.pick(phrases("forms")[kind]))
+        made = re.sub(r"\{([A-Za-z]\w*)\}", words, self.pick(phrases("forms")[kind]))
         return re.sub(r"\b([Aa]) (?=[aeioAEIO]\w)", r"\1n ", made)
 
     # Words.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Container, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -30,12 +31,22 @@ _SPANS: dict[str, tuple[tuple[str, int], ...]] = {
     "year": (("a decade", 10),),
 }
 _LONGER = {
+    "millisecond": ("second", 1000),
     "second": ("minute", 60),
     "minute": ("hour", 60),
     "hour": ("day", 24),
     "day": ("week", 7),
     "month": ("year", 12),
 }
+# A unit of time in words about a number, the smallest first: of "retry_ms ... after this many seconds" the first counts.
+_CLOCKS = tuple(
+    (unit, re.compile(rf"\b(?:{spelled})\b", re.I))
+    for unit, spelled in (
+        ("millisecond", "ms|milli(?:s|sec(?:ond)?s?)?"), ("microsecond", "microseconds?|us"), ("second", "seconds?|secs?|s"), ("minute", "minutes?|mins?"),
+        ("hour", "hours?|hrs?"), ("day", "days?"), ("week", "weeks?"), ("night", "nights?"), ("month", "months?"), ("year", "years?"),
+    )
+)  # fmt: skip
+_MOMENTS = (50, 100, 150, 200, 250, 300, 400, 500, 600, 750, 800, 1000, 1500, 2000, 2500, 3000, 5000, 10000, 15000, 30000)  # fmt: skip
 _FRACTION = re.compile(
     r"\b(?:probability|fraction|proportion|frequency of|allele|significance|alpha|confidence level|between 0 and 1|as a decimal|decimal form)\b",
     re.I,
@@ -67,7 +78,12 @@ def sample_number(
         kind: "integer" or "number".
         tool_words: name and description of the tool; one that speaks of currency has its unit elsewhere.
     """
+    if role == "timeout":
+        made = sample_number(rng, schema, kind, "duration", name, f"{tool_words} seconds")
+        return replace(made, role=role)
     about = " ".join([*words_of(name), str(schema.get("description", ""))])
+    if role in ("latitude", "longitude"):
+        return _coordinate(rng, schema, kind, role)
     if (
         kind == "integer"
         and (words_of(name) or [""])[-1] == "month"
@@ -82,10 +98,16 @@ def sample_number(
     schema = {**near, **described, **schema}
     if kind == "number" and role not in ("temperature", "rating") and _WHOLE.search(" ".join(words_of(name))):
         kind = "integer"  # TypeScript has no other word for it
+    if kind == "integer" and _BYTES.search(about) and not (_LIMITS & schema.keys()):
+        return _bytes(rng, role)
     parts = 0.9 if _BELOW_ONE.search(about) else 0.25
+    unit = _unit_of(about, tool_words) if role == "duration" else ""
+    if unit == "millisecond" and not (_LIMITS & schema.keys()):
+        moment = said_number(rng, rng.choice(_MOMENTS), role, schema, name, tool_words)
+        return _span(rng, schema, unit) or moment
     if role == "duration" and kind == "number" and not (_LIMITS & schema.keys()) and rng.random() < parts:
         return said_number(rng, rng.randint(1, 49) / 10, role, schema, name, tool_words)  # "0.5 seconds"
-    if role == "duration" and (span := _span(rng, schema, about)):
+    if role == "duration" and (span := _span(rng, schema, unit)):
         return span
     if role in ("percent", "level") and kind == "number" and _FRACTION.search(about):
         slow = _SLOW.search(about) or re.search(r"interest|loan|mortgage", tool_words, re.I)
@@ -114,7 +136,7 @@ def sample_number(
 
 # What is counted, where its own name does not say it.
 _COUNTED = "passenger guest adult ticket result item copie bedroom bathroom room bed bath seat".split()
-ENDS = (("from", "to"), ("start", "end"), ("low", "high"), ("lower", "upper"), ("min", "max"), ("minimum", "maximum"), ("first", "last"))  # fmt: skip
+ENDS = (("from", "to"), ("start", "end"), ("low", "high"), ("lower", "upper"), ("min", "max"), ("minimum", "maximum"), ("first", "last"), ("core", "max"), ("core", "maximum"), ("initial", "max"), ("initial", "maximum"))  # fmt: skip
 _NO_MORE_THAN = (("k", "n"), ("successes", "trials"))  # the first is part of the second
 
 
@@ -189,19 +211,56 @@ def _described_range(description: str) -> dict[str, float]:
     return {}
 
 
-def _unit_of(about: str) -> str:
-    units = ("second", "minute", "hour", "day", "week", "night", "month", "year")
-    return next((u for u in units if u in about.lower()), "minute")
+def _unit_of(about: str, tool_words: str = "") -> str:
+    """The unit of time that a number counts, by its name and description; seconds of a timeout, else minutes."""
+    found = next((unit for unit, spelled in _CLOCKS if spelled.search(about)), "")
+    return found or ("second" if tool_words.endswith(" seconds") else "minute")
 
 
-def _span(rng: random.Random, schema: Mapping[str, Any], about: str) -> Value | None:
+_USUAL_SPANS = {
+    "night": (1, 14),
+    "week": (1, 12),
+    "day": (1, 30),
+    "month": (1, 36),
+    "year": (1, 30),
+    "hour": (1, 48),
+}
+_NOWADAYS = re.compile(r"\bcurrent year|\bthis year|\bfiscal|\bleave\b|\bvacation|\bbudget|\btax year", re.I)
+# Numbers of layout.
+_LAID_OUT = tuple(
+    (size, re.compile(rf"\b(?:{what})\b", re.I))
+    for size, what in (((1, 8), "indent\\w*(?: size| width)?|tab (?:size|width)"), ((60, 140), "line (?:width|length)|print width"), ((72, 600), "dpi"), ((0, 20), "(?:column|row) index"), ((8, 1000), "gb|gib|gigabytes"))
+)  # fmt: skip
+_BYTES = re.compile(r"\bbytes?\b", re.I)
+
+
+def _bytes(rng: random.Random, role: str) -> Value:
+    """A size in bytes: a power of two, or of ten; "64 KB" for 65536."""
+    if rng.random() < 0.75:
+        power = rng.randint(8, 24)
+        units = (("MB", 20), ("KB", 10))
+        unit, bits = next((u for u in units if power >= u[1]), ("", 0))
+        said = [f"{2**power}", f"{2**power} bytes", f"{2**power} bytes"]
+        return Value(2**power, rng.choice([*said, f"{2 ** (power - bits)} {unit}"] if unit else said), role)
+    size = rng.randint(1, 20) * 10 ** rng.randint(2, 6)
+    return Value(size, rng.choice([str(size), f"{size} bytes"]), role)
+
+
+def _coordinate(rng: random.Random, schema: Mapping[str, Any], kind: str, role: str) -> Value:
+    low, high = {"latitude": (-55, 68), "longitude": (-170, 175)}[role]
+    low, high = max(low, schema.get("minimum", low)), min(high, schema.get("maximum", high))
+    value = rng.uniform(low, high) if low < high else schema.get("minimum", 0)
+    value = round(value) if kind == "integer" else round(value, rng.choice([2, 4, 4]))
+    return Value(value, f"{value:g}" if kind == "integer" else str(value), role)
+
+
+def _span(rng: random.Random, schema: Mapping[str, Any], unit: str) -> Value | None:
     """A duration that is said in a longer unit than the tool counts in: "ten minutes" for 600, "half an hour" for 30.
 
     None in most cases (in fewer where it counts seconds), and where no such span is allowed.
     """
-    unit = _unit_of(about)
     longer, size = _LONGER.get(unit, ("", 0))
-    share = 0.6 if unit == "second" else 0.3 if longer else 0.06
+    share = 0.6 if unit in ("millisecond", "second") else 0.3 if longer else 0.06
     if "multipleOf" in schema or rng.random() > share:
         return None
     count = rng.randint(2, 12)
@@ -266,7 +325,7 @@ def _spoken(
     text = _digits(rng, value, role)
     in_words = isinstance(value, int) and 0 <= value < 100 and rng.random() < 0.12
     words = number_words(int(value)) if in_words else text
-    about = f"{name} {schema.get('description', '')}".lower()
+    about = f"{' '.join(words_of(name))} {schema.get('description', '')}".lower()
     pick = rng.choice
     if role in ("percent", "level") and 0 < value < 1 and isinstance(value, float):
         return pick([text, f"{value * 100:g}%", f"{value * 100:g} percent"])
@@ -281,8 +340,12 @@ def _spoken(
     if role == "rating" and re.search(r"\bstars?\b|_star", about):
         return pick([f"{text} stars", f"{text} stars", text])
     if role == "duration":
-        unit = _unit_of(about)
+        unit = _unit_of(about, tool_words)
+        if unit == "millisecond":
+            return pick([f"{value} ms", f"{value}ms", f"{value} milliseconds", text])
         return f"{words} {unit}{'' if value == 1 else 's'}"
+    if role == "amount" and (priced := unit_forms(str(schema.get("description", "")))):
+        return pick(priced).format(v=text)
     if role == "amount" and "currency" not in f"{about} {tool_words}".lower():
         return pick([f"${text}", f"{text} dollars", text])
     if role == "count":
@@ -313,6 +376,11 @@ def _bounds(schema: Mapping[str, Any], kind: str, role: str, about: str) -> tupl
     }.get(role, (1, 99))  # fmt: skip
     if re.search(r"\b(?:precision|decimals?|decimal places)\b", about, re.I):
         usual = (0, 6)
+    if role == "duration":
+        usual = _USUAL_SPANS.get(_unit_of(about), usual)
+    if role == "year" and _NOWADAYS.search(about):
+        usual = (2019, 2027)
+    usual = next((size for size, what in _LAID_OUT if what.search(about)), usual)
     if role == "percent" and _SLOW.search(about):
         usual = (0.5, 15) if kind == "number" else (1, 15)
     if role == "temperature" and "kelvin" in about.lower():

@@ -11,8 +11,9 @@ from typing import Any
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.catalog.definition import per_tool
-from auto_lora.dialogues.meaning import described_values, is_action, objects_of, switches_of
+from auto_lora.dialogues.meaning import asks, described_values, is_action, objects_of, switches_of
 from auto_lora.dialogues.phrasebook import is_joined, is_state, role_in, role_of, words_of
+from auto_lora.dialogues.programs import is_program, program_role
 from auto_lora.dialogues.switches import yes_or_no
 
 # Roles of an argument for what kind of thing is meant.
@@ -58,7 +59,7 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
             found[name] = told[name]
         elif is_state(schema):
             found[name] = "state"
-        elif is_action(name, schema):
+        elif is_action(name, schema, asks(tool)):
             found[name] = "action"
         elif kind in ("boolean", "object") or yes_or_no(name, schema):
             found[name] = "object" if kind == "object" else "boolean"
@@ -107,6 +108,8 @@ def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
             found[name] = "org"  # "place_name", the name of the hotel
         elif role == "person_name" and (thing := _named(name, schema, tool)):
             found[name] = thing
+        if is_program(tool) and (own := program_role(name, schema, found.get(name, role))) != role:
+            found[name] = own
     return found
 
 

@@ -9,6 +9,8 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from faker.providers.date_time import Provider as DateTimeProvider
+
 from auto_lora.dialogues.codes import Codes
 from auto_lora.dialogues.dates import PAST, sample_date
 from auto_lora.dialogues.meaning import described_values, units_measuring
@@ -21,6 +23,7 @@ from auto_lora.dialogues.phrasebook import (
     values_of,
     words_of,
 )
+from auto_lora.dialogues.programs import is_programs
 from auto_lora.dialogues.surfaces import Value
 
 # Common nouns: "the weekend" is the weekend, where "The Wall" is the title.
@@ -70,6 +73,18 @@ _EATEN = re.compile(r"(?<![a-z])(?:food|eats?|meals?|menu|dish|restaurants?)(?![
 _SIGHTS = frozenset("museum park stadium cinema theater theatre gallery zoo library arena".split())
 _KIND_POOLS = ("kind_media", "kind_work", "kind_eatery", "kind_place")
 _OF_MEDIA = re.compile(r"\b(?:music|media|song|movie|film|book|restaurant|business|thing)s?\b", re.I)
+
+
+# "City and country code, e.g. 'London,GB'".
+_PLACE_CODE = re.compile(r"\bcountry code\b.{0,30}?['\"`(][A-Z][\w ]+(, ?)[A-Z]{2}['\"`)]")
+# Tools that take a text letter by letter.
+_TO_THE_LETTER = re.compile(
+    r"\b(?:en|de)cod|\bhash|\bdigest|\bcommit|\bregex|base64|checksum|\bencrypt", re.I
+)
+_FILED = re.compile(
+    r"\b(images?|photos?|pictures?|bitmap|thumbnail)\b|\b(?:source code|source files?|symbols?|lint\w*|compil\w+|unit tests?|code files?|formats? code)\b",
+    re.I,
+)
 
 
 class Strings(Codes):
@@ -132,6 +147,8 @@ class Strings(Codes):
         coded = self._coded(name, schema, role, bool(given))
         if coded is not None:
             return coded
+        if role in ("place", "origin", "destination") and (shown := _PLACE_CODE.search(about)):
+            return self._city_and_code(shown[1], role)
         if role in ("place", "address", "origin", "destination") and _COMMAS.search(about):
             value = self._mine(lambda: self._full_place(role, about))
             return Value(value, self._place_words(value), role)
@@ -140,7 +157,10 @@ class Strings(Codes):
         if is_joined(schema):
             return self._joined(pool, about, role)
         either = _EITHER.search(about)
-        only_given = either is not None and not _FOR_EXAMPLE.search(about[: either.start()])
+        coded_region = role == "region" and len(given) > 1 and re.search(r"\bcodes?\b", about, re.I)
+        only_given = bool(coded_region) or (
+            either is not None and not _FOR_EXAMPLE.search(about[: either.start()])
+        )
         if role == "kind_place":
             pool = "kind_eatery" if _EATEN.search(f"{about} {self.tool_words}") else role
         elif pool == "kind":
@@ -194,14 +214,28 @@ class Strings(Codes):
         if role == "time_zone":  # people name the city of it
             city = value.rpartition("/")[2].replace("_", " ")
             return Value(value, self.random.choice([city, city, value]), role)
-        if role in ("message", "text") and self.random.random() < 0.3:
+        exact = role in ("message", "text") and _TO_THE_LETTER.search(self.tool_words)
+        if role in ("message", "text") and self.random.random() < (0.85 if exact else 0.3):
             return Value(value, f'"{value}"', role)
+        if is_programs(role):
+            return Value(value, self._written(value, role), role)
         label = re.sub(r"^(?:the|an?) (?=.)", "", value) if role in _WITHOUT_ARTICLE else value
         return Value(label, value, role)
+
+    def _written(self, value: str, role: str) -> str:
+        """A name of a program as it is typed among words: bare, or in marks."""
+        marks = ["{v}"] * 4 + ["'{v}'", "`{v}`", '"{v}"'] + ["{v}()"] * (role == "callback")
+        if " " in value or role == "regex":
+            marks = ["'{v}'", "`{v}`", '"{v}"', "{v}"]
+        return self.random.choice(marks).format(v=value)
 
     def _pool(self, name: str, about: str, role: str) -> str:
         """The pool that a role's values come from, as far as the definition tells: a ticket's title is an issue."""
         pool, told = values_of(role), f"{about} {self.tool_words}"
+        if pool == "file" and (kind := _FILED.search(told)):
+            pool = "image_file" if kind[1] else "source_file"
+        if role in ("message", "text", "title") and re.search(r"\bcommits?\b|pull request", told, re.I):
+            pool = "commit_message"
         if role == "sql" and re.search(r"\bselect\b|read.only", told, re.I):
             pool = "sql_select"
         if pool == "org" and "restaurant" in about.lower():
@@ -252,6 +286,18 @@ class Strings(Codes):
         if abroad:
             return f"{self.pools.place()}, {self.pools.country()}"
         return f"{faker.city()}, {faker.state_abbr()}"  # made-up towns: "Krakow, PW" there is not
+
+    def _city_and_code(self, comma: str, role: str) -> Value:
+        """A city with its country's code, as the definition writes them: "Riga,LV" for Riga, Latvia."""
+        codes = {c.name: c.alpha_2_code for c in DateTimeProvider.countries} | {"UK": "GB", "USA": "US"}
+        known = [p.split(", ") for p in phrases("inventories")["city_and_country"]]
+        coded = {
+            f"{city}{comma}{codes[country]}": (city, country) for city, country in known if country in codes
+        }
+        code = self._mine(lambda: self.random.choice(list(coded)))
+        city, country = coded[code]
+        said = [city, city, f"{city}, {country}", f"{city} in {country}", code]
+        return Value(code, self.random.choice(said), role)
 
     def _place_words(self, place: str) -> str:
         """A full place as people say it; of a known city often the city alone."""

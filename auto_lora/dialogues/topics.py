@@ -28,6 +28,7 @@ _COMMON_STEMS = frozenset(
 )
 # Acts that ask for something, and those that do something: by its name's first word a topic, and a tool, is of one or the other.
 _ASKED = frozenset("find get track".split())
+_WANTED = frozenset("lookup search query info balance price results transactions".split())
 _DONE = frozenset("create book remove send set remind play switch".split())
 
 
@@ -144,6 +145,8 @@ def _is_about(topic: Topic, name: str, description: str) -> bool:
         return True
     if own[-1] == "status" or (kind in _ASKED and topic.name != "list_add"):
         return begins in ("", "any", *_ASKED)
+    if begins in _DONE and own[-1] in _WANTED:  # to create a customer is not to look one up
+        return False
     return not (begins in _ASKED and kind in _DONE)
 
 
@@ -177,7 +180,8 @@ def frames_for(topic: Topic, tool: ToolDefinition, split: str) -> list[Frame]:
         stems = set(map(stem, words))
         asks = _ASKS.match(said) is not None
         acts = {"get", "find"} if asks else {verb_act(w) for w in words if w not in _SAYS_NO_DEED} - {"do"}
-        by_verb = not asks and stem(verb.partition(" ")[0]) in stems - _SAYS_NO_DEED
+        # "Show the commit history" is to show, not to commit.
+        by_verb = not asks and stem(verb.partition(" ")[0]) in stems - _SAYS_NO_DEED and acts <= {"", act}
         done = bool(own & stems) if act == "any" else act in acts or by_verb
         named = stems & nouns
         if done and named <= own and (named or by_verb or stem(topic.name) in own):

@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from math import ceil, floor
 from typing import Any
 
@@ -20,6 +21,8 @@ from auto_lora.dialogues.phrasebook import (
     is_state,
     phrases,
     role_in,
+    split_of,
+    stem,
     words_of,
 )
 from auto_lora.dialogues.quantities import said_number, sample_number
@@ -44,12 +47,14 @@ class Sampler(Strings):
     Attributes:
         switches: the tool's boolean that says on or off, with the words for it.
         roles: of its parameters, those that only the tool tells (`roles_by_tool`).
+        asked: the tool finds or tells something.
     """
 
     def __init__(self, seed: int, split: str) -> None:
         super().__init__(random.Random(seed), split)
         self.switches: Mapping[str, Switch] = {}
         self.roles: Mapping[str, str] = {}
+        self.asked = False
         self._depth = 0
 
     def sample(
@@ -82,7 +87,7 @@ class Sampler(Strings):
             return Value(value, self.random.choice(switch_words(name, answers[value])), "boolean")
         if schema.get("enum"):
             value = self.random.choice([v for v in schema["enum"] if v not in UNSAID] or schema["enum"])
-            if is_action(name, schema):
+            if is_action(name, schema, self.asked):
                 return Value(value, self._action_words(value, schema["enum"]), "action")
             if (
                 isinstance(value, int)
@@ -94,7 +99,11 @@ class Sampler(Strings):
                 return replace(
                     said_number(self.random, int(value), role, schema, name, self.tool_words), json=value
                 )
-            return Value(value, self._enum_words(value, role), "state" if is_state(schema) else role)
+            return Value(
+                value,
+                self._enum_words(value, role, str(schema.get("description", ""))),
+                "state" if is_state(schema) else role,
+            )
         if kind == "boolean":
             value = self.random.random() < 0.5
             return Value(value, self.random.choice(switch_words(name, value)), "boolean")
@@ -105,16 +114,26 @@ class Sampler(Strings):
         if kind == "object":
             self._depth += 1
             try:
-                return self._object(schema, root or {}, role)
+                return self._object(name, schema, root or {}, role)
             finally:
                 self._depth -= 1
         if kind == "null":
             return Value(None, "none", role)
         return self._string(name, schema, role)
 
-    def _enum_words(self, value: Any, role: str) -> str:
-        """What people call an enum's value: its own words, or another name for it."""
+    def _enum_words(self, value: Any, role: str, about: str) -> str:
+        """What people call an enum's value: its own words, or another name for it; of a letter what the definition says: "w (week)"."""
         own = plain(value)
+        glossed = (
+            isinstance(value, str)
+            and len(value) <= 3
+            and re.search(
+                rf"(?<!\w)['\"`]?{re.escape(value)}['\"`]?\s*(?:\(|=|:|for\b|means\b)\s*(?!\w+ ?[=(:])([A-Za-z][a-z]+(?: [a-z]+)?)",
+                about,
+            )
+        )
+        if glossed:
+            return str(glossed[1]).lower()
         others: list[str] = phrases("enums").get(str(value).lower(), [])
         if len(own) <= 2 and not role.startswith(("unit", "currency", "language", "country")):
             others = []  # M is a size as well as a metre
@@ -214,10 +233,26 @@ class Sampler(Strings):
         said = join_words([f"({', '.join(map(str, r))})" for r in values])
         return Value(values, said if points and self.random.random() < 0.6 else str(values), "number")
 
-    def _open_object(self, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Value:
+    def _known_entries(self, known: Mapping[str, Any], schema: Mapping[str, Any]) -> Value:
+        """One or two entries as such objects have them: "Accept: application/json" of headers."""
+        pairs = [(k, v) for k, values in known["entries"].items() for v in values]
+        mine = [p for p in pairs if split_of("value", *p) == self.split] or pairs
+        count = min(
+            max(self.random.randint(1, 2), int(schema.get("minProperties", 0))),
+            int(schema.get("maxProperties", 9)),
+        )
+        drawn = dict(self.random.choice(mine) for _ in range(count))
+        form = self.random.choice(known["forms"])
+        said = [form.format(k=k, v=v) for k, v in drawn.items()]
+        return Value(drawn, join_words(said), "object")
+
+    def _open_object(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Value:
         """One to three entries of an object whose keys its schema leaves open: "apples 3 and pears 5"."""
         given = schema.get("additionalProperties", True)
         inner = resolve(given, root) if isinstance(given, Mapping) and given else {"type": "integer"}
+        known = _entries(name, str(schema.get("description", "")))
+        if known and (given is True or inner == {"type": "string"}):
+            return self._known_entries(known, schema)
         kind, deep = _type_of(inner), _type_of(resolve(inner.get("items", {}), root)) in ("object", "array")
         if kind not in ("integer", "number", "string", "array") or (
             kind == "array" and deep and "items" in inner
@@ -233,9 +268,9 @@ class Sampler(Strings):
         said = [form.format(k=k, v=v.surface) for k, v in entries.items()]
         return Value({k: v.json for k, v in entries.items()}, join_words(said), "object")
 
-    def _object(self, schema: Mapping[str, Any], root: Mapping[str, Any], role: str) -> Value:
+    def _object(self, name: str, schema: Mapping[str, Any], root: Mapping[str, Any], role: str) -> Value:
         if not schema.get("properties") and schema.get("additionalProperties", True) is not False:
-            return self._open_object(schema, root)
+            return self._open_object(name, schema, root)
         value: dict[str, Any] = {}
         words: list[str] = []
         switches: list[str] = []
@@ -244,7 +279,7 @@ class Sampler(Strings):
         properties = schema.get("properties", {})
         for key in sorted(properties, key=lambda k: k not in required):
             if key in required or self.random.random() < 0.4:
-                drawn[key] = self.sample(key, properties[key], root, self._role_inside(key, role))
+                drawn[key] = self.sample(key, properties[key], root, self._role_inside(key, role, properties))
         for key, made in drawn.items():  # "one onion rings and egg kebab" would be two
             for _ in range(10):
                 if not (
@@ -253,7 +288,7 @@ class Sampler(Strings):
                     and " and " in made.json
                 ):
                     break
-                made = self.sample(key, properties[key], root, self._role_inside(key, role))
+                made = self.sample(key, properties[key], root, self._role_inside(key, role, properties))
             drawn[key] = made
         ordered = in_order(self.random, self.split, drawn, properties)
         thing = next((k for k in ("name", "item", "product", "title") if k in drawn), "")
@@ -267,12 +302,12 @@ class Sampler(Strings):
                 (switches if made.role == "boolean" else words).append(self._part(key, made))
         if properties and not value:  # nobody sets nothing
             key = self.random.choice(list(properties))
-            made = self.sample(key, properties[key], root, self._role_inside(key, role))
+            made = self.sample(key, properties[key], root, self._role_inside(key, role, properties))
             value[key] = made.json
             words.append(self._part(key, made))
         return Value(value, join_words(words + switches) or "nothing in particular", "object")
 
-    def _role_inside(self, key: str, role: str) -> str:
+    def _role_inside(self, key: str, role: str, beside: Mapping[str, Any]) -> str:
         """What an object's own name is the name of: of the items of an order, an item."""
         named = key in ("name", "title") and role in (
             "item",
@@ -283,6 +318,8 @@ class Sampler(Strings):
             "event",
             "task",
         )
+        if key == "description" and {"quantity", "qty", "unit_price", "price"} & beside.keys():
+            return "product"
         return role if named else ""
 
     def _part(self, key: str, value: Value) -> str:
@@ -337,3 +374,13 @@ def _type_of(schema: Mapping[str, Any]) -> str:
     if kind is None:
         kind = "object" if "properties" in schema else "array" if "items" in schema else "string"
     return str(kind)
+
+
+@cache
+def _entries(name: str, description: str) -> dict[str, Any]:
+    """What a map with free keys holds, by the last word of its name, else by its description: `phrases/entries.json`; empty where it is not told."""
+    for told in (words_of(name)[-1:], words_of(description)):
+        for known in phrases("entries").values():
+            if {stem(cue.split()[-1]) for cue in known["cues"]} & set(map(stem, told)):
+                return dict(known)
+    return {}

@@ -68,7 +68,7 @@ class BuiltinWriter:
         text = self.surroundings.around(
             best.text, question=is_question(best.text), wanted=wanted, said=said, named=named
         )
-        return Written(text.lower() if calls[0].casual else text, best.shape)
+        return Written(text.lower() if all(c.casual for c in calls) else text, best.shape)
 
     def deed(self, call: PlannedCall) -> str:
         """A request as a deed, its verb first: "turn the lights off"; "" where no sentence for it is of this form."""

@@ -1,0 +1,188 @@
+"""Tools of programs and their makers: whose they are, what their arguments are called, how they are asked for."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from auto_lora.dialogues.chooser import FrameChooser
+from auto_lora.dialogues.meaning import act_of, is_action, objects_of, tool_act
+from auto_lora.dialogues.phrasebook import phrases, role_of
+from auto_lora.dialogues.pools import Pools
+from auto_lora.dialogues.programs import is_program
+from auto_lora.dialogues.roles import roles_of
+from auto_lora.dialogues.topics import topic_of
+from auto_lora.dialogues.values import Sampler
+from tests.tool_lists import asked, text, tool
+
+WHOLE = {"type": "integer"}
+LISTENER = tool(
+    "attachEventHandler", "Attach a callback to an event of a DOM element.", ("elementId", "eventName", "callback"),
+    elementId=text("Id of the element"), eventName=text("Name of the event"), callback=text("Function to call"),
+)  # fmt: skip
+POD_LOGS = tool(
+    "get_pod_logs", "Get the logs of a Kubernetes pod.", ("pod",),
+    pod=text("Name of the pod"), namespace=text("Namespace of the pod"),
+)  # fmt: skip
+GREP = tool(
+    "grep_search", "Search files for a regular expression.", ("pattern",), pattern=text("Regular expression"), path=text("Directory to search")
+)  # fmt: skip
+PLAY = tool(
+    "play_music",
+    "Play a song on a service.",
+    (),
+    song=text("Name of the song"),
+    service=text("Streaming service"),
+)
+
+
+def _drawn(name, schema, count=40, words=""):
+    sampler = Sampler(1, "train")
+    sampler.tool_words = words
+    return [sampler.sample(name, schema) for _ in range(count)]
+
+
+def test_names_of_programs_mean_another_thing_elsewhere():
+    assert list(roles_of(LISTENER).values()) == ["element_id", "dom_event", "callback"]
+    assert roles_of(POD_LOGS) == {"pod": "workload", "namespace": "namespace"}
+    assert roles_of(GREP)["pattern"] == "regex"
+    assert not is_program(PLAY) and roles_of(PLAY)["service"] == "service"
+
+
+def test_arguments_of_programs_have_no_spaces_and_keep_their_case():
+    for prompt, arguments in asked(LISTENER, 60):
+        for value in arguments.values():
+            assert " " not in value and value in prompt
+
+
+def test_every_role_of_programs_has_values_and_tails():
+    pools = Pools(random.Random(1))
+    for role, entry in phrases("roles").items():
+        if "program" in entry:
+            assert entry["tails"] and len({pools.make(role) for _ in range(60)}) > 5, role
+
+
+def test_to_grep_is_not_to_list_a_directory():
+    frames = FrameChooser(random.Random(1), "train", [GREP])._frames(GREP)
+    own = {f.name for fs in topic_of(GREP).frames.values() for f in fs}
+    assert all("query" in f.named for f, _ in frames if f.name in own)
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "size"),
+    [("timeout_ms", "How long to wait", 1000), ("duration", "Duration of the animation in milliseconds", 1000), ("wait", "Number of milliseconds to delay", 1000),
+     ("timeout", "Seconds to wait", 1), ("ttl", "Time to live in seconds", 1)],
+)  # fmt: skip
+def test_a_span_is_said_in_its_unit_or_a_longer_one(name, description, size):
+    for value in _drawn(name, {"type": "integer", "description": description}):
+        if (
+            value.surface.endswith(("second", "seconds"))
+            and value.surface[0].isdigit()
+            and "milli" not in value.surface
+        ):
+            assert int(value.surface.split()[0]) * size == value.json
+        if "minute" in value.surface and value.surface[0].isdigit():
+            assert int(value.surface.split()[0]) * 60 * size == value.json
+
+
+def test_sizes_in_bytes_may_be_said_in_kilobytes():
+    for value in _drawn("bufferSize", {"type": "integer", "description": "Size of the buffer in bytes"}):
+        assert value.json >= 100
+        if found := re.fullmatch(r"(\d+) (KB|MB)", value.surface):
+            assert value.json == int(found[1]) * 1024 ** (1 + (found[2] == "MB"))
+
+
+def test_short_spans_keep_the_letter_of_their_example():
+    for value in _drawn("step", text("Resolution, e.g. 30s"), words="metrics"):
+        assert re.fullmatch(r"\d+s", value.json) and value.surface in (
+            value.json,
+            f"{value.json[:-1]} seconds",
+            "1 second",
+        )
+    assert all(re.fullmatch(r"\d+Mi", v.json) for v in _drawn("memory", text("Memory limit, e.g. 512Mi")))
+
+
+def test_coordinates_are_degrees_of_the_earth():
+    for name, most in (("latitude", 90), ("lon", 180)):
+        assert all(
+            -most <= v.json <= most and "celsius" not in v.surface
+            for v in _drawn(name, {"type": "number", "description": "In degrees"})
+        )
+
+
+def test_the_other_of_two_deeds_is_asked_for_by_its_own_verb():
+    codec = tool(
+        "encode_string",
+        "Encode or decode a string.",
+        ("text",),
+        text=text("The text"),
+        decode={"type": "boolean"},
+    )
+    said = [(arguments["decode"], prompt.lower()) for prompt, arguments in asked(codec, 40)]
+    assert {d for d, _ in said} == {True, False}
+    assert all(("decode" in p) == d and ("encode" in p) != d for d, p in said)
+
+
+def test_maps_with_free_keys_hold_what_such_maps_hold():
+    headers = {"type": "object", "description": "HTTP headers", "additionalProperties": {"type": "string"}}
+    known = phrases("entries")["headers"]["entries"]
+    for value in _drawn("headers", headers):
+        assert value.json and all(v in known[k] and v in value.surface for k, v in value.json.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "act"),
+    [
+        ("news_search", "Search recent news articles.", ("find", "search")),
+        ("JobQueue.listJobs", "Returns the jobs held by a queue.", ("get", "list")),
+        ("queued", "Return the jobs held by a queue.", ("get", "get")),
+        ("MessageDigest.compute", "Computes the digest of a text.", ("compute", "compute")),
+        ("git_commit", "Commit staged changes.", ("do", "commit")),
+        ("dock_vacuum", "Send the robot vacuum back to its dock.", ("do", "send")),
+    ],
+)
+def test_what_a_tool_does(name, description, act):
+    assert act_of(name, description) == act
+
+
+def test_what_a_tool_acts_on():
+    assert (
+        objects_of("update_ticket", "Update the status, assignee or priority of an existing ticket.")[0]
+        == "a ticket"
+    )
+    assert objects_of("web_search", "Search the web and return the top results.")[0] == "the web"
+    assert objects_of("cancel_table", "Cancel an existing table reservation.")[0] == "a table reservation"
+
+
+def test_where_an_argument_is_not_given_is_not_its_role():
+    about = "Where to leave the car. Defaults to the pick-up location."
+    assert role_of("dropoff_location", about, "string") == "destination"
+
+
+def test_homes_to_buy_or_rent_are_found():
+    homes = tool(
+        "search_homes",
+        "Search properties for sale or rent.",
+        ("listing",),
+        listing={"type": "string", "enum": ["buy", "rent"]},
+    )
+    assert tool_act(homes)[0] == "find" and not is_action("listing", homes.properties["listing"], True)
+
+
+def test_codes_are_written_as_the_definition_shows_them():
+    for value in _drawn("location", text("City and country code, e.g. 'London,GB'.")):
+        assert re.fullmatch(r"[^,]+,[A-Z]{2}", value.json)
+    assert all(
+        re.fullmatch(r"[A-Z]{2}\d{3}", v.json)
+        for v in _drawn("course_code", text("Code of the course, e.g. CS101"))
+    )
+    assert all(
+        re.fullmatch(r"\+\d{9,11}", v.json) for v in _drawn("phone", text("Phone number in E.164 format"))
+    )
+
+
+def test_a_letter_is_said_as_the_definition_explains_it():
+    schema = {"type": "string", "enum": ["d", "w"], "description": "Age of the page: d (day), w (week)."}
+    assert {(v.json, v.surface) for v in _drawn("timelimit", schema)} == {("d", "day"), ("w", "week")}

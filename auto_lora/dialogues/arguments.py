@@ -313,7 +313,11 @@ class Arguments:
             forms = ["at {v}", "called {v}"] if creates else ["in {v}", "at {v}"]
         forms = [f for f in forms if not set(self.kinds) & set(f.split())] or ["{v}"]
         forms = self._forms_by_definition(name, value, text, twice) or forms
-        return self.random.choice(forms).format(v=text, name=" ".join(spoken))
+        made = self.random.choice(forms).format(v=text, name=" ".join(spoken))
+        last = re.escape(text.rpartition(" ")[2])
+        return (
+            re.sub(rf"\b({last}) \1$", r"\1", made) if last.isalpha() else made
+        )  # "premium economy class", not "class class"
 
     def _forms_by_definition(self, name: str, value: Value, text: str, twice: bool) -> list[str]:
         """How an argument is said where what its tool does tells more than its role; empty where it tells no more.

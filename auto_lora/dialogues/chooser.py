@@ -64,6 +64,7 @@ _ALSO = {
 }
 # "Get me a ticket" beside a search for tickets makes none.
 _WANTED = re.compile(r"(?:get me|i need|i want|i'd like) \{object\}", re.I)
+_ASKS_WHICH = re.compile(r"\W*(?:which|where|who|what)\b", re.I)
 _WORDY = 0.3  # of the requests give most of what they could
 # Not said where the sentence has no place for it: "the weather with windy".
 _UNSAID_AT_END = ("kind", "weather", "warmth")
@@ -82,7 +83,7 @@ class FrameChooser:
         self.random, self.split, self._tools = rng, split, list(tools)
         names = Counter(topic.name for tool in tools if (topic := topic_of(tool)))
         self._crowded = {name for name, count in names.items() if count > 1}
-        finders = [roles_of(t) for t in tools if tool_act(t)[0] == "find"]
+        finders = [roles_of(t) for t in tools if tool_act(t)[0] == "find" or tool_act(t) == ("get", "list")]
         # Of several that search, "find Waterloo" asks for none, unless only one of them looks for such a thing.
         self._sought = (
             Counter(r for roles in finders for r in set(roles.values())) if len(finders) > 1 else None
@@ -224,6 +225,8 @@ class FrameChooser:
             topic, (act, verb), roles = self.topic_of(tool), tool_act(tool), set(roles_of(tool).values())
             own = [with_slots(f, tool) for f in frames_for(topic, tool, self.split)] if topic else []
             own = _without_answers(own, tool)
+            if act == "book":  # "which places deliver pizza" orders none
+                own = [f for f in own if not _ASKS_WHICH.match(f.text)]
             if "regex" in roles:  # to grep is not to list a directory
                 own = [f for f in own if "query" in f.named]
             general: list[Frame] = []

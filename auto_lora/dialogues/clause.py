@@ -13,7 +13,6 @@ from auto_lora.dialogues.meaning import objects_of, tool_act
 from auto_lora.dialogues.naming import (
     BARE_NAMES,
     is_number,
-    singular,
     spoken_name,
     without_order,
 )
@@ -25,6 +24,7 @@ from auto_lora.dialogues.phrasebook import (
     words_of,
 )
 from auto_lora.dialogues.planned import PlannedCall
+from auto_lora.dialogues.pools import singular
 from auto_lora.dialogues.surfaces import Value, join_words
 from auto_lora.dialogues.topics import nouns_for, topic_of
 

@@ -29,6 +29,7 @@ _UNIT_WORDS = frozenset(
     "miles ml liters litres celsius fahrenheit usd eur mb gb kb hz watts kwh mph kmh m g s l sec ms pct".split()
 )
 SPOKEN_SPANS = _UNIT_WORDS | {"time", "timer"}
+_PHRASAL = frozenset("check sign log opt move clock drop pick".split())
 _ORDER = frozenset("first second third one two three 1 2 3 a b c".split())
 
 
@@ -45,14 +46,11 @@ def without_order(name: str) -> str:
     return " ".join(kept) if kept and kept != words_of(name) else ""
 
 
-def singular(noun: str) -> str:
-    return re.sub("ies$", "y", noun) if noun.endswith("ies") else noun.removesuffix("s")
-
-
 def said_name(name: str, value: Value) -> list[str]:
     """A parameter's name as it is said beside a value with its unit: "period_in_years" is a period."""
     words = spoken_name(name, number=is_number(value.json))
-    return words[:-1] if words[-1] in ENDS_IN_PREPOSITION and len(words) > 1 else words
+    verb = words[-2:-1] and words[-2] in _PHRASAL  # a check-in is no check
+    return words[:-1] if words[-1] in ENDS_IN_PREPOSITION and len(words) > 1 and not verb else words
 
 
 def is_number(value: object) -> bool:

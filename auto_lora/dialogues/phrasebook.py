@@ -166,6 +166,12 @@ def role_of(name: str, description: str, kind: str) -> str:
         and words[-1:] in (["query"], ["keyword"], ["keywords"], ["q"])
     ):
         return "query"  # "Text to look for"
+    if found == "postcode" and re.search(
+        r"\b(?:city|town|place)(?: name)?,? or\b|\bor (?:the |a )?(?:city|town|place)\b", about
+    ):
+        return "place"
+    if found == "phone" and re.search(r"\bnames?\b.{0,12}\bor\b|\bor (?:the |a )?(?:contact )?name\b", about):
+        return "recipient" if {"to", "recipient"} & set(words) else "person"
     if kind == "array" and found == "label":
         return "tag"
     if kind == "string" and found not in _TIMELY | _FREE:

@@ -33,6 +33,7 @@ from auto_lora.dialogues.verify import values_key
 # "Two lamb wraps", but "two pad thai".
 _COUNTABLE = re.compile(r"(?:pizza|burger|sandwich|salad|soup|wrap|pie|burrito|sub|kebab|quesadilla|bowl|omelette|pack|bag|lamp|chair|bottle)$")  # fmt: skip
 _FEW = 40  # a user's values, divided one by one
+_DATED = frozenset("date when start time daypart year month weekday".split())
 _TWO_DIFFER = 0.3  # of the calls said together where two arguments may differ
 # A value for a parameter, and how a person would write it: ("EGLL", "Heathrow").
 ValueSampler = Callable[[random.Random], tuple[Any, str]]
@@ -149,7 +150,11 @@ class Planner:
         drawn = [self._others(first, name, 2 if len(names) > 1 else count) for name in names]
         if not drawn or not all(drawn):
             return []
-        if len(names) == 1 or self.random.random() < 0.5:
+        roles = roles_of(first.tool)
+        dated = any(
+            roles[n] in _DATED for n in names
+        )  # two towns on two days are four; two loans of two lengths are two
+        if len(names) == 1 or not dated or self.random.random() < 0.5:
             rows = list(zip(*drawn, strict=True))
         else:
             rows = list(product(*drawn))

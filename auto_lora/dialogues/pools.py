@@ -44,6 +44,11 @@ def plural(noun: str) -> str:
     return stem + ("es" if re.search(r"(?:s|x|z|ch|sh)$", noun) else "s")
 
 
+def singular(noun: str) -> str:
+    noun = re.sub(r"(ss|sh|ch|x)es$", r"\1", re.sub("ies$", "y", noun))
+    return noun if noun.endswith("ss") else noun.removesuffix("s")
+
+
 class Pools:
     """Values for roles.
 

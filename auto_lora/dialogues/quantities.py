@@ -11,7 +11,7 @@ from typing import Any
 
 from auto_lora.dialogues.meaning import unit_forms
 from auto_lora.dialogues.phrasebook import words_of
-from auto_lora.dialogues.pools import number_words
+from auto_lora.dialogues.pools import number_words, plural, singular
 from auto_lora.dialogues.surfaces import Value
 
 _LIMITS = frozenset("minimum maximum exclusiveMinimum exclusiveMaximum multipleOf".split())
@@ -135,7 +135,7 @@ def sample_number(
 
 
 # What is counted, where its own name does not say it.
-_COUNTED = "passenger guest adult ticket result item copie bedroom bathroom room bed bath seat".split()
+_COUNTED = "passenger guest adult ticket result item copy bedroom bathroom room bed bath seat".split()
 ENDS = (("from", "to"), ("start", "end"), ("low", "high"), ("lower", "upper"), ("min", "max"), ("minimum", "maximum"), ("first", "last"), ("core", "max"), ("core", "maximum"), ("initial", "max"), ("initial", "maximum"))  # fmt: skip
 _NO_MORE_THAN = (("k", "n"), ("successes", "trials"))  # the first is part of the second
 
@@ -350,10 +350,10 @@ def _spoken(
         return pick([f"${text}", f"{text} dollars", text])
     if role == "count":
         counted = (words_of(name) or ["it"])[-1]
-        own = "people" if counted == "people" else counted.removesuffix("s") if counted.endswith("s") else ""
-        unit = own or next((u for u in _COUNTED if re.search(rf"\b{u}s?\b", about)), "")
-        plural = {"copie": ("copy", "copies"), "people": ("person", "people")}.get(unit, (unit, f"{unit}s"))
-        return f"{words} {plural[0] if value == 1 else plural[1]}" if unit else words
+        own = "people" if counted == "people" else singular(counted) if counted.endswith("s") else ""
+        unit = own or next((u for u in _COUNTED if re.search(rf"\b(?:{u}|{plural(u)})\b", about)), "")
+        one, many = ("person", "people") if unit == "people" else (unit, plural(unit))
+        return f"{words} {one if value == 1 else many}" if unit else words
     forms = unit_forms(f"{schema.get('description', '')} in {(words_of(name) or ['it'])[-1]}")
     if forms and rng.random() < 0.65:
         return pick(forms).format(v=text)

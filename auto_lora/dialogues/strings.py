@@ -240,6 +240,20 @@ class Strings(Codes):
             pool = "sql_select"
         if pool == "org" and "restaurant" in about.lower():
             pool = "restaurant"
+        other = (
+            "postcode"
+            if re.search(r"\bzip|\bpostal|\bpostcode", about, re.I)
+            else "phone"
+            if "number" in about
+            else ""
+        )
+        if (
+            " or " in about
+            and pool in ("place", "person", "recipient")
+            and other
+            and self.random.random() < 0.3
+        ):
+            pool = other  # "City or ZIP code"
         if pool == "item" and _EATEN.search(told):
             pool = "dish"
         if pool == "query":

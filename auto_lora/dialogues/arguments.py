@@ -354,7 +354,7 @@ class Arguments:
             return [*due, "with the {name} {v}", "with a {name} of {v}", "{name} {v}"]
         if role == "person" and words_of(name)[-1:] == ["assignee"]:
             return ["assigned to {v}", "with {v} as the {name}", "{name} {v}"]
-        if role == "language" and act != "translate":
+        if role == "language" and act not in ("translate", "set"):
             return ["in {v}", "in {v}", "with {name} {v}"]
         if role == "username" and "reviewer" in name:
             return ["with {v} as {name}", "reviewed by {v}", "for {v} to review"]

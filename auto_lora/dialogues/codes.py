@@ -33,6 +33,10 @@ _SHORT = re.compile(
     r"(?:e\.g\.?,?|such as|like|for example,?)\s*['\"`(]*(\d+)(ms|[smhdw]|[KMGT]i?B?)\b(?![-/.\d])"
 )
 _UNITS_IN_SHORT = {"ms": "millisecond", "s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}
+_TIMED = re.compile(
+    r"\b(?:time|interval|duration|period|since|timeout|ago|every|ttl|step|resolution|window|range|span)\b",
+    re.I,
+)
 _E164 = re.compile(r"\bE\.?164|international format|with (?:the )?country code", re.I)
 _DIALS = ("1", "44", "49", "33", "34", "39", "61", "81")
 _NAMED_CODES = frozenset(
@@ -73,7 +77,13 @@ class Codes:
         """
         about = str(schema.get("description", ""))
         if (short := _SHORT.search(about)) and role in (*_CODED_ROLES, "duration", "timeout", "frequency"):
-            return self._short(short[1], short[2], role)
+            return self._short(
+                short[1],
+                short[2],
+                role,
+                timed=role in ("duration", "timeout")
+                or bool(_TIMED.search(f"{' '.join(words_of(name))} {about}")),
+            )
         shaped = _SHAPED.search(about)
         examples = [
             v
@@ -82,7 +92,7 @@ class Codes:
         ]
         if role == "phone" and _E164.search(about):
             value = self._mine(
-                lambda: f"+{self.random.choice(_DIALS)}{self.random.randint(10**8, 10**9 - 1)}"
+                lambda: f"+{self.random.choice(_DIALS)}{self.random.randint(10**9, 10**10 - 1)}"
             )
             return Value(value, value, role)
         if (
@@ -129,14 +139,15 @@ class Codes:
             return Value(value, value, role)
         return None
 
-    def _short(self, count: str, unit: str, role: str) -> Value:
+    def _short(self, count: str, unit: str, role: str, *, timed: bool) -> Value:
         """A length of time or a size as short as the example's: "30s", "512Mi"; said in words as well where it is a time."""
-        words = _UNITS_IN_SHORT.get(unit)
-        number = self.random.choice(
+        words = _UNITS_IN_SHORT.get(unit) if timed else None
+        numbers = (
             [1, 2, 3, 5, 10, 12, 15, 20, 30, 45] if words else [int(count) * n for n in (1, 2, 3, 4, 6, 8)]
         )
-        value = f"{number}{unit}"
-        spoken = [f"{number} {words}{'' if number == 1 else 's'}"] if words else []
+        value = self._mine(lambda: f"{self.random.choice(numbers)}{unit}")
+        number = value.removesuffix(unit)
+        spoken = [f"{number} {words}{'' if number == '1' else 's'}"] if words else []
         return Value(value, self.random.choice([value, *spoken]), role)
 
     def _of_shape(self, example: str) -> str:

@@ -34,7 +34,7 @@ _DETERMINERS = frozenset(
     "a an the two three all some any your my one this its new multiple nearby more every each or and up".split()
 )
 _QUALIFIERS = re.compile(
-    r"\b(an?|the|one or more) (?:(?:specified|given|provided|specific|certain|particular|suitable|desired|requested|existing|identical) )+"
+    r"\b(an?|the|one or more) (?:(?:specified|given|provided|specific|certain|particular|suitable|desired|requested|existing|identical) )+(?=(\w+))"
 )
 _CUT = r"(?<!-)\b(?:given|based|using|by|via|that|after|before|which|from|with|whose|per|if|when|where|for|in|at|on|to|near|between|as|going|heading|matching|departing)\b|[,.;:(?]|(?:^|\s)\S*[\^=+*<>\d]"
 _PARTICLES = r"(?:up|back|out|off|on|down|over)"
@@ -45,7 +45,9 @@ _VERBS_HERE = frozenset(
     "commit format hash stash lint push pull initialize animate tail fly fold mop vacuum".split()
 )
 # What is sent on its way is not written: "Send the vacuum back to its dock."
-_SENT_OFF = re.compile(r"sends? (?:an?|the) (?:\w+ ){1,3}?(?:back|home|to its)\b", re.I)
+_SENT_OFF = re.compile(
+    r"sends? (?:an?|the) (?!message|e-?mail|letter|reply|note|text)(?:\w+ ){1,3}?(?:back|home|to its)\b", re.I
+)
 _LOOKING = frozenset("search look query check browse scan use".split())
 
 
@@ -114,7 +116,7 @@ def act_of(name: str, description: str) -> tuple[str, str]:
             continue
         if word not in (named[:1] or [""]) and word != deed and _STATED.match(description):
             return "get", "get"
-        if word == deed == "return" and word not in named:  # as the documentation of functions says it
+        if word == deed and description.startswith("Returns "):  # as the documentation of functions says it
             return "get", "get"
         if word == "news":
             continue
@@ -193,7 +195,21 @@ def asks(tool: ToolDefinition) -> bool:
 @per_tool
 def switches_of(tool: ToolDefinition) -> dict[str, Switch]:
     """The boolean argument by which a tool's thing is switched, with its words: see `switch_of`."""
-    return switch_of(tool, *act_of(tool.name, tool.description))
+    return _reversed_by(tool) or switch_of(tool, *act_of(tool.name, tool.description))
+
+
+def _reversed_by(tool: ToolDefinition) -> dict[str, Switch]:
+    """The boolean that chooses the second of two deeds: `decode` of "Encode or decode a string"."""
+    two = re.match(r"(\w+) or (\w+) ", tool.description)
+    first, second = (_conjugated(w, _verbs()) for w in two.groups()) if two else ("", "")
+    if not {first, second} <= _verbs().keys():
+        return {}
+    named = [
+        n
+        for n, s in tool.properties.items()
+        if isinstance(s, Mapping) and s.get("type") == "boolean" and n.lower() == second
+    ]
+    return {named[0]: ("action", second, first)} if named else {}
 
 
 _TO = frozenset("switch reply respond subscribe navigate listen connect skip apply react go".split())
@@ -249,12 +265,18 @@ _PARTS_OF = re.compile(
 
 def _unqualified(text: str) -> str:
     """A text without words that only say that something is meant: "an existing ticket" is a ticket."""
-    return re.sub(r"\ban (?=[bcdfgjklpqrtvwyz])", "a ", _QUALIFIERS.sub(r"\1 ", text))
+    return _QUALIFIERS.sub(lambda m: f"{_article(m[2]) if m[1] in ('a', 'an') else m[1]} ", text)
+
+
+def _article(noun: str) -> str:
+    return "an" if re.match(r"[aeioAEIO]|hour|honest|honou?r|heir|[FHLMNRSX][A-Z]", noun) else "a"
 
 
 def _whole(phrase: str, rest: str) -> str:
     """What several parts are of: a ticket, where "status, assignee or priority of a ticket" are updated."""
     parts = _PARTS_OF.match(_unqualified(rest))
+    if parts and re.search(r"\b(?:users?|customer|passenger|person)\b", parts[1]):
+        return phrase
     return re.split(_CUT, parts[1])[0].strip() if parts and "," in rest[: parts.end()] else phrase
 
 

@@ -45,7 +45,9 @@ def plural(noun: str) -> str:
 
 
 def singular(noun: str) -> str:
-    noun = re.sub(r"(ss|sh|ch|x)es$", r"\1", re.sub("ies$", "y", noun))
+    if noun.endswith(("movies", "cookies", "calories", "caches", "aches", "series", "species")):
+        return noun if noun.endswith(("series", "species")) else noun[:-1]
+    noun = re.sub(r"(ss|sh|ch|x)es$", r"\1", re.sub("(?<=[a-z]{2})ies$", "y", noun))
     return noun if noun.endswith("ss") else noun.removesuffix("s")
 
 

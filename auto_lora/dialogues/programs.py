@@ -1,7 +1,7 @@
 """Tools of programs and their makers: what an element, a callback, a pod or a branch is there, and what is called one elsewhere.
 
 In such a tool a `parent` is no mother and a `service` no streaming service: the roles of `phrases/roles.json` with a
-"program" list go before the others, and a name without a role is one of a program ("userStore", "order_items").
+"program" list go before the others, and a text without a role, examples or format is a name of a program ("userStore", "order_items").
 """
 
 from __future__ import annotations
@@ -13,24 +13,31 @@ from typing import Any
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.catalog.definition import per_tool
-from auto_lora.dialogues.phrasebook import phrases, words_of
+from auto_lora.dialogues.phrasebook import phrases, stem, words_of
 
-# One of these and another word of either list, or three of the others beside a camelCase name.
+# One of these, which are said nowhere else, and another word of either list; or one of the others in a method of a class.
 _SURELY = re.compile(
-    r"\b(?:callback|DOM|regexp?|regular expression|kubernetes|k8s|pods?|docker|containers?|namespace|git|commits?|pull request|repositor(?:y|ies)|repo|SQL|"
-    r"database|schema|HTTP|endpoint|base64|source code|JSON|XML|bytes|threads?|buffer|logs?|S3|bucket|deploy\w*|cluster|CI|pipeline|virtual machine|VM|"
-    r"stack trace|unit tests?|shell|stdout|iterator|promise|refactor\w*|linter?|npm|checksum|socket|cron|codebase|npm|pip|dependenc(?:y|ies)|across the project|primary key|debounc\w+|throttl\w+|async|metrics?|promql|webhook)\b",
+    r"\b(?:callback|DOM|regexp?|regular expression|kubernetes|k8s|docker|container image|namespace|git|pull request|repositor(?:y|ies)|repo|SQL|database|base64|"
+    r"source code|XML|stack trace|unit tests?|stdout|iterator|refactor\w*|linter?|npm|pip|dependenc(?:y|ies)|checksum|cron|codebase|across the project|"
+    r"primary key|columns? to index|debounc\w+|throttl\w+|async|promql|webhook|S3|virtual machine|VM|application logs?|log level|pod logs?|deployment|"
+    r"CI pipeline|HTTP (?:request|method|header)s?|JSON ?path|alert rule)\b",
     re.I,
 )
 _MAYBE = re.compile(
-    r"\b(?:object|instance|class|function|method|element|array|server|cache|queue|session|handler|listener|node|parser|component|module|variable|"
-    r"string|attribute|branch|query|table|column|index|host|port|encod\w+|hash|package|script|symbol|file|interface|timeout|event|container|controller|editor|worker|file path|code|alert|threshold|rule)s?\b",
+    r"\b(?:object|instance|class|function|method|element|array|server|cache|queue|session|handler|listener|node|parser|component|module|variable|string|"
+    r"attribute|branch|query|table|column|index|host|port|encod\w+|hash|package|script|symbol|file|interface|timeout|event|container|controller|editor|worker|"
+    r"code|alert|threshold|rule|log|metric|pod|thread|buffer|pipeline|cluster|bucket|socket|shell|commit|endpoint|JSON|HTTP|schema|byte|deploy)s?\b",
     re.I,
 )
 _METHOD = re.compile(r"(?:^|\.)[A-Z]\w*\.\w+$")
 _CAMEL = re.compile(r"[a-z][A-Z][a-z]")
+# What only functions are given.
+_PASSED = frozenset(
+    "callback handler listener func function element node component controller instance selector params".split()
+)
 _PATH = re.compile(r"\bJSON ?path|\bjq\b", re.I)
 _EXAMPLE = re.compile(r"\be\.g\.|such as|for example|\blike ['\"`]", re.I)
+_BROAD = frozenset("program_object program_symbol workload dom_event".split())  # their examples tell more
 _BEING = re.compile(
     r"\b(?:object|instance|element|controller|component|manager|monitor|source|array|list of)\b", re.I
 )
@@ -41,18 +48,11 @@ def is_program(tool: ToolDefinition) -> bool:
     """Whether a tool belongs to a program or its making: a method of a class, a cluster, a repository."""
     texts = [f"{n} {s.get('description', '')}" for n, s in tool.properties.items() if isinstance(s, Mapping)]
     text = " ".join([" ".join(words_of(tool.name)), tool.description, *texts])
-    surely, maybe = ({m.lower() for m in found.findall(text)} for found in (_SURELY, _MAYBE))
-    camel = any(_CAMEL.search(n) for n in (tool.name, *tool.properties))
+    surely, maybe = ({stem(m.lower()) for m in found.findall(text)} for found in (_SURELY, _MAYBE))
+    passed = {w for n in tool.properties for w in words_of(n)[-1:]}
+    script = _CAMEL.search(tool.name) is not None and bool(passed & _PASSED)
     method = _METHOD.search(tool.name) is not None
-    indexed = any(n in tool.properties for n in ("table", "table_name", "tableName")) and re.search(
-        r"\bcolumns?\b|\brows?\b", text
-    )
-    return (
-        bool(indexed)
-        or (bool(surely) and len(surely | maybe) > 1)
-        or (method and bool(maybe))
-        or (camel and len(maybe) > 2)
-    )
+    return (bool(surely) and len(surely | maybe) > 1) or ((method or script) and bool(maybe))
 
 
 @cache
@@ -75,9 +75,9 @@ def program_role(name: str, schema: Mapping[str, Any], role: str) -> str:
     known = _roles().get(" ".join(words)) or _roles().get(
         " ".join(words[-1:] if words[-1:] != ["prefix"] else [])
     )
-    if known:
-        return known
     about = str(schema.get("description", ""))
+    if known and not (known in _BROAD and (_EXAMPLE.search(about) or schema.get("examples"))):
+        return known
     if _PATH.search(about):
         return "json_path"
     open_ended = (

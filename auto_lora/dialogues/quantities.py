@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Container, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -38,12 +37,12 @@ _LONGER = {
     "day": ("week", 7),
     "month": ("year", 12),
 }
-# A unit of time in words about a number, the smallest first: of "retry_ms ... after this many seconds" the first counts.
+# Units of time in words, the smallest first.
 _CLOCKS = tuple(
-    (unit, re.compile(rf"\b(?:{spelled})\b", re.I))
+    (unit, rf"(?:{spelled})")
     for unit, spelled in (
-        ("millisecond", "ms|milli(?:s|sec(?:ond)?s?)?"), ("microsecond", "microseconds?|us"), ("second", "seconds?|secs?|s"), ("minute", "minutes?|mins?"),
-        ("hour", "hours?|hrs?"), ("day", "days?"), ("week", "weeks?"), ("night", "nights?"), ("month", "months?"), ("year", "years?"),
+        ("millisecond", "ms|milli(?:s|sec(?:ond)?s?)?"), ("second", "seconds?|secs?"), ("minute", "minutes?|mins?"), ("hour", "hours?|hrs?"), ("day", "days?"),
+        ("week", "weeks?"), ("night", "nights?"), ("month", "months?"), ("year", "years?"),
     )
 )  # fmt: skip
 _MOMENTS = (50, 100, 150, 200, 250, 300, 400, 500, 600, 750, 800, 1000, 1500, 2000, 2500, 3000, 5000, 10000, 15000, 30000)  # fmt: skip
@@ -78,9 +77,6 @@ def sample_number(
         kind: "integer" or "number".
         tool_words: name and description of the tool; one that speaks of currency has its unit elsewhere.
     """
-    if role == "timeout":
-        made = sample_number(rng, schema, kind, "duration", name, f"{tool_words} seconds")
-        return replace(made, role=role)
     about = " ".join([*words_of(name), str(schema.get("description", ""))])
     if role in ("latitude", "longitude"):
         return _coordinate(rng, schema, kind, role)
@@ -101,18 +97,19 @@ def sample_number(
     if kind == "integer" and _BYTES.search(about) and not (_LIMITS & schema.keys()):
         return _bytes(rng, role)
     parts = 0.9 if _BELOW_ONE.search(about) else 0.25
-    unit = _unit_of(about, tool_words) if role == "duration" else ""
+    timed = role in ("duration", "timeout")
+    unit = _unit_of(name, schema, role) if timed else ""
     if unit == "millisecond" and not (_LIMITS & schema.keys()):
         moment = said_number(rng, rng.choice(_MOMENTS), role, schema, name, tool_words)
-        return _span(rng, schema, unit) or moment
-    if role == "duration" and kind == "number" and not (_LIMITS & schema.keys()) and rng.random() < parts:
+        return _span(rng, schema, unit, role) or moment
+    if timed and kind == "number" and not (_LIMITS & schema.keys()) and rng.random() < parts:
         return said_number(rng, rng.randint(1, 49) / 10, role, schema, name, tool_words)  # "0.5 seconds"
-    if role == "duration" and (span := _span(rng, schema, unit)):
+    if timed and (span := _span(rng, schema, unit, role)):
         return span
     if role in ("percent", "level") and kind == "number" and _FRACTION.search(about):
         slow = _SLOW.search(about) or re.search(r"interest|loan|mortgage", tool_words, re.I)
         schema = {"minimum": 0.01, "maximum": 0.15 if slow else 0.99, **schema}
-    low, high = _bounds(schema, kind, role, about)
+    low, high = _bounds(schema, kind, role, about, unit)
     free = role in ("generic", "number", "amount", "capacity", "count") and not (_LIMITS & schema.keys())
     wide = _wide(rng, kind, role, name, about) if free else None
     if wide is not None:
@@ -211,10 +208,20 @@ def _described_range(description: str) -> dict[str, float]:
     return {}
 
 
-def _unit_of(about: str, tool_words: str = "") -> str:
-    """The unit of time that a number counts, by its name and description; seconds of a timeout, else minutes."""
-    found = next((unit for unit, spelled in _CLOCKS if spelled.search(about)), "")
-    return found or ("second" if tool_words.endswith(" seconds") else "minute")
+def _unit_of(name: str, schema: Mapping[str, Any], role: str) -> str:
+    """The unit of time that a number counts: by its name, by "in ..." or "number of ...", by any word; else seconds of a timeout, minutes of others."""
+    spoken, about = words_of(name), str(schema.get("description", ""))
+    if spoken[-1:] == ["s"]:
+        return "second"
+    for before, text in (
+        (r"\b", " ".join(spoken)),
+        (r"\b(?:in|number of) (?:whole |full )?", about),
+        (r"\b", about),
+    ):
+        found = next((u for u, spelled in _CLOCKS if re.search(rf"{before}{spelled}\b", text, re.I)), "")
+        if found:
+            return found
+    return "second" if role == "timeout" else "minute"
 
 
 _USUAL_SPANS = {
@@ -237,7 +244,7 @@ _BYTES = re.compile(r"\bbytes?\b", re.I)
 def _bytes(rng: random.Random, role: str) -> Value:
     """A size in bytes: a power of two, or of ten; "64 KB" for 65536."""
     if rng.random() < 0.75:
-        power = rng.randint(8, 24)
+        power = rng.randint(8, 20)
         units = (("MB", 20), ("KB", 10))
         unit, bits = next((u for u in units if power >= u[1]), ("", 0))
         said = [f"{2**power}", f"{2**power} bytes", f"{2**power} bytes"]
@@ -247,14 +254,24 @@ def _bytes(rng: random.Random, role: str) -> Value:
 
 
 def _coordinate(rng: random.Random, schema: Mapping[str, Any], kind: str, role: str) -> Value:
-    low, high = {"latitude": (-55, 68), "longitude": (-170, 175)}[role]
-    low, high = max(low, schema.get("minimum", low)), min(high, schema.get("maximum", high))
-    value = rng.uniform(low, high) if low < high else schema.get("minimum", 0)
+    least, most = (
+        schema.get("minimum", schema.get("exclusiveMinimum")),
+        schema.get("maximum", schema.get("exclusiveMaximum")),
+    )
+    pole = 90.0 if role == "latitude" else 180.0
+    lived = (-55.0, 68.0) if role == "latitude" else (-170.0, 175.0)
+    for low, high in (lived, (-pole, pole)):  # beyond where people live only where nothing else is allowed
+        low, high = max(low, low if least is None else least), min(high, high if most is None else most)
+        if low < high:
+            break
+    value = rng.uniform(low + 0.01 * (high - low), high - 0.01 * (high - low))
+    if step := schema.get("multipleOf"):
+        value = round(value / step) * step
     value = round(value) if kind == "integer" else round(value, rng.choice([2, 4, 4]))
     return Value(value, f"{value:g}" if kind == "integer" else str(value), role)
 
 
-def _span(rng: random.Random, schema: Mapping[str, Any], unit: str) -> Value | None:
+def _span(rng: random.Random, schema: Mapping[str, Any], unit: str, role: str) -> Value | None:
     """A duration that is said in a longer unit than the tool counts in: "ten minutes" for 600, "half an hour" for 30.
 
     None in most cases (in fewer where it counts seconds), and where no such span is allowed.
@@ -271,7 +288,7 @@ def _span(rng: random.Random, schema: Mapping[str, Any], unit: str) -> Value | N
     if not spans:
         return None
     said, value = rng.choice(spans)
-    return Value(value, said, "duration")
+    return Value(value, said, role)
 
 
 def _wide(rng: random.Random, kind: str, role: str, name: str, about: str) -> float | None:
@@ -339,8 +356,8 @@ def _spoken(
         return pick([f"{text} degrees", f"{words} degrees", text, f"{text} degrees {unit}", f"{text}\u00b0"])
     if role == "rating" and re.search(r"\bstars?\b|_star", about):
         return pick([f"{text} stars", f"{text} stars", text])
-    if role == "duration":
-        unit = _unit_of(about, tool_words)
+    if role in ("duration", "timeout"):
+        unit = _unit_of(name, schema, role)
         if unit == "millisecond":
             return pick([f"{value} ms", f"{value}ms", f"{value} milliseconds", text])
         return f"{words} {unit}{'' if value == 1 else 's'}"
@@ -369,15 +386,14 @@ def _on_the_other_scale(value: float, unit: str) -> str:
     return ""
 
 
-def _bounds(schema: Mapping[str, Any], kind: str, role: str, about: str) -> tuple[float, float]:
+def _bounds(schema: Mapping[str, Any], kind: str, role: str, about: str, unit: str) -> tuple[float, float]:
     usual: tuple[float, float] = {
-        "temperature": (15, 28), "level": (5, 100), "percent": (1, 100), "duration": (5, 60), "amount": (5, 900), "count": (1, 10),
+        "temperature": (15, 28), "level": (5, 100), "percent": (1, 100), "duration": (5, 60), "timeout": (5, 60), "amount": (5, 900), "count": (1, 10),
         "identifier": (1000, 99999), "age": (2, 90), "weight": (2, 120), "distance": (1, 300), "rating": (1, 5), "year": (1900, 2026),
     }.get(role, (1, 99))  # fmt: skip
     if re.search(r"\b(?:precision|decimals?|decimal places)\b", about, re.I):
         usual = (0, 6)
-    if role == "duration":
-        usual = _USUAL_SPANS.get(_unit_of(about), usual)
+    usual = _USUAL_SPANS.get(unit, usual)
     if role == "year" and _NOWADAYS.search(about):
         usual = (2019, 2027)
     usual = next((size for size, what in _LAID_OUT if what.search(about)), usual)

@@ -81,6 +81,17 @@ _PLACE_CODE = re.compile(r"\bcountry code\b.{0,30}?['\"`(][A-Z][\w ]+(, ?)[A-Z]{
 _TO_THE_LETTER = re.compile(
     r"\b(?:en|de)cod|\bhash|\bdigest|\bcommit|\bregex|base64|checksum|\bencrypt", re.I
 )
+_PICTURE = re.compile(r"\b(?:images?|photos?|pictures?|bitmap|thumbnail)\b", re.I)
+_SOURCE = re.compile(
+    r"\b(?:source code|source files?|symbols?|lint\w*|compil\w+|unit tests?|code files?|formats? code)\b",
+    re.I,
+)
+# "City and country code, e.g. 'London,GB'".
+_PLACE_CODE = re.compile(r"\bcountry code\b.{0,30}?['\"`(][A-Z][\w ]+(, ?)[A-Z]{2}['\"`)]")
+# Tools that take a text letter by letter.
+_TO_THE_LETTER = re.compile(
+    r"\b(?:en|de)cod|\bhash|\bdigest|\bcommit|\bregex|base64|checksum|\bencrypt", re.I
+)
 _FILED = re.compile(
     r"\b(images?|photos?|pictures?|bitmap|thumbnail)\b|\b(?:source code|source files?|symbols?|lint\w*|compil\w+|unit tests?|code files?|formats? code)\b",
     re.I,
@@ -232,28 +243,34 @@ class Strings(Codes):
     def _pool(self, name: str, about: str, role: str) -> str:
         """The pool that a role's values come from, as far as the definition tells: a ticket's title is an issue."""
         pool, told = values_of(role), f"{about} {self.tool_words}"
-        if pool == "file" and (kind := _FILED.search(told)):
-            pool = "image_file" if kind[1] else "source_file"
+        if pool == "file" and _PICTURE.search(f"{' '.join(words_of(name))} {about}"):
+            pool = "image_file"
+        elif pool == "file" and _SOURCE.search(told):
+            pool = "source_file"
         if role in ("message", "text", "title") and re.search(r"\bcommits?\b|pull request", told, re.I):
             pool = "commit_message"
         if role == "sql" and re.search(r"\bselect\b|read.only", told, re.I):
             pool = "sql_select"
         if pool == "org" and "restaurant" in about.lower():
             pool = "restaurant"
-        other = (
-            "postcode"
-            if re.search(r"\bzip|\bpostal|\bpostcode", about, re.I)
-            else "phone"
-            if "number" in about
-            else ""
-        )
         if (
-            " or " in about
-            and pool in ("place", "person", "recipient")
-            and other
+            pool == "place"
+            and re.search(
+                r"\bor\b.*\b(?:zip|postal|postcode)|\b(?:zip|postal|postcode)\b.*\bor\b", about, re.I
+            )
             and self.random.random() < 0.3
         ):
-            pool = other  # "City or ZIP code"
+            pool = "postcode"  # "City or ZIP code"
+        if (
+            pool in ("person", "recipient")
+            and re.search(r"\b(?:phone|telephone|mobile) number", about, re.I)
+            and self.random.random() < 0.3
+        ):
+            pool = "phone"
+        if pool == "specialty" and not re.search(
+            r"doctor|medic|patient|clinic|hospital|physician|health", told, re.I
+        ):
+            pool = "job"
         if pool == "item" and _EATEN.search(told):
             pool = "dish"
         if pool == "query":

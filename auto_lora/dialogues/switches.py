@@ -63,8 +63,6 @@ def switch_of(tool: ToolDefinition, act: str, verb: str) -> dict[str, Switch]:
     schemas = {n: s for n, s in tool.properties.items() if isinstance(s, Mapping)}
     if any(map(is_state, schemas.values())):
         return {}
-    if reversed_by := _reversed_by(tool, schemas):
-        return reversed_by
     found = {n: said for n, s in schemas.items() if s.get("type") == "boolean" and (said := _said(n, s))}
     if len(found) > 1:
         found = {n: said for n, said in found.items() if n in tool.required}
@@ -77,15 +75,6 @@ def switch_of(tool: ToolDefinition, act: str, verb: str) -> dict[str, Switch]:
     # "Set the thermostat to 21 degrees": whether it is on is beside the point.
     measured = any(schemas.get(n, {}).get("type") in ("integer", "number") for n in tool.required)
     return found if fits and (named or not (measured or already)) else {}
-
-
-def _reversed_by(tool: ToolDefinition, schemas: Mapping[str, Any]) -> dict[str, Switch]:
-    """The boolean that chooses the second of two deeds: `decode` of "Encode or decode a string"."""
-    two = re.match(r"(\w+?)s? or (\w+?)s? ", tool.description)
-    named = [
-        n for n, s in schemas.items() if two and s.get("type") == "boolean" and n.lower() == two[2].lower()
-    ]
-    return {named[0]: ("action", two[2].lower(), two[1].lower())} if two and named else {}
 
 
 def _said(name: str, schema: Mapping[str, Any]) -> Switch | None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from math import ceil, floor
 from typing import Any
 
@@ -22,7 +23,6 @@ from auto_lora.dialogues.phrasebook import (
     phrases,
     role_in,
     split_of,
-    stem,
     words_of,
 )
 from auto_lora.dialogues.quantities import said_number, sample_number
@@ -122,18 +122,10 @@ class Sampler(Strings):
         return self._string(name, schema, role)
 
     def _enum_words(self, value: Any, role: str, about: str) -> str:
-        """What people call an enum's value: its own words, or another name for it; of a letter what the definition says: "w (week)"."""
+        """What people call an enum's value: its own words, or another name for it; of one or two letters what the definition says: "w (week)"."""
         own = plain(value)
-        glossed = (
-            isinstance(value, str)
-            and len(value) <= 3
-            and re.search(
-                rf"(?<!\w)['\"`]?{re.escape(value)}['\"`]?\s*(?:\(|=|:|for\b|means\b)\s*(?!\w+ ?[=(:])([A-Za-z][a-z]+(?: [a-z]+)?)",
-                about,
-            )
-        )
-        if glossed:
-            return str(glossed[1]).lower()
+        if isinstance(value, str) and len(value) < 3 and (meant := _gloss(value, about)):
+            return meant
         others: list[str] = phrases("enums").get(str(value).lower(), [])
         if len(own) <= 2 and not role.startswith(("unit", "currency", "language", "country")):
             others = []  # M is a size as well as a metre
@@ -236,12 +228,13 @@ class Sampler(Strings):
     def _known_entries(self, known: Mapping[str, Any], schema: Mapping[str, Any]) -> Value:
         """One or two entries as such objects have them: "Accept: application/json" of headers."""
         pairs = [(k, v) for k, values in known["entries"].items() for v in values]
-        mine = [p for p in pairs if split_of("value", *p) == self.split] or pairs
-        count = min(
+        mine = [p for p in pairs if split_of("value", *p) == self.split]
+        self.random.shuffle(mine)
+        wanted = min(
             max(self.random.randint(1, 2), int(schema.get("minProperties", 0))),
             int(schema.get("maxProperties", 9)),
         )
-        drawn = dict(self.random.choice(mine) for _ in range(count))
+        drawn = dict(islice(dict(mine or pairs).items(), max(wanted, 1)))
         form = self.random.choice(known["forms"])
         said = [form.format(k=k, v=v) for k, v in drawn.items()]
         return Value(drawn, join_words(said), "object")
@@ -250,7 +243,7 @@ class Sampler(Strings):
         """One to three entries of an object whose keys its schema leaves open: "apples 3 and pears 5"."""
         given = schema.get("additionalProperties", True)
         inner = resolve(given, root) if isinstance(given, Mapping) and given else {"type": "integer"}
-        known = _entries(name, str(schema.get("description", "")))
+        known = {} if {"propertyNames", "patternProperties"} & schema.keys() else _entries(name)
         if known and (given is True or inner == {"type": "string"}):
             return self._known_entries(known, schema)
         kind, deep = _type_of(inner), _type_of(resolve(inner.get("items", {}), root)) in ("object", "array")
@@ -377,10 +370,26 @@ def _type_of(schema: Mapping[str, Any]) -> str:
 
 
 @cache
-def _entries(name: str, description: str) -> dict[str, Any]:
-    """What a map with free keys holds, by the last word of its name, else by its description: `phrases/entries.json`; empty where it is not told."""
-    for told in (words_of(name)[-1:], words_of(description)):
-        for known in phrases("entries").values():
-            if {stem(cue.split()[-1]) for cue in known["cues"]} & set(map(stem, told)):
-                return dict(known)
-    return {}
+def _entries(name: str) -> dict[str, Any]:
+    """What a map with free keys holds, by the end of its name: an entry of `phrases/entries.json`; empty where it is not told."""
+    spoken = " " + " ".join(words_of(name))
+    return next(
+        (
+            dict(k)
+            for k in phrases("entries").values()
+            if any(spoken.endswith(f" {cue}") for cue in k["cues"])
+        ),
+        {},
+    )
+
+
+def _gloss(value: str, about: str) -> str:
+    """What a definition says that a letter stands for: "week" in "d (day), w (week)"; "" where it says nothing."""
+    found = re.search(
+        rf"(?<!\w)['\"`]?{re.escape(value)}['\"`]?\s*(?:\(|=|:|for\b|means\b)\s*(?!\w+ ?[=(:])([A-Za-z][a-z]+(?: [a-z]+)?)",
+        about,
+    )
+    return found[1].lower() if found and not _NO_GLOSS.match(found[1]) else ""
+
+
+_NO_GLOSS = re.compile(r"default|recommended|optional|for\b|only|see\b|require", re.I)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -38,7 +39,7 @@ def load_tokenizer(config: TrainingConfig) -> Any:
     path = config.llama_cpp_model_path
     if path:
         check_supported(read_header(path))
-        with _alone(path) as (folder, name):
+        with _alone(path) as (folder, name), _read_once():
             return AutoTokenizer.from_pretrained(folder, gguf_file=name)
     return _from_hub(AutoTokenizer.from_pretrained, config.model_name)
 
@@ -50,6 +51,11 @@ def load_base(config: TrainingConfig, tokenizer: Any = None) -> Base:
         ModelError: the model cannot be found, read or trained with shared prefixes.
         MissingPartError: 4-bit weights without a GPU or bitsandbytes.
     """
+    with _read_once():
+        return _load(config, tokenizer)
+
+
+def _load(config: TrainingConfig, tokenizer: Any) -> Base:
     from transformers import AutoModelForCausalLM, GgufConfig
 
     _quieten()
@@ -102,6 +108,41 @@ def _alone(path: str) -> Iterator[tuple[str, str]]:
             yield folder, name
         else:
             yield empty, name
+
+
+@contextmanager
+def _read_once() -> Iterator[None]:
+    """For as long as this lasts a GGUF's header is parsed once, and the names of its tensors once.
+
+    transformers (5.23) does so for config, tokenizer and weights, and for every module: 22 of the 28 s that the embedded model
+    took on two cores. Half of what is left went to making a `memmap` of every string.
+    """
+    try:
+        import gguf
+    except ImportError:  # said where it is needed
+        yield
+        return
+    reader, names = gguf.GGUFReader, gguf.get_tensor_name_map
+    if not isinstance(reader, type):  # within another
+        yield
+        return
+
+    class PlainReader(reader):  # type: ignore[misc, valid-type]
+        @property
+        def data(self) -> Any:
+            return self._data
+
+        @data.setter
+        def data(self, mapped: Any) -> None:
+            self._data = np.asarray(mapped)
+
+    parsed = cache(lambda path: PlainReader(path))
+    gguf.GGUFReader = lambda path, *_: parsed(os.path.realpath(path))  # type: ignore[assignment, misc]
+    gguf.get_tensor_name_map = cache(names)
+    try:
+        yield
+    finally:
+        gguf.GGUFReader, gguf.get_tensor_name_map = reader, names  # type: ignore[misc]
 
 
 def _quieten() -> None:

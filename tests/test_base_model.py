@@ -6,20 +6,20 @@ import os
 import shutil
 import tempfile
 
+import gguf
 import pytest
 import torch
-from gguf import GGUFReader
 
 from auto_lora._base_model import load_base
 from auto_lora._runs import write_json
 from auto_lora._settings import TrainingConfig
-from tests.tiny_models import random_model, save_gguf
+from tests.tiny_models import random_model, save_gguf, vocabulary_of
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory, smollm):
     """A random model, and its GGUF alone in a folder."""
-    model = random_model("llama", len(GGUFReader(smollm).get_field("tokenizer.ggml.tokens").data))
+    model = random_model("llama", vocabulary_of(smollm))
     return model, save_gguf(model, smollm, tmp_path_factory.mktemp("alone") / "base.gguf")
 
 
@@ -50,6 +50,21 @@ def test_files_beside_a_gguf_are_not_taken_for_the_models(tiny, tmp_path, tempor
     assert same_weights(base, tiny[0]) and base.source == str(path)
     assert base.tokenizer("lights on")["input_ids"] == load(tiny[1]).tokenizer("lights on")["input_ids"]
     assert not list(temporary.iterdir()), "temporary files were left"
+
+
+def test_a_gguf_is_parsed_once(tiny, monkeypatch):
+    """transformers does it for config, tokenizer and weights: 30 s of the embedded model's start on two busy cores."""
+    read = []
+
+    class Counted(gguf.GGUFReader):
+        def __init__(self, path, *rest):
+            read.append(path)
+            super().__init__(path, *rest)
+
+    monkeypatch.setattr(gguf, "GGUFReader", Counted)
+    names = gguf.get_tensor_name_map
+    assert same_weights(load(tiny[1]), tiny[0]) and len(read) == 1
+    assert gguf.GGUFReader is Counted and gguf.get_tensor_name_map is names
 
 
 def test_without_the_right_to_make_links_the_gguf_is_read_where_it_lies(tiny, temporary, monkeypatch):

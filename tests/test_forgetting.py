@@ -6,7 +6,6 @@ import json
 
 import pytest
 import torch
-from gguf import GGUFReader
 from torch.nn import functional as F
 
 from auto_lora._conversation import Conversation
@@ -30,7 +29,7 @@ from auto_lora.score_forgetting import (
     spread,
 )
 from auto_lora.workflow import Round
-from tests.tiny_models import random_adapter, random_model, save_gguf
+from tests.tiny_models import random_adapter, random_model, save_gguf, vocabulary_of
 
 SEQUENCES = [([1, 5, 9], [3, 4]), ([2], [7, 8, 9, 10]), ([4, 4, 4, 4, 4], [1]), ([8, 1], [2, 3]), ([9], [9])]
 
@@ -193,7 +192,7 @@ def test_the_best_round_is_one_that_keeps_the_floor():
 @pytest.mark.slow
 async def test_scales_on_the_server_are_those_of_a_server_started_so(smollm, tmp_path):
     """Changing the scale of a running server gives what a fresh one gives, whatever its slots held before."""
-    vocabulary = len(GGUFReader(smollm).get_field("tokenizer.ggml.tokens").data)
+    vocabulary = vocabulary_of(smollm)
     model = random_model("llama", vocabulary)
     base = save_gguf(model, smollm, tmp_path / "base.gguf")
     random_adapter(model, tmp_path)

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from gguf import GGUFReader
 
 from auto_lora import AutoLoRACreator, TrainingConfig
 from auto_lora._base_model import load_tokenizer
@@ -34,7 +33,7 @@ from auto_lora.proof import (
 )
 from auto_lora.score import ToolCallEvaluator, differing
 from tests.test_score import Model, conversation
-from tests.tiny_models import random_adapter, random_model, save_gguf
+from tests.tiny_models import random_adapter, random_model, save_gguf, vocabulary_of
 
 WORDS = SimpleNamespace(tokenizer=SimpleNamespace(decode=lambda ids: f"<{ids[0]}>"))
 PROBES = [Probe("before a single answer", (1, 2)), Probe("within a chain answer", (3,))]
@@ -130,7 +129,7 @@ def test_likeness_counts_the_same_first_token():
 def made(tmp_path_factory, smollm, demo_tools):
     """A tiny llama with an adapter, its GGUFs, and probes of written conversations."""
     folder = tmp_path_factory.mktemp("gates")
-    size = len(GGUFReader(smollm).get_field("tokenizer.ggml.tokens").data)
+    size = vocabulary_of(smollm)
     models = {seed: random_model("llama", size, seed) for seed in (0, 1)}
     ggufs = {seed: save_gguf(model, smollm, folder / f"{seed}.gguf") for seed, model in models.items()}
     trained = folder / "adapter"  # not beside the GGUF: transformers would take it for the model's own

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from auto_lora._errors import ExportError, ModelError
 from auto_lora._runs import read_json, write_json
 from auto_lora.gguf_export import export_adapter, permute
-from tests.tiny_models import random_adapter, random_model, save_gguf
+from tests.tiny_models import random_adapter, random_model, save_gguf, vocabulary_of
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -22,8 +22,7 @@ CONFIG = "adapter_config.json"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, smollm):
     folder = tmp_path_factory.mktemp("llama")
-    vocabulary = GGUFReader(smollm).get_field("tokenizer.ggml.tokens")
-    model = random_model("llama", len(vocabulary.data))
+    model = random_model("llama", vocabulary_of(smollm))
     base = save_gguf(model, smollm, folder / "base.gguf")
     random_adapter(model, folder / "adapter")
     return base, folder / "adapter"

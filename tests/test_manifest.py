@@ -11,7 +11,6 @@ import subprocess
 import sys
 
 import pytest
-from gguf import GGUFReader
 from rich.console import Console
 
 from auto_lora.__main__ import build_parser, config_of, main
@@ -27,7 +26,7 @@ from auto_lora.manifest import (
     sha256,
 )
 from tests.finished_run import write_run
-from tests.tiny_models import random_model, save_gguf
+from tests.tiny_models import random_model, save_gguf, vocabulary_of
 
 
 @pytest.fixture(scope="module")
@@ -169,8 +168,7 @@ def test_another_base_model_is_refused_before_anything_runs(run, tmp_path, capsy
 @pytest.mark.slow
 def test_a_run_is_made_again_from_its_manifest(smollm, tmp_path):
     """Another process, another folder: the same data and the same adapter bytes; a changed manifest is told."""
-    tokens = GGUFReader(smollm).get_field("tokenizer.ggml.tokens")
-    model = save_gguf(random_model("qwen3", len(tokens.data)), smollm, tmp_path / "tiny.gguf")
+    model = save_gguf(random_model("qwen3", vocabulary_of(smollm)), smollm, tmp_path / "tiny.gguf")
     program = [sys.executable, "-m", "auto_lora"]
     first, again = tmp_path / "first", tmp_path / "again"
     made = subprocess.run(

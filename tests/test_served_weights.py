@@ -21,7 +21,7 @@ from auto_lora._runs import read_json, write_json
 from auto_lora._shared_prefix import use_shared_prefix
 from auto_lora.gguf_export import export_adapter
 from auto_lora.llama_server import LlamaCppClient
-from tests.tiny_models import random_adapter, random_model, save_gguf
+from tests.tiny_models import random_adapter, random_model, save_gguf, vocabulary_of
 
 PROMPTS = (
     "The quick brown fox",
@@ -43,8 +43,7 @@ def made(tmp_path_factory, smollm):
             vocabulary = smollm
             if kind == "qwen3" and os.environ.get("QWEN_VOCABULARY"):
                 vocabulary = Path(os.environ["QWEN_VOCABULARY"])
-            tokens = GGUFReader(vocabulary).get_field("tokenizer.ggml.tokens")
-            model = random_model(kind, len(tokens.data))
+            model = random_model(kind, vocabulary_of(vocabulary))
             gguf = save_gguf(model, vocabulary, folder / "base.gguf")
             cache[kind] = gguf, folder, random_adapter(model, folder)
         return cache[kind]

@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 import pytest
-from gguf import GGUFReader
 
 from auto_lora import AutoLoRACreator, ToolDefinition, TrainingConfig
 from auto_lora.__main__ import main
@@ -22,7 +21,7 @@ from auto_lora._errors import ToolsError, UsageError
 from auto_lora._progress import Quiet
 from auto_lora.llama_server import LlamaCppClient
 from auto_lora.single_folder import export_directory
-from tests.tiny_models import random_model, save_gguf
+from tests.tiny_models import random_model, save_gguf, vocabulary_of
 
 pytestmark = pytest.mark.slow
 
@@ -37,9 +36,10 @@ SMALL = {
 def tiny_gguf(tmp_path_factory, smollm) -> Path:
     """A random Qwen3 of 2 layers with the real SmolLM2 vocabulary, or Qwen's where QWEN_VOCABULARY names it."""
     vocabulary = Path(os.environ.get("QWEN_VOCABULARY", smollm))
-    tokens = GGUFReader(vocabulary).get_field("tokenizer.ggml.tokens")
     return save_gguf(
-        random_model("qwen3", len(tokens.data)), vocabulary, tmp_path_factory.mktemp("m") / "qwen3.gguf"
+        random_model("qwen3", vocabulary_of(vocabulary)),
+        vocabulary,
+        tmp_path_factory.mktemp("m") / "qwen3.gguf",
     )
 
 

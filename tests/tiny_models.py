@@ -6,6 +6,7 @@ are random, 2 layers of 64, so making one takes a second.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,8 @@ def save_gguf(model: Any, vocabulary: Path, path: Path) -> Path:
     writer.add_value_length(head)
     if kind == "llama":
         writer.add_rope_dimension_count(head)
-    _copy_tokenizer(GGUFReader(vocabulary), writer)
+    for key, value, value_type, sub_type in _tokenizer(str(vocabulary)):
+        writer.add_key_value(key, value, value_type, sub_type)
     arch = {name: arch for arch, name in MODEL_ARCH_NAMES.items()}[kind]
     names = get_tensor_name_map(arch, config.num_hidden_layers)
     for name, tensor in model.state_dict().items():
@@ -82,13 +84,21 @@ def save_gguf(model: Any, vocabulary: Path, path: Path) -> Path:
     return path
 
 
-def _copy_tokenizer(source: GGUFReader, writer: GGUFWriter) -> None:
-    for key, field in source.fields.items():
-        if not key.startswith("tokenizer.") or key == "tokenizer.chat_template":
-            continue
-        kind = field.types[0]
-        sub = field.types[-1] if kind == GGUFValueType.ARRAY else None
-        writer.add_key_value(key, field.contents(), kind, sub)
+@cache
+def _tokenizer(path: str) -> list[tuple[str, Any, GGUFValueType, GGUFValueType | None]]:
+    """A GGUF's tokenizer, but for its template, as a writer takes it: read once, which is seconds."""
+    found = []
+    for key, field in GGUFReader(path).fields.items():
+        if key.startswith("tokenizer.") and key != "tokenizer.chat_template":
+            kind = field.types[0]
+            sub = field.types[-1] if kind == GGUFValueType.ARRAY else None
+            found.append((key, field.contents(), kind, sub))
+    return found
+
+
+def vocabulary_of(path: Path) -> int:
+    """The number of a GGUF's tokens."""
+    return next(len(value) for key, value, *_ in _tokenizer(str(path)) if key == "tokenizer.ggml.tokens")
 
 
 def random_adapter(model: Any, folder: Path, seed: int = 1) -> Any:

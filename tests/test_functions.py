@@ -12,7 +12,7 @@ from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.dialogues.clause import Clause
 from auto_lora.dialogues.frames import parse
 from auto_lora.dialogues.meaning import act_of, kind_of_unit, measured_by, objects_of
-from auto_lora.dialogues.phrasebook import role_of
+from auto_lora.dialogues.phrasebook import phrases, role_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.surfaces import Value
@@ -307,3 +307,10 @@ def test_a_tool_with_one_value_of_few_is_asked_for_in_every_split():
         named[split] = {str(c.arguments["planet"]).lower() for c in calls if c.name == "orbital_period"}
     assert named["train"] and named["test"]
     assert named["train"].isdisjoint(named["test"] | named["validation"])
+
+
+def test_a_list_of_examples_goes_on_as_it_began():
+    animals = {v.json for v in _drawn("animal_type", _text("Kind of pet, like dog, cat or horse"))}
+    assert len(animals) > 6 and animals <= set(phrases("inventories")["animal"]) | {"dog", "cat", "horse"}
+    toppings = [v.json for v in _drawn("toppings", _text("Toppings such as mushrooms, pepperoni or olives"))]
+    assert sum(t in ("mushrooms", "pepperoni", "olives") for t in toppings) > 34

@@ -15,7 +15,7 @@ from auto_lora.dialogues.programs import is_program
 from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.topics import topic_of
 from auto_lora.dialogues.values import Sampler
-from tests.tool_lists import asked, text, tool
+from tests.tool_lists import asked, many, text, tool
 
 WHOLE = {"type": "integer"}
 LISTENER = tool(
@@ -55,6 +55,22 @@ def test_arguments_of_programs_have_no_spaces_and_keep_their_case():
     for prompt, arguments in asked(LISTENER, 60):
         for value in arguments.values():
             assert " " not in value and value in prompt
+
+
+def test_a_list_of_columns_is_one_of_names():
+    index = tool(
+        "create_index",
+        "Create an index on a table of a database.",
+        ("table", "columns"),
+        table=text("Table"),
+        columns=many("Columns to index"),
+    )
+    columns = [c for _, arguments in asked(index, 40) for c in arguments["columns"]]
+    assert roles_of(index)["columns"] == "db_column" and not any(" " in c for c in columns)
+
+
+def test_who_writes_programs_asks_how():
+    assert sum("how " in prompt.lower() for prompt, _ in asked(LISTENER, 60)) > 3
 
 
 def test_every_role_of_programs_has_values_and_tails():
@@ -153,6 +169,16 @@ def test_what_a_tool_acts_on():
         == "a ticket"
     )
     assert objects_of("web_search", "Search the web and return the top results.")[0] == "the web"
+    assert (
+        objects_of("detect_beats", "Analyzes an audio file to detect beats and filters them by confidence.")[
+            0
+        ]
+        == "beats"
+    )
+    assert (
+        objects_of("integrate", "Calculate the area under a curve for a function.")[0]
+        == "the area under a curve"
+    )
     assert objects_of("cancel_table", "Cancel an existing table reservation.")[0] == "a table reservation"
 
 

@@ -14,6 +14,7 @@ patterns.py   strings that a regular expression matches
 pools.py      open vocabularies: names, titles, places, times as people say them
 surfaces.py   a value with its words; times and lists as people say them
 quantities.py numbers of a sensible size, and their words
+spans.py      lengths of time, and how people say them
 dates.py      dates and times, and their words
 codes.py      codes like a definition's example, codes of what has a name
 strings.py    strings of the form that a definition asks for, else as people type them

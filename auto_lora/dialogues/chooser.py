@@ -31,6 +31,7 @@ from auto_lora.dialogues.phrasebook import (
     slots_for,
     stem,
 )
+from auto_lora.dialogues.programs import is_program
 from auto_lora.dialogues.roles import KINDS, roles_of
 from auto_lora.dialogues.said import with_slots
 from auto_lora.dialogues.topics import Topic, frames_for, topic_of
@@ -258,6 +259,8 @@ class FrameChooser:
                 (own, 0.3 if topic and topic.field else min(3.0, 0.5 * len(own))),
                 (general, 1.0),
                 (plain, 1.0),
+                # Who writes programs asks how.
+                (act_frames("program", self.split) if is_program(tool) else (), 0.5),
             )
             if not any(_answers(f, roles, main_roles(act)) for f in (*own, *general)):  # none can be filled
                 groups = (*groups, (act_frames("do", self.split), 1.0))

@@ -221,6 +221,9 @@ _WHOM = frozenset(("me", "us", "you", "it", "them", "the user", "users"))  # "no
 def objects_of(name: str, description: str) -> tuple[str, ...]:
     """Noun phrases for what a tool acts on: from its description, and from its name where that is of the same words."""
     verb, rest = _deed(description)
+    own_verb = act_of(name, description)[1]
+    if verb and own_verb != verb and (deeper := re.search(rf"\bto {re.escape(own_verb)} (.+)", rest)):
+        verb, rest = own_verb, deeper[1]  # "Analyzes an audio file to detect beats" detects beats
     found = []
     lead = re.match(r"to ", rest) if verb in _TO else None  # "reply to a message", "navigate to a page"
     phrase = re.split(_CUT, _unqualified(rest[lead.end() if lead else 0 :]), maxsplit=1)[0].strip()
@@ -232,7 +235,7 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     phrase = re.sub(r"\ba (?=[aeio])", "an ", phrase)
     clause: re.Match[str] | None = re.match(r"(?:whether|if|how|what|who|when|where|or|tell)\b", phrase, re.I)
     # "Give a book a rating" is to rate the book, if the name says rate.
-    if clause is None and verb != act_of(name, description)[1]:
+    if clause is None and verb != own_verb:
         clause = re.match(r"(?:an?|the) (?:\w+ )?\w+ (?:an?|the|another) ", phrase)
     named_too = stem(phrase.lower()) in map(stem, words_of(name))
     begins = (
@@ -245,7 +248,7 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
             else ""
         )
         found.append(stated + (phrase[0].lower() + phrase[1:] if phrase[1:2].islower() else phrase))
-    spoken = {verb, *act_of(name, description)[1].split()}
+    spoken = {verb, *own_verb.split()}
     own = words_of(_own_name(name))  # "physics.free_fall_time": the free fall time
     named = [w for w in own if w not in spoken] or [w for w in words_of(name) if w not in spoken]
     while named and named[0] in _FIRST_DROPPED:
@@ -255,7 +258,9 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     described = set(map(stem, words_of(description)))
     if named and (not found or described.issuperset(map(stem, named))):
         found.append("the " + " ".join(named))
-    return tuple(dict.fromkeys(found)) or (" ".join(words_of(name)),)
+    # "Integrate the area under a curve" rather than "integrate integrate".
+    rest = phrase if phrase and not named else " ".join(words_of(name))
+    return tuple(dict.fromkeys(found)) or (rest,)
 
 
 _PARTS_OF = re.compile(

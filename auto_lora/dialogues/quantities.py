@@ -11,6 +11,7 @@ from typing import Any
 from auto_lora.dialogues.meaning import unit_forms
 from auto_lora.dialogues.phrasebook import words_of
 from auto_lora.dialogues.pools import number_words, plural, singular
+from auto_lora.dialogues.spans import MOMENTS, USUAL_SPANS, said_span, unit_of
 from auto_lora.dialogues.surfaces import Value
 
 _LIMITS = frozenset("minimum maximum exclusiveMinimum exclusiveMaximum multipleOf".split())
@@ -19,33 +20,6 @@ _RANGE = re.compile(
     rf"(?:\brange[sd]?|\bbetween|\bfrom|\bscale|\bvalues?)\D{{0,24}}?{_NUMBER}(?:%|\s)*(?:to|and|-|\u2013)\s*{_NUMBER}|\({_NUMBER}%?\s*(?:to|-|\u2013)\s*{_NUMBER}[^)\d]*\)",
     re.I,
 )
-# What people say instead of many of a unit: (words, how many), and a longer unit with its size.
-_SPANS: dict[str, tuple[tuple[str, int], ...]] = {
-    "second": (("a minute", 60), ("half a minute", 30), ("an hour", 3600), ("half an hour", 1800)),
-    "minute": (("half an hour", 30), ("an hour", 60), ("quarter of an hour", 15), ("an hour and a half", 90)),
-    "hour": (("half a day", 12), ("a day", 24)),
-    "day": (("a week", 7), ("two weeks", 14)),
-    "night": (("a week", 7), ("two weeks", 14)),
-    "month": (("half a year", 6), ("a year", 12), ("a year and a half", 18)),
-    "year": (("a decade", 10),),
-}
-_LONGER = {
-    "millisecond": ("second", 1000),
-    "second": ("minute", 60),
-    "minute": ("hour", 60),
-    "hour": ("day", 24),
-    "day": ("week", 7),
-    "month": ("year", 12),
-}
-# Units of time in words, the smallest first.
-_CLOCKS = tuple(
-    (unit, rf"(?:{spelled})")
-    for unit, spelled in (
-        ("millisecond", "ms|milli(?:s|sec(?:ond)?s?)?"), ("second", "seconds?|secs?"), ("minute", "minutes?|mins?"), ("hour", "hours?|hrs?"), ("day", "days?"),
-        ("week", "weeks?"), ("night", "nights?"), ("month", "months?"), ("year", "years?"),
-    )
-)  # fmt: skip
-_MOMENTS = (50, 100, 150, 200, 250, 300, 400, 500, 600, 750, 800, 1000, 1500, 2000, 2500, 3000, 5000, 10000, 15000, 30000)  # fmt: skip
 _FRACTION = re.compile(
     r"\b(?:probability|fraction|proportion|frequency of|allele|significance|alpha|confidence level|between 0 and 1|as a decimal|decimal form)\b",
     re.I,
@@ -98,13 +72,13 @@ def sample_number(
         return _bytes(rng, role)
     parts = 0.9 if _BELOW_ONE.search(about) else 0.25
     timed = role in ("duration", "timeout")
-    unit = _unit_of(name, schema, role) if timed else ""
+    unit = unit_of(name, schema, role) if timed else ""
     if unit == "millisecond" and not (_LIMITS & schema.keys()):
-        moment = said_number(rng, rng.choice(_MOMENTS), role, schema, name, tool_words)
-        return _span(rng, schema, unit, role) or moment
+        moment = said_number(rng, rng.choice(MOMENTS), role, schema, name, tool_words)
+        return said_span(rng, schema, unit, role) or moment
     if timed and kind == "number" and not (_LIMITS & schema.keys()) and rng.random() < parts:
         return said_number(rng, rng.randint(1, 49) / 10, role, schema, name, tool_words)  # "0.5 seconds"
-    if timed and (span := _span(rng, schema, unit, role)):
+    if timed and (span := said_span(rng, schema, unit, role)):
         return span
     if role in ("percent", "level") and kind == "number" and _FRACTION.search(about):
         slow = _SLOW.search(about) or re.search(r"interest|loan|mortgage", tool_words, re.I)
@@ -208,30 +182,6 @@ def _described_range(description: str) -> dict[str, float]:
     return {}
 
 
-def _unit_of(name: str, schema: Mapping[str, Any], role: str) -> str:
-    """The unit of time that a number counts: by its name, by "in ..." or "number of ...", by any word; else seconds of a timeout, minutes of others."""
-    spoken, about = words_of(name), str(schema.get("description", ""))
-    if spoken[-1:] == ["s"]:
-        return "second"
-    for before, text in (
-        (r"\b", " ".join(spoken)),
-        (r"\b(?:in|number of) (?:whole |full )?", about),
-        (r"\b", about),
-    ):
-        found = next((u for u, spelled in _CLOCKS if re.search(rf"{before}{spelled}\b", text, re.I)), "")
-        if found:
-            return found
-    return "second" if role == "timeout" else "minute"
-
-
-_USUAL_SPANS = {
-    "night": (1, 14),
-    "week": (1, 12),
-    "day": (1, 30),
-    "month": (1, 36),
-    "year": (1, 30),
-    "hour": (1, 48),
-}
 _NOWADAYS = re.compile(r"\bcurrent year|\bthis year|\bfiscal|\bleave\b|\bvacation|\bbudget|\btax year", re.I)
 # Numbers of layout.
 _LAID_OUT = tuple(
@@ -269,26 +219,6 @@ def _coordinate(rng: random.Random, schema: Mapping[str, Any], kind: str, role: 
         value = round(value / step) * step
     value = round(value) if kind == "integer" else round(value, rng.choice([2, 4, 4]))
     return Value(value, f"{value:g}" if kind == "integer" else str(value), role)
-
-
-def _span(rng: random.Random, schema: Mapping[str, Any], unit: str, role: str) -> Value | None:
-    """A duration that is said in a longer unit than the tool counts in: "ten minutes" for 600, "half an hour" for 30.
-
-    None in most cases (in fewer where it counts seconds), and where no such span is allowed.
-    """
-    longer, size = _LONGER.get(unit, ("", 0))
-    share = 0.6 if unit in ("millisecond", "second") else 0.3 if longer else 0.06
-    if "multipleOf" in schema or rng.random() > share:
-        return None
-    count = rng.randint(2, 12)
-    words = number_words(count) if rng.random() < 0.3 else str(count)
-    spans = [*_SPANS.get(unit, ()), *[(f"{words} {longer}s", count * size)] * (6 if longer else 0)]
-    low, high = schema.get("minimum", 1), schema.get("maximum", 10**9)
-    spans = [s for s in spans if low <= s[1] <= high]
-    if not spans:
-        return None
-    said, value = rng.choice(spans)
-    return Value(value, said, role)
 
 
 def _wide(rng: random.Random, kind: str, role: str, name: str, about: str) -> float | None:
@@ -357,7 +287,7 @@ def _spoken(
     if role == "rating" and re.search(r"\bstars?\b|_star", about):
         return pick([f"{text} stars", f"{text} stars", text])
     if role in ("duration", "timeout"):
-        unit = _unit_of(name, schema, role)
+        unit = unit_of(name, schema, role)
         if unit == "millisecond":
             return pick([f"{value} ms", f"{value}ms", f"{value} milliseconds", text])
         return f"{words} {unit}{'' if value == 1 else 's'}"
@@ -393,7 +323,7 @@ def _bounds(schema: Mapping[str, Any], kind: str, role: str, about: str, unit: s
     }.get(role, (1, 99))  # fmt: skip
     if re.search(r"\b(?:precision|decimals?|decimal places)\b", about, re.I):
         usual = (0, 6)
-    usual = _USUAL_SPANS.get(unit, usual)
+    usual = USUAL_SPANS.get(unit, usual)
     if role == "year" and _NOWADAYS.search(about):
         usual = (2019, 2027)
     usual = next((size for size, what in _LAID_OUT if what.search(about)), usual)

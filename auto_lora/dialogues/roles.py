@@ -110,6 +110,18 @@ def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
             found[name] = thing
         if is_program(tool) and (own := program_role(name, schema, found.get(name, role))) != role:
             found[name] = own
+    if is_program(tool):
+        lists = {
+            n: s.get("items")
+            for n, s in tool.properties.items()
+            if isinstance(s, Mapping) and s.get("type") == "array"
+        }
+        open_lists = [
+            n
+            for n, item in lists.items()
+            if isinstance(item, Mapping) and item.get("type") == "string" and "enum" not in item
+        ]
+        found |= {n: own for n in open_lists if (own := program_role(n, tool.properties[n], ""))}
     return found
 
 

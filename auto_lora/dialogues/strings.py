@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -96,6 +97,24 @@ _FILED = re.compile(
     r"\b(images?|photos?|pictures?|bitmap|thumbnail)\b|\b(?:source code|source files?|symbols?|lint\w*|compil\w+|unit tests?|code files?|formats? code)\b",
     re.I,
 )
+
+
+_NO_KIND = frozenset(
+    "message label phrase sql command tag code code_noun setting category prefix_room prefix_label".split()
+)
+
+
+@cache
+def _alike(given: tuple[str, ...]) -> str:
+    """The inventory that holds what a definition names as examples, two of them at least where there are more; "" where none does."""
+    named = {g.lower() for g in given}
+    held = {
+        k: len(named & {str(v).lower() for v in values})
+        for k, values in phrases("inventories").items()
+        if k not in _NO_KIND
+    }
+    best = max(held, key=held.__getitem__)
+    return best if held[best] >= min(2, len(named)) > 0 else ""
 
 
 class Strings(Codes):
@@ -198,7 +217,11 @@ class Strings(Codes):
             "series",
             "rating_unit",
         )  # few words do
-        if given and (only_given or self.random.random() < (0.85 if closed else 0.45)):
+        inventory = _alike(tuple(given)) if pool == "generic" else ""
+        pool = inventory or pool
+        # Of flavours nobody knows others than those named; of fruit one does.
+        share = 0.45 if not closed else 0.95 if pool == "generic" and len(given) > 2 else 0.85
+        if given and (only_given or self.random.random() < share):
             value = self.random.choice(given)
             return Value(value, value, role)
         if role == "unit":

@@ -25,6 +25,7 @@ from auto_lora.dialogues.phrasebook import (
     split_of,
     words_of,
 )
+from auto_lora.dialogues.programs import is_programs
 from auto_lora.dialogues.quantities import said_number, sample_number
 from auto_lora.dialogues.strings import Strings
 from auto_lora.dialogues.surfaces import Value, join_words, plain
@@ -167,7 +168,7 @@ class Sampler(Strings):
         for _ in range(8 * high):
             if len(items) >= self.random.randint(max(low, 1), max(high, 1)):
                 break
-            made = self.sample(singular, item, root, role if role == "tag" else "")
+            made = self.sample(singular, item, root, role if role == "tag" or is_programs(role) else "")
             if isinstance(made.json, (int, float)) and "million" not in made.surface:
                 made = replace(made, surface=made.surface.replace(",", ""))  # "4,307, 20" would be three
             two = (

@@ -92,15 +92,12 @@ def test_to_grep_is_not_to_list_a_directory():
      ("timeout", "Seconds to wait", 1), ("ttl", "Time to live in seconds", 1)],
 )  # fmt: skip
 def test_a_span_is_said_in_its_unit_or_a_longer_one(name, description, size):
+    checked = 0
     for value in _drawn(name, {"type": "integer", "description": description}):
-        if (
-            value.surface.endswith(("second", "seconds"))
-            and value.surface[0].isdigit()
-            and "milli" not in value.surface
-        ):
-            assert int(value.surface.split()[0]) * size == value.json
-        if "minute" in value.surface and value.surface[0].isdigit():
-            assert int(value.surface.split()[0]) * 60 * size == value.json
+        if found := re.fullmatch(r"(\d+) (second|minute)s?", value.surface):
+            checked += 1
+            assert int(found[1]) * size * (60 if found[2] == "minute" else 1) == value.json
+    assert checked > 5
 
 
 def test_sizes_in_bytes_may_be_said_in_kilobytes():
@@ -237,18 +234,21 @@ def test_everyday_tools_are_no_programs(everyday):
 
 
 @pytest.mark.parametrize(
-    ("name", "description", "unit", "size"),
+    ("name", "description", "unit"),
     [
-        ("days", "Length of the traveller's stay in days", "day", 1),
-        ("visa_days", "Number of days in the US", "day", 1),
-        ("duration", "Duration of the athlete's session in minutes", "minute", 1),
+        ("days", "Length of the traveller's stay in days", "day"),
+        ("visa_days", "Number of days in the US", "day"),
+        ("duration", "Duration of the athlete's session in minutes", "minute"),
     ],
 )
-def test_an_s_is_no_second(name, description, unit, size):
+def test_an_s_is_no_second(name, description, unit):
+    checked = 0
     for value in _drawn(name, {"type": "integer", "description": description}):
         assert not re.search(r"second|\bms\b", value.surface)
         if found := re.fullmatch(rf"(\d+) {unit}s?", value.surface):
-            assert int(found[1]) * size == value.json
+            checked += 1
+            assert int(found[1]) == value.json
+    assert checked > 5
 
 
 def test_what_stands_in_brackets_is_not_always_a_meaning():

@@ -37,6 +37,7 @@ verify.py     what a conversation must pass
 style.py      how the user's own prompts are typed
 reader.py     lines that a user wrote, as conversations
 donated.py    what the user has: cases, prompts, public data
+own_values.py values of the user's own domain
 planner.py    one call: which arguments, and values that go together
 maker.py      one conversation: its calls planned, worded, answered
 generator.py  as many as are wanted, none twice, verified
@@ -47,8 +48,9 @@ from auto_lora.dialogues.donated import Donated
 from auto_lora.dialogues.generator import SyntheticDataGenerator, find_links
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.maker import Writer
+from auto_lora.dialogues.own_values import ValueSampler
 from auto_lora.dialogues.planned import PlannedCall, Written
-from auto_lora.dialogues.planner import Focus, ValueSampler
+from auto_lora.dialogues.planner import Focus
 from auto_lora.dialogues.variants import vary
 
 __all__ = [

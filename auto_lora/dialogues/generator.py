@@ -13,8 +13,9 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.donated import NEAR_TEST, Donated
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.maker import Draft, Maker, Writer, begin, judged
+from auto_lora.dialogues.own_values import ValueSampler
 from auto_lora.dialogues.phrasebook import words_of
-from auto_lora.dialogues.planner import Focus, ValueSampler
+from auto_lora.dialogues.planner import Focus
 from auto_lora.dialogues.verify import Duplicates, check_conversation
 
 _LOOKED_UP = set(

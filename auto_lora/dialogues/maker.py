@@ -17,9 +17,10 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.near import fitting_distractors, near
 from auto_lora.dialogues.no_call import NoCallWriter, ask_for
+from auto_lora.dialogues.own_values import ValueSampler
 from auto_lora.dialogues.phrasebook import phrases
 from auto_lora.dialogues.planned import PlannedCall, Written
-from auto_lora.dialogues.planner import Focus, Planner, ValueSampler
+from auto_lora.dialogues.planner import Focus, Planner
 from auto_lora.dialogues.respond import final_answer, tool_response
 from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.style import Style

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from typing import Any
@@ -18,7 +17,8 @@ from auto_lora.dialogues.dates import in_order
 from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import asks, kind_of_unit, switches_of
 from auto_lora.dialogues.moments import read, told
-from auto_lora.dialogues.phrasebook import SPLITS, bucket, role_in, share_out, split_of, words_of
+from auto_lora.dialogues.own_values import OwnValues, ValueSampler
+from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import plural
 from auto_lora.dialogues.programs import is_program
@@ -32,11 +32,8 @@ from auto_lora.dialogues.verify import values_key
 
 # "Two lamb wraps", but "two pad thai".
 _COUNTABLE = re.compile(r"(?:pizza|burger|sandwich|salad|soup|wrap|pie|burrito|sub|kebab|quesadilla|bowl|omelette|pack|bag|lamp|chair|bottle)$")  # fmt: skip
-_FEW = 40  # a user's values, divided one by one
 _DATED = frozenset("date when start time daypart year month weekday".split())
 _TWO_DIFFER = 0.3  # of the calls said together where two arguments may differ
-# A value for a parameter, and how a person would write it: ("EGLL", "Heathrow").
-ValueSampler = Callable[[random.Random], tuple[Any, str]]
 
 
 @dataclass(frozen=True)
@@ -73,8 +70,7 @@ class Planner:
         focus: Focus,
     ) -> None:
         self.tools, self.split, self.random = list(tools), split, rng
-        self.sampler, self.samplers, self.focus = sampler, samplers, focus
-        self._owners: dict[str, dict[str, str]] = {}  # of a user's few values, by sampler
+        self.sampler, self.own, self.focus = sampler, OwnValues(samplers, split, rng), focus
 
     def tool(self, among: Sequence[ToolDefinition] | None = None) -> ToolDefinition:
         tools = list(among or self.tools)
@@ -117,7 +113,7 @@ class Planner:
                     value = Value(said, said.lower() if enum else said, role) if said else self._distinct(name, schema, tool, values)  # fmt: skip
                     values[name] = _uncapitalised(value, schema, tool.parameters) if casual else value
             values = self._paired(self._at_one_time(_possible_together(values, tool), tool), tool)
-            own = [n for n in values if {n, f"{tool.name}.{n}"} & self.samplers.keys() or n in (given or ())]
+            own = [n for n in values if self.own.key(tool, n) or n in (given or ())]
             values = in_order(
                 self.random, self.split, _of_its_kind(values, tool, frame), tool.properties, own
             )
@@ -213,7 +209,7 @@ class Planner:
         amounts, things = (
             next((n for n, v in values.items() if fits(n, v)), None) for fits in (_are_amounts, _are_things)
         )
-        if amounts is None or things is None or {amounts, f"{tool.name}.{amounts}"} & self.samplers.keys():
+        if amounts is None or things is None or self.own.key(tool, amounts):
             return values
         schema = tool.properties[amounts]
         named = [
@@ -247,46 +243,19 @@ class Planner:
 
     def _distinct(self, name: str, schema: Any, tool: ToolDefinition, given: Mapping[str, Value]) -> Value:
         """A value unlike the call's other texts: nobody flies from Rome to Rome, or converts miles into litres."""
-        own = self._own_sampler(tool, name)
+        own = self.own.key(tool, name)
         tries = (
             200 if role_in(name, schema, "string").startswith("unit_") else 30
         )  # few are of the other's kind
         for _ in range(tries):
             value = (
-                self._from_domain(own, name, schema)
+                self.own.draw(own, name, schema)
                 if own
                 else self.sampler.sample(name, schema, tool.parameters)
             )
             if not isinstance(value.json, str) or not any(_clash(value, v) for v in given.values()):
                 break
         return value
-
-    def _own_sampler(self, tool: ToolDefinition, name: str) -> str | None:
-        """What the user's values for a parameter go by, "tool.parameter" before "parameter"."""
-        return next((k for k in (f"{tool.name}.{name}", name) if k in self.samplers), None)
-
-    def _from_domain(self, own: str, name: str, schema: Any) -> Value:
-        """A user's value, of this split if one comes up in 60 tries."""
-        for _ in range(60):
-            value, surface = self.samplers[own](self.random)
-            if self._owns_value(own, value):
-                break
-        role = role_in(name, schema, str(schema.get("type", "string")))
-        return Value(value, surface, role)
-
-    def _owns_value(self, own: str, value: Any) -> bool:
-        """Whether a user's value is this split's: by hash where they are many, in turn where few, so that each split has some."""
-        if own not in self._owners:
-            draw = random.Random(0)
-            found = {_key(self.samplers[own](draw)[0]) for _ in range(4 * _FEW)}
-            in_turn = sorted(found, key=lambda key: bucket(key, of=2**31))
-            self._owners[own] = (
-                {k: s for s in SPLITS for k in share_out(in_turn, s)} if len(found) <= _FEW else {}
-            )
-        owners = self._owners[own]
-        if owners and self.split not in owners.values():
-            return True
-        return owners.get(_key(value), split_of("value", _key(value))) == self.split
 
     def owns(self, call: PlannedCall) -> bool:
         """Whether a call's value combination belongs to this split; where there are few, all are let through.
@@ -296,18 +265,14 @@ class Planner:
         """
         if _few_ways(call):
             return True
-        own = {n: key for n in call.values if (key := self._own_sampler(call.tool, n))}
+        own = {n: key for n in call.values if (key := self.own.key(call.tool, n))}
         if own:
-            return all(self._owns_value(key, call.values[n].json) for n, key in own.items())
+            return all(self.own.owns(key, call.values[n].json) for n, key in own.items())
         if len(call.values) == len(call.tool.properties) == 1:
             (value,) = call.values.values()
             if isinstance(value.json, str):
                 return split_of("value", value.json.casefold()) == self.split
         return split_of("call", values_key([call])) == self.split
-
-
-def _key(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
 def _backwards(values: Mapping[str, Value], tool: ToolDefinition) -> bool:

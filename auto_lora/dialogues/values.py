@@ -229,13 +229,14 @@ class Sampler(Strings):
     def _known_entries(self, known: Mapping[str, Any], schema: Mapping[str, Any]) -> Value:
         """One or two entries as such objects have them: "Accept: application/json" of headers."""
         pairs = [(k, v) for k, values in known["entries"].items() for v in values]
-        mine = [p for p in pairs if split_of("value", *p) == self.split]
-        self.random.shuffle(mine)
         wanted = min(
             max(self.random.randint(1, 2), int(schema.get("minProperties", 0))),
             int(schema.get("maxProperties", 9)),
         )
-        drawn = dict(islice(dict(mine or pairs).items(), max(wanted, 1)))
+        mine = [p for p in pairs if split_of("value", *p) == self.split]
+        able = mine if len(dict(mine)) >= wanted else pairs
+        self.random.shuffle(able)
+        drawn = dict(islice(dict(able).items(), max(wanted, 1)))
         form = self.random.choice(known["forms"])
         said = [form.format(k=k, v=v) for k, v in drawn.items()]
         return Value(drawn, join_words(said), "object")

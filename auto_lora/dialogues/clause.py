@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from auto_lora.dialogues.arguments import BESIDE, OWN_WORDS, Arguments
 from auto_lora.dialogues.asides import aside, has_aside
+from auto_lora.dialogues.corrections import taken_back
 from auto_lora.dialogues.frames import Frame, Slot, fill
 from auto_lora.dialogues.meaning import objects_of, tool_act
 from auto_lora.dialogues.naming import (
@@ -52,6 +53,9 @@ class Clause(Arguments):
     def __init__(self, rng: random.Random, call: PlannedCall, frame: Frame, *, alone: bool = False) -> None:
         super().__init__(rng, call, frame)
         self.alone = alone
+        name, words, self.correction = taken_back(rng, call, alone=alone)
+        if name in self.left:
+            self.left[name] = replace(self.left[name], surface=words)
         self._part_pair()
         self.act, self.verb = tool_act(call.tool)
 
@@ -69,7 +73,8 @@ class Clause(Arguments):
 
     def text(self) -> str | None:
         """The clause; None when the frame has a slot that no argument fills."""
-        before, after = self._apart() if self.alone and self.random.random() < _APART else ("", "")
+        apart = self.alone and not self.correction and self.random.random() < _APART
+        before, after = self._apart() if apart else ("", self.correction)
         made = fill(self._typed(), self._has, self._words, self.random)
         if made is None:
             return None

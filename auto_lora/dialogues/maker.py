@@ -14,6 +14,7 @@ from auto_lora._runs import dumps
 from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.corrections import with_correction
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.near import fitting_distractors, near
 from auto_lora.dialogues.no_call import NoCallWriter, ask_for
@@ -142,7 +143,9 @@ class Maker:
         return self._calls("parallel", name, calls)
 
     def planned(self, tool: ToolDefinition, *, optional: float, at_least: int = 0) -> list[PlannedCall]:
-        return [self._plan(tool, optional=optional, at_least=at_least, casual=self._casual())]
+        call = self._plan(tool, optional=optional, at_least=at_least, casual=self._casual())
+        changed = self.random.random() < _CORRECTED
+        return [with_correction(self.random, self.planner.another, call) if changed else call]
 
     def _casual(self, share: float = 0.4) -> bool:
         """Whether a prompt is typed without capitals: by the user's style, else by `share`."""
@@ -290,6 +293,7 @@ class Maker:
         return Conversation(name, category, tuple(messages), self._entries, meta)
 
 
+_CORRECTED = 0.025  # of the prompts for one call
 _ABSENT = 0.2  # of the no-call prompts
 _WRAPPED = 0.08
 _TOGETHER = 0.35  # of the prompts for several calls: they differ in one argument

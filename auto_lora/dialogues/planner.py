@@ -163,6 +163,10 @@ class Planner:
         )  # from Oslo to Oslo
         return calls if mine and apart else []
 
+    def another(self, call: PlannedCall, name: str) -> Value | None:
+        """A value of one argument unlike the call's; None where none comes up."""
+        return next(iter(self._others(call, name, 2)[1:]), None)
+
     def _others(self, first: PlannedCall, name: str, count: int) -> list[Value]:
         """`count` different values of one argument, the call's own first; none where too few come up."""
         tool = first.tool

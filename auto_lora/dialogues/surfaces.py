@@ -12,12 +12,16 @@ _ONES = [number_words(n) for n in range(20)]
 
 @dataclass(frozen=True)
 class Value:
-    """A JSON value and the words for it; `role` says what kind of phrase it goes into, `parts` what is joined in it."""
+    """A JSON value and the words for it.
+
+    `role` says what kind of phrase it goes into, `parts` what is joined in it, `instead_of` what is said first and taken back.
+    """
 
     json: Any
     surface: str
     role: str
     parts: tuple[str, ...] = ()
+    instead_of: str = ""
 
 
 def time_surfaces(hour: int, minute: int) -> list[str]:

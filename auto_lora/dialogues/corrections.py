@@ -1,0 +1,69 @@
+"""People who change their mind: "at seven, no, eight", "wake me at seven tomorrow. Actually, make it eight."."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+from auto_lora.dialogues.naming import is_number
+from auto_lora.dialogues.phrasebook import phrases, pool_of
+from auto_lora.dialogues.planned import PlannedCall
+from auto_lora.dialogues.roles import roles_of
+from auto_lora.dialogues.surfaces import Value
+
+# Nobody could tell what is taken back: somebody's own words, or words that stand in the sentence itself.
+_NEVER = frozenset("message note text query state action boolean object kind weather warmth hidden".split())
+
+
+def with_correction(
+    rng: random.Random, another: Callable[[PlannedCall, str], Value | None], call: PlannedCall
+) -> PlannedCall:
+    """The call with other words before those of one of its arguments; as it is where none can be taken back.
+
+    Args:
+        another: a value of an argument unlike the call's.
+    """
+    roles = roles_of(call.tool)
+    if {"message", "note", "text"} & {roles[n] for n in call.shown()}:
+        return call
+    able = [n for n, v in call.shown().items() if v.surface and _is_one(v) and roles[n] not in _NEVER]
+    name = rng.choice(able) if able else ""
+    other = another(call, name) if name else None
+    value = call.values.get(name)
+    if other is None or value is None:
+        return call
+    words, others = ({*v.surface.lower().split()} for v in (value, other))
+    if words <= others or others <= words:  # "7 am, no, 7"
+        return call
+    return replace(call, values={**call.values, name: replace(value, instead_of=other.surface)})
+
+
+def taken_back(rng: random.Random, call: PlannedCall, *, alone: bool) -> tuple[str, str, str]:
+    """The argument that is corrected, the words in its place, and a sentence after the request; "" where there is none.
+
+    Args:
+        alone: nothing else is asked in the prompt.
+    """
+    found = next(((n, v) for n, v in call.shown().items() if v.instead_of), None)
+    if found is None:
+        return "", "", ""
+    name, value = found
+    book, roles = phrases("around"), roles_of(call.tool)
+    kin = [n for n in call.shown() if pool_of(roles[n]) == pool_of(roles[name])]
+    if alone and len(kin) == 1 and roles[name] != "generic" and rng.random() < 0.5:
+        return name, value.instead_of, rng.choice(book["corrected_after"]).format(v=value.surface)
+    first = _without_its_end(value) if rng.random() < 0.5 else value.instead_of
+    return name, rng.choice(book["corrected"]).format(a=first, b=value.surface), ""
+
+
+def _is_one(value: Value) -> bool:
+    return (isinstance(value.json, str) or is_number(value.json)) and len(value.parts) < 2
+
+
+def _without_its_end(value: Value) -> str:
+    """What is taken back, without the unit that follows anyway: "20, no, 22 degrees"."""
+    first, second = value.instead_of.split(), value.surface.split()
+    while len(first) > 1 and len(second) > 1 and first[-1] == second[-1]:
+        first, second = first[:-1], second[:-1]
+    return " ".join(first)

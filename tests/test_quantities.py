@@ -62,3 +62,16 @@ def test_parts_of_a_second_where_a_definition_counts_in_them():
     assert len(parts) > 100 and all(f"{v.json:g} second" in v.surface for v in parts)
     whole = _made("window", "integer", "Length of the window in seconds (e.g., 0.5).")
     assert all(isinstance(v.json, int) for v in whole)
+
+
+def test_the_ends_of_a_scale_have_names():
+    volume = {"type": "integer", "minimum": 0, "maximum": 30, "description": "Volume"}
+    drawn = [Sampler(seed, "train").sample("volume", volume) for seed in range(400)]
+    named = {v.surface: v.json for v in drawn if not re.search(r"\d", v.surface) and v.json in (0, 30)}
+    assert named["max"] == named["full"] == 30 and named["minimum"] == 0
+    assert "half" not in {v.surface for v in drawn}  # 15 of 30, but "half" of 1 to 10?
+    told = {"type": "integer", "description": "Brightness, from 0 to 100"}
+    drawn = [Sampler(seed, "train").sample("brightness", told) for seed in range(400)]
+    assert {v.json for v in drawn if v.surface == "half"} == {50}
+    open_ended = [Sampler(seed, "train").sample("volume", {"type": "integer"}) for seed in range(200)]
+    assert all(v.surface not in ("max", "full", "maximum") for v in open_ended)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from auto_lora.dialogues.meaning import unit_forms
-from auto_lora.dialogues.phrasebook import words_of
+from auto_lora.dialogues.phrasebook import phrases, words_of
 from auto_lora.dialogues.pools import number_words, plural, singular
 from auto_lora.dialogues.spans import MOMENTS, USUAL_SPANS, said_span, unit_of
 from auto_lora.dialogues.surfaces import Value
@@ -64,6 +64,8 @@ def sample_number(
         month = rng.randint(1, 12)
         return Value(month, rng.choice([_MONTHS[month - 1]] * 3 + [str(month)]), "month")
     described = _described_range(str(schema.get("description", "")))
+    if role == "level" and rng.random() < _AT_AN_END and (end := _end_of_scale(rng, {**described, **schema})):
+        return end
     near = {} if described or _BOUNDED.search(" ".join(words_of(name))) else _near_default(schema, kind, role)
     schema = {**near, **described, **schema}
     if kind == "number" and role not in ("temperature", "rating") and _WHOLE.search(" ".join(words_of(name))):
@@ -201,6 +203,20 @@ def _bytes(rng: random.Random, role: str) -> Value:
         return Value(2**power, rng.choice([*said, f"{2 ** (power - bits)} {unit}"] if unit else said), role)
     size = rng.randint(1, 20) * 10 ** rng.randint(2, 6)
     return Value(size, rng.choice([str(size), f"{size} bytes"]), role)
+
+
+_AT_AN_END = 0.07  # of the levels
+
+
+def _end_of_scale(rng: random.Random, schema: Mapping[str, Any]) -> Value | None:
+    """An end of a scale with its word, or its middle where it has a hundred steps; None where no two ends are told."""
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is None or high is None or not low < high or "multipleOf" in schema:
+        return None
+    places = {"most": high, "least": low, **({"half": 50} if high == 100 and low in (0, 1) else {})}
+    where = rng.choice([*places, "most"])  # people mostly turn things up
+    value = int(places[where]) if float(places[where]).is_integer() else places[where]
+    return Value(value, rng.choice(phrases("units")["scale"][where]), "level")
 
 
 def _coordinate(rng: random.Random, schema: Mapping[str, Any], kind: str, role: str) -> Value:

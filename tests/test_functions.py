@@ -11,11 +11,12 @@ from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.dialogues.clause import Clause
 from auto_lora.dialogues.frames import parse
-from auto_lora.dialogues.meaning import act_of, kind_of_unit, measured_by, objects_of
+from auto_lora.dialogues.meaning import act_of, measured_by, objects_of
 from auto_lora.dialogues.phrasebook import phrases, role_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.surfaces import Value
+from auto_lora.dialogues.units import kind_of_unit
 from auto_lora.dialogues.values import Sampler
 from tests.tool_lists import asked as _asked
 from tests.tool_lists import text as _text

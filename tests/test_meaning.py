@@ -15,16 +15,15 @@ from auto_lora.dialogues.meaning import (
     act_of,
     described_values,
     is_action,
-    kind_of_unit,
     objects_of,
     tool_act,
-    unit_forms,
 )
 from auto_lora.dialogues.naming import spoken_name
 from auto_lora.dialogues.near import fitting_distractors, near
 from auto_lora.dialogues.phrasebook import phrases, role_of
 from auto_lora.dialogues.switches import switch_words
 from auto_lora.dialogues.topics import topic_of
+from auto_lora.dialogues.units import kind_of_unit, unit_forms
 from auto_lora.dialogues.values import Sampler
 
 

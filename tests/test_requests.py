@@ -9,12 +9,12 @@ from collections import Counter
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import SyntheticDataGenerator
+from auto_lora.dialogues.casing import uncapitalised
 from auto_lora.dialogues.frames import parse
 from auto_lora.dialogues.meaning import act_of, described_values
 from auto_lora.dialogues.near import touches
 from auto_lora.dialogues.no_call import NoCallWriter
 from auto_lora.dialogues.phrasebook import phrases
-from auto_lora.dialogues.planner import _uncapitalised
 from auto_lora.dialogues.pools import Pools, plural
 from auto_lora.dialogues.surroundings import Surroundings
 from auto_lora.dialogues.values import Sampler
@@ -66,7 +66,7 @@ def test_common_nouns_are_labelled_without_their_article_in_any_case_of_letters(
     assert any(v.surface.startswith("the ") for v in made)
     for value in made:
         assert not value.json.startswith("the ")
-        typed = _uncapitalised(value, schema)
+        typed = uncapitalised(value, schema)
         assert typed.json in typed.surface and typed.surface == typed.surface.lower()
 
 

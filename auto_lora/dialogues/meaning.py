@@ -1,7 +1,6 @@
-"""What a definition says, read as English: what a tool does and to what, example values, units of measurement.
+"""What a definition says, read as English: what a tool does and to what, example values.
 
 "Calculates the density of a substance based on its mass and volume." is to compute "the density of a substance";
-"Weight of the person in kilograms." is said as "70 kg".
 """
 
 from __future__ import annotations
@@ -379,32 +378,3 @@ def _is_form(before: str) -> bool:
         re.search(r"\b(?:format|form|formatted|written|like this)\W+(?:of|as|is)?\W*$", before, re.I)
         is not None
     )
-
-
-@cache
-def unit_forms(description: str) -> tuple[str, ...]:
-    """How people write a number of what a description measures in: "{v} kg", "{v} kilograms"; none where it names no unit."""
-    for unit in phrases("units")["units"]:
-        if any(
-            re.search(rf"\b(?:in|of) {re.escape(cue)}(?!\w|/|\^)", description, re.I) for cue in unit["cues"]
-        ):
-            return tuple(unit["forms"])
-    return ()
-
-
-@cache
-def units_measuring(words: str) -> tuple[str, ...]:
-    """The units in which one would want what a definition speaks of: miles of a distance, celsius of a temperature."""
-    for kind in phrases("units")["kinds"]:
-        if any(re.search(rf"\b{cue}", words, re.I) for cue in kind["cues"]):
-            return tuple(kind["units"])
-    return ()
-
-
-@cache
-def kind_of_unit(unit: str) -> str:
-    """What a unit measures, by the first cue of its kind; "" where it is not known."""
-    for kind in phrases("units")["kinds"]:
-        if unit.lower() in [u.lower() for u in (*kind["units"], *kind.get("also", ()))]:
-            return str(kind["cues"][0])
-    return ""

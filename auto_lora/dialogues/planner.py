@@ -12,10 +12,11 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.casing import uncapitalised
 from auto_lora.dialogues.chooser import FrameChooser
 from auto_lora.dialogues.dates import in_order
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import asks, kind_of_unit, switches_of
+from auto_lora.dialogues.meaning import asks, switches_of
 from auto_lora.dialogues.moments import read, told
 from auto_lora.dialogues.own_values import OwnValues, ValueSampler
 from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
@@ -27,6 +28,7 @@ from auto_lora.dialogues.roles import KINDS, roles_by_tool, roles_of
 from auto_lora.dialogues.said import kind_beside
 from auto_lora.dialogues.several import may_differ
 from auto_lora.dialogues.surfaces import Value, join_words
+from auto_lora.dialogues.units import kind_of_unit
 from auto_lora.dialogues.values import Sampler, resolve
 from auto_lora.dialogues.verify import values_key
 
@@ -111,7 +113,7 @@ class Planner:
                     said = frame.says.get(role) if frame else None
                     enum = isinstance(schema, dict) and "enum" in schema
                     value = Value(said, said.lower() if enum else said, role) if said else self._distinct(name, schema, tool, values)  # fmt: skip
-                    values[name] = _uncapitalised(value, schema, tool.parameters) if casual else value
+                    values[name] = uncapitalised(value, schema, tool.parameters) if casual else value
             values = self._paired(self._at_one_time(_possible_together(values, tool), tool), tool)
             own = [n for n in values if self.own.key(tool, n) or n in (given or ())]
             values = in_order(
@@ -176,7 +178,7 @@ class Planner:
         values = [first.values[name]]
         for _ in range(20 * count):
             value = self._distinct(name, schema, tool, others)
-            value = _uncapitalised(value, schema, tool.parameters) if first.casual else value
+            value = uncapitalised(value, schema, tool.parameters) if first.casual else value
             mine = self.owns(replace(first, values={**first.values, name: value}))
             if mine and value.surface and all(value.json != v.json for v in values):
                 values.append(value)
@@ -328,56 +330,6 @@ def _are_things(name: str, value: Value) -> bool:
     )
 
 
-def _lowered(value: Any, schema: Any, said: str, root: Mapping[str, Any]) -> Any:
-    """The strings within a list or object that stand in what is said, without capitals; not those of a closed form."""
-    schema = resolve(schema, root)
-    if isinstance(value, list):
-        return [_lowered(v, schema.get("items"), said, root) for v in value]
-    if isinstance(value, dict):
-        inner = schema.get("properties") or {}
-        return {k: _lowered(v, inner.get(k), said, root) for k, v in value.items()}
-    closed = any(k in schema for k in ("enum", "const", "pattern", "format"))
-    if (
-        not isinstance(value, str)
-        or closed
-        or value not in said
-        or re.fullmatch("[A-Z]{1,4}|\\S*[\\d/_]\\S*", value)
-    ):
-        return value
-    return value.lower()
-
-
-def _uncapitalised(value: Value, schema: Any, root: Mapping[str, Any] | None = None) -> Value:
-    """A value as it is typed in a prompt without capitals; only where the words are taken over as they are."""
-    if isinstance(value.json, (list, dict)):
-        if value.role in _CODES:
-            return value
-        lowered = _lowered(value.json, schema, value.surface, root or {})
-        return replace(value, json=lowered, surface=value.surface.lower())
-    free = isinstance(value.json, str) and not any(
-        k in schema for k in ("enum", "const", "pattern", "format")
-    )
-    if free and value.role in ("place", "origin", "destination") and re.search(r", [A-Z]{2}$", value.json):
-        return replace(value, surface=value.surface.lower())  # the form that the definition asks for
-    if free and value.parts:
-        parts = tuple(p.lower() for p in value.parts)
-        return replace(value, json=value.json.lower(), surface=value.surface.lower(), parts=parts)
-    bare = value.surface.removeprefix('"').removesuffix('"')
-    if not free or (
-        not value.surface.endswith(value.json) and not bare.endswith(value.json)
-    ):  # an article may stand before it
-        return value
-    shown = re.search(
-        r"\b[A-Z]{2,}[-_/#]?\d", f"{schema.get('description', '')} {schema.get('examples', '')}"
-    )
-    code = value.role in _CODES or re.fullmatch("[A-Z]{1,4}" if not shown else r"[A-Z\d/#_-]+", value.json)
-    kept = value.json if code else value.json.lower()
-    return replace(value, json=kept, surface=value.surface.lower())
-
-
-_CODES = frozenset(
-    ("time_zone", "symbol", "vin", "plate", "hex_color", "chemical_formula", "dna", "musical_key")
-)  # written one way however they are typed
 _OFF = frozenset("off closed close locked lock disabled stop stopped".split())
 
 

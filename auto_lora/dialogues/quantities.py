@@ -8,11 +8,11 @@ from collections.abc import Container, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from auto_lora.dialogues.meaning import unit_forms
 from auto_lora.dialogues.phrasebook import phrases, words_of
 from auto_lora.dialogues.pools import number_words, plural, singular
 from auto_lora.dialogues.spans import MOMENTS, USUAL_SPANS, said_span, unit_of
 from auto_lora.dialogues.surfaces import Value
+from auto_lora.dialogues.units import unit_forms
 
 _LIMITS = frozenset("minimum maximum exclusiveMinimum exclusiveMaximum multipleOf".split())
 _NUMBER = r"(-?\d+(?:\.\d+)?)"

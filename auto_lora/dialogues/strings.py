@@ -14,7 +14,7 @@ from faker.providers.date_time import Provider as DateTimeProvider
 
 from auto_lora.dialogues.codes import Codes
 from auto_lora.dialogues.dates import PAST, sample_date
-from auto_lora.dialogues.meaning import described_values, units_measuring
+from auto_lora.dialogues.meaning import described_values
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
     WEATHER_FORMS,
@@ -26,6 +26,7 @@ from auto_lora.dialogues.phrasebook import (
 )
 from auto_lora.dialogues.programs import is_programs
 from auto_lora.dialogues.surfaces import Value
+from auto_lora.dialogues.units import units_measuring
 
 # Common nouns: "the weekend" is the weekend, where "The Wall" is the title.
 _WITHOUT_ARTICLE = frozenset(

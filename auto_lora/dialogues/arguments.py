@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
 from operator import itemgetter
-from typing import Any
 
 from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import tool_act
@@ -25,6 +23,7 @@ from auto_lora.dialogues.pools import plural
 from auto_lora.dialogues.quantities import ENDS
 from auto_lora.dialogues.roles import KINDS, kinds_named, roles_of
 from auto_lora.dialogues.surfaces import Value, join_words
+from auto_lora.dialogues.told_forms import forms_by_definition
 
 # What stands beside an argument when both are given: role to (before, after with its form).
 BESIDE: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
@@ -58,17 +57,13 @@ BARE_TIMES = re.compile(
 _OWN_CLAUSE = re.compile(r"(?:it|make|don't|that) ")
 _SPAN = re.compile(r"([\d.]+) (second|minute|hour|day|week|month|year)s?")
 _AT = re.compile(r"(?:noon|midday|midnight|dawn|dusk|sunrise|night)$", re.I)
-_SERVING = re.compile(r"restaurant|place|eater|cafe|bar\b", re.I)  # "that serves ramen"
 _WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.I)
 
 
 _LETTERED = re.compile(
     r"side|point|angle|vector|length|coefficient|team|player|city|matrix|number|term|group|set|list", re.I
 )
-_WHO = frozenset("person recipient person_name".split())
 OWN_WORDS = frozenset("message note text".split())  # end where somebody else's words end
-_PROVIDER = re.compile(r"doctor|dentist|therapist|stylist|physician|provider|barber|trainer", re.I)
-_PEOPLE = re.compile(r"guest|passenger|people|person|adult|child|traveler|attendee|participant")
 
 
 class Arguments:
@@ -156,10 +151,6 @@ class Arguments:
         self.random.shuffle(phrased)
         phrased.sort(key=itemgetter(0))  # "at noon and notify them"; somebody's own words last
         return " ".join(parts + [words for _, words in phrased])
-
-    def _about(self, name: str) -> str:
-        schema = self.call.tool.properties.get(name)
-        return str(schema.get("description", "")) if isinstance(schema, dict) else ""
 
     def _is_counted(self, name: str, value: Value) -> bool:
         """Whether a number says what it counts, as no other of the call's does: "6 beds"."""
@@ -312,78 +303,16 @@ class Arguments:
         if role == "folder" and re.search(r"director|folder", self.call.tool.name):
             forms = ["at {v}", "called {v}"] if creates else ["in {v}", "at {v}"]
         forms = [f for f in forms if not set(self.kinds) & set(f.split())] or ["{v}"]
-        forms = self._forms_by_definition(name, value, text, twice) or forms
+        counted = self._is_counted(name, value)
+        forms = (
+            forms_by_definition(self.call, self.roles, name, value, text, twice=twice, counted=counted)
+            or forms
+        )
         made = self.random.choice(forms).format(v=text, name=" ".join(spoken))
         last = re.escape(text.rpartition(" ")[2])
         return (
             re.sub(rf"\b({last}) \1$", r"\1", made) if last.isalpha() else made
         )  # "premium economy class", not "class class"
-
-    def _forms_by_definition(self, name: str, value: Value, text: str, twice: bool) -> list[str]:
-        """How an argument is said where what its tool does tells more than its role; empty where it tells no more.
-
-        Args:
-            text: the argument's words with those that stand beside it.
-            twice: another argument has its role.
-        """
-        role, (act, verb) = self.roles[name], tool_act(self.call.tool)
-        people = sum(r in _WHO for r in self.roles.values())
-        told = (
-            name
-            if people > 1 or re.search(r"patient|client|customer", name)
-            else f"{name} {self._about(name)}"
-        )
-        if role == "room" and re.match(r"(?:the|my|our|all|every|up|down)", text):
-            return ["in {v}"]
-        if role == "dish" and not _SERVING.search(f"{self.call.tool.name} {self.call.tool.description}"):
-            return ["with {v}", "with {v}", "for {v}", "of {v}"]
-        if self._is_counted(name, value):
-            return ["for {v}"] if _PEOPLE.search(text) else ["with {v}"]
-        if (
-            role == "object"
-            and isinstance(value.json, dict)
-            and not _parts_of(self.call.tool.properties[name])
-        ):
-            return ["with {name} {v}", "with the {name} {v}", "and {name} {v}", "using {name} {v}"]
-        if (
-            role == "date"
-            and (meant := _MEANT.match(" ".join(words_of(name))))
-            and meant[1] not in words_of(self.call.tool.name)
-        ):
-            due = ["due {v}", "due on {v}"] if meant[1] == "due" else []
-            return [*due, "with the {name} {v}", "with a {name} of {v}", "{name} {v}"]
-        if role == "person" and words_of(name)[-1:] == ["assignee"]:
-            return ["assigned to {v}", "with {v} as the {name}", "{name} {v}"]
-        if role == "language" and act not in ("translate", "set"):
-            return ["in {v}", "in {v}", "with {name} {v}"]
-        if role == "username" and "reviewer" in name:
-            return ["with {v} as {name}", "reviewed by {v}", "for {v} to review"]
-        if "subtitle" in name:
-            return ["with {v} subtitles"]
-        if role == "temperature" and twice:
-            return ["with {name} {v}", "with a {name} of {v}"]
-        if role == "temperature" and act not in ("set", "switch"):
-            return ["at {v}", "at {v}", "with a {name} of {v}"]
-        if role == "org" and act == "book":
-            return ["at {v}"]
-        if role == "status" and act in ("set", "do"):
-            return ["to {v}", "as {v}"]
-        if words_of(name)[:1] in (["sender"], ["from"]) and role in _WHO:
-            return ["from {v}"]
-        if role in ("person", "player") and _PROVIDER.search(told):
-            return ["with {v}"]  # "for Michael" would be the patient
-        if role in _WHO and people == 1 and (act == "send" or verb in ("share", "transfer")):
-            return ["to {v}", "with {v}"] if verb == "share" else ["to {v}"]
-        return []
-
-
-# A date that is not the deed's own: an invoice made today is due later.
-_MEANT = re.compile(r"(due|clos(?:e|ing)|birth|expir(?:y|ation)|expected|target|issue|hire) (?:date|on)$")
-
-
-def _parts_of(schema: Any) -> Any:
-    """The properties that an object's schema names; none of a map with free keys."""
-    return schema.get("properties") if isinstance(schema, Mapping) else None
 
 
 def _in_a_row(names: list[str]) -> bool:

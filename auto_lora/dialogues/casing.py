@@ -35,9 +35,7 @@ def uncapitalised(value: Value, schema: Any, root: Mapping[str, Any] | None = No
         not value.surface.endswith(value.json) and not bare.endswith(value.json)
     ):  # an article may stand before it
         return value
-    shown = re.search(
-        r"\b[A-Z]{2,}[-_/#]?\d", f"{schema.get('description', '')} {schema.get('examples', '')}"
-    )
+    shown = re.search(r"\b[A-Z]+[-_/#]?\d", f"{schema.get('description', '')} {schema.get('examples', '')}")
     code = value.role in _CODES or re.fullmatch("[A-Z]{1,4}" if not shown else r"[A-Z\d/#_-]+", value.json)
     kept = value.json if code else value.json.lower()
     return replace(value, json=kept, surface=value.surface.lower())

@@ -8,6 +8,7 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from faker.providers.address.en_US import Provider as Address
 from faker.providers.date_time import Provider as DateTimeProvider
 
 from auto_lora.dialogues.phrasebook import phrases, split_of, words_of
@@ -44,6 +45,11 @@ _NAMED_CODES = frozenset(
 )
 _PLACEHOLDER = re.compile(r"\b([A-Z]{2,5}[-/])([X#]{3,10})(?![A-Za-z])")
 _SEASON = re.compile(r"((?:19|20)\d\d)([-/])((?:19|20)?\d\d)")
+_TERM = re.compile(r"['\"`(]((?:spring|summer|autumn|fall|winter)) ((?:19|20)\d\d)['\"`)]", re.I)
+_STATE = re.compile(r"\b(?:two|2)[- ]letter\b|\bstate (?:code|abbreviation)|\bpostal abbreviation", re.I)
+_STATES = list(
+    zip([a for a in Address.states_abbr if a != "DC"], Address.states, strict=True)
+)  # in one order
 _GENETIC = re.compile(r"\b(?:genotype|allele)s?\b", re.I)
 _DIGITS = re.compile(r"\b([1-9]\d?)[- ]digits?\b", re.I)
 _FOUR = re.compile(r"\bYYYY\b|\b(?:four|4)[- ]digit", re.I)
@@ -84,6 +90,10 @@ class Codes:
                 timed=role in ("duration", "timeout")
                 or bool(_TIMED.search(f"{' '.join(words_of(name))} {about}")),
             )
+        if term := _TERM.search(about):  # "in the form 'Fall 2023'"
+            named = ["Spring", "Summer", "Autumn" if term[1].lower() == "autumn" else "Fall", "Winter"]
+            value = self._mine(lambda: f"{self.random.choice(named)} {self.random.randint(2018, 2027)}")
+            return Value(value, value, role)
         shaped = _SHAPED.search(about)
         examples = [
             v
@@ -122,7 +132,7 @@ class Codes:
         if role in _CODED_ROLES and (made := _PLACEHOLDER.search(about)):
             value = self._mine(lambda: made[1] + self._of_shape("0" * len(made[2])))
             return Value(value, value, role)
-        if role in _CODED_ROLES and (digits := _DIGITS.search(about)):
+        if role in (*_CODED_ROLES, "postcode") and (digits := _DIGITS.search(about)):
             value = self._mine(lambda: self._of_shape("0" * int(digits[1])))
             return Value(value, value, role)
         if role == "year" and _FOUR.search(about):
@@ -187,6 +197,8 @@ class Codes:
             country = self.random.choice(DateTimeProvider.countries)
             three = re.search(r"alpha.?3|\b(?:three|3)\b|\bUSA\b", about, re.I)
             code, names = (country.alpha_3_code if three else country.alpha_2_code), [country.name]
+        elif role == "region" and _STATE.search(about):
+            code, *names = self.random.choice(_STATES)
         elif role.startswith("currency") or role in ("language", "source_language"):
             code = self.random.choice(
                 phrases("inventories")["currency" if "currency" in role else "language_code"]

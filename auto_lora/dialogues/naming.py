@@ -28,6 +28,9 @@ _UNIT_WORDS = frozenset(
     "seconds minutes hours days weeks months years secs mins kg mg lbs grams kilograms cm mm km ft inches feet meters metres kilometers "
     "miles ml liters litres celsius fahrenheit usd eur mb gb kb hz watts kwh mph kmh m g s l sec ms pct".split()
 )
+_LENGTHS = frozenset(
+    "duration time length timer prep cook cooking delay interval period travel wait snooze session".split()
+)
 SPOKEN_SPANS = _UNIT_WORDS | {"time", "timer"}
 _PHRASAL = frozenset("check sign log opt move clock drop pick".split())
 _ORDER = frozenset("first second third one two three 1 2 3 a b c".split())
@@ -36,7 +39,14 @@ _ORDER = frozenset("first second third one two three 1 2 3 a b c".split())
 def spoken_name(name: str, *, number: bool) -> list[str]:
     """The words of a parameter's name; of a number without the unit that it ends in: "weight_kg" is a weight."""
     words = words_of(name) or ["it"]
-    return words[:-1] if number and words[-1] in _UNIT_WORDS and len(words) > 1 else words
+    unit = words[-1] in _UNIT_WORDS or counts_minutes(words)
+    bare = number and unit and len(words) > 1 and words[-2] != "per"  # not "price per" of price_per_kwh
+    return words[:-1] if bare else words
+
+
+def counts_minutes(words: Sequence[str]) -> bool:
+    """Whether "min" at the end of a name is its unit: of duration_min, not of price_min."""
+    return len(words) > 1 and words[-1] == "min" and words[-2] in _LENGTHS
 
 
 def without_order(name: str) -> str:
@@ -82,7 +92,7 @@ def listed(rng: random.Random, values: Mapping[str, Value], order: Sequence[str]
         form.format(
             n=spoken[n],
             v=v.surface,
-            a="the" if spoken[n].endswith("s") or rng.random() < 0.2 else "a",
+            a="the" if re.search(r"s$|s per ", spoken[n]) or rng.random() < 0.2 else "a",
         )
         for n, v in values.items()
     ]

@@ -42,6 +42,9 @@ _ASIDE = re.compile(
     r"(?:^|[.;,(])\s*(?:if omitted|if not (?:given|provided|specified|set)|omit|(?:it |this |which )?defaults? to)\b[^.;)]*",
     re.I,
 )
+# Names that say what an argument is, whatever its description speaks of beside.
+_PLAIN_NAMES = frozenset(("sku", "isbn", "movie", "film", "course title"))
+_TURNED = re.compile(r"\b(?:angle|heading|bearing|azimuth|rotation|tilt|phase)\b")
 _TIMELY = frozenset("date time when start end daypart".split())
 _FREE = frozenset("message note text query".split())
 # A slot may also be filled by an argument of a kindred role.
@@ -113,6 +116,7 @@ def role_of(name: str, description: str, kind: str) -> str:
     """
     description = _ASIDE.sub("", description) or description
     spoken, about = " ".join(words_of(name)), re.sub(r"^(?:the|an?) ", "", " ".join(words_of(description)))
+    about = "" if spoken in _PLAIN_NAMES else re.sub(r"\bper \w+", "", about)  # "one per year" is no year
     words = words_of(name)
     if kind == "string" and words:
         if words[-1] == "key" and _MUSICAL.search(description):
@@ -124,7 +128,9 @@ def role_of(name: str, description: str, kind: str) -> str:
     if re.match(r"\W*\w+/\w+\b", description):  # "owner/name" is about no owner
         about = ""
     begins = re.sub(
-        r"^(?:\w+ )?names? of (?:the |an? )?(?=\w)", "", about
+        r"^(?:(?:code|id|number) or |\w+ )?names?(?: or (?:code|id|number))? of (?:the |an? )?(?=\w)",
+        "",
+        about,
     )  # "name of the sport" is no person's
     if kind in ("string", "array") and _NAMES_A_PERSON.match(about):
         return "person"
@@ -148,6 +154,24 @@ def role_of(name: str, description: str, kind: str) -> str:
         r"\b(?:position|offset)\b", about
     ):  # "position like 00:12:30" is no time of day
         return "generic"
+    if found == "temperature" and _TURNED.search(f"{spoken} {about}"):  # an angle in degrees
+        return "generic"
+    if found == "duration" and "per" in words:  # hours per day
+        return "generic"
+    if (found == "note" and _MUSICAL.search(description)) or (
+        found == "season" and re.search(r"\d", description)
+    ):
+        return "generic"  # the root note of a chord; "2021-22"
+    if found == "animal" and re.search(r"\bnames?\b|\bs name\b", about):
+        return "pet_name"
+    if (
+        found == "identifier"
+        and words[-1] == "reference"
+        and re.match(r"(?:text|message|note|purpose|free)\b", about)
+    ):
+        return "payment_reference"
+    if found == "weather" and kind == "array":
+        return "generic"  # the conditions of a query
     if (
         kind == "string"
         and words[-1:] in (["date"], ["time"])

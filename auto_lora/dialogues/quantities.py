@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Container, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -30,15 +31,21 @@ _LARGE = re.compile(
 )
 _DEFAULT = re.compile(r"\bdefaults?(?: value)?(?: is| to|s to|:|=)? ?(-?\d+(?:\.\d+)?)(?![\d.]*[%\w])", re.I)
 _MONTHS = "January February March April May June July August September October November December".split()
-_SLOW = re.compile(r"\binterest|\bgrowth|\binflation|\byield|\bapr\b|\bmortgage|\bannual r|\breturn", re.I)
-_SUMS = re.compile(r"\b(?:loan|mortgage|principal|house|property|salary|income|invest\w*)\b", re.I)
+_SLOW = re.compile(
+    r"\binterest|\bgrowth|\binflation|\byield|\bapr\b|\bmortgage|\bannual r|\breturn|\bdiscount rate|\bcost of capital",
+    re.I,
+)
+_SUMS = re.compile(
+    r"\b(?:loan|mortgage|principal|house|property|salary|income|(?:gross|net) pay|wage|invest\w*)\b", re.I
+)
+_PRICED = re.compile(r"\b(?:price|cost|fee|fare|tip|bill)\b", re.I)
 _BOUNDED = re.compile(r"\b(?:hour|day|minute|latitude|longitude|angle|lat|lon)\b")
 _POSITIVE = re.compile(r"\b(?:side|length|mass|radius|height|width|distance|speed|time)s?\b", re.I)
 _BELOW_ONE = re.compile(r"\b(?:e\.g\.|example|such as|like|default\w*)\W+(?:to |is )?0?\.\d", re.I)
 _SIGNED = re.compile(r"\b(?:[a-cx-z]|x\d|y\d|coefficient|coordinate)\b", re.I)
 # Numbers of things that come whole.
 _WHOLE = re.compile(
-    r"\b(?:page|pages|limit|count|size|length|index|offset|id|number|lines?|width|height|pixels|max|priority|results?|milestone|head|tail|depth|retries|port|rows?|columns?)\b"
+    r"\b(?:page|pages|limit|count|size|length|index|offset|id|number|lines?|width|height|pixels|max|priority|results?|milestone|head|tail|depth|retries|port|rows?|columns?|quantity|qty)\b"
 )
 
 
@@ -85,9 +92,21 @@ def sample_number(
     if role in ("percent", "level") and kind == "number" and _FRACTION.search(about):
         slow = _SLOW.search(about) or re.search(r"interest|loan|mortgage", tool_words, re.I)
         schema = {"minimum": 0.01, "maximum": 0.15 if slow else 0.99, **schema}
+    if role == "year" and re.search(
+        r"\benrol|\bsemester|\btuition|\bacademic", f"{about} {tool_words}", re.I
+    ):
+        schema = {"minimum": 2019, "maximum": 2027, **schema}
     low, high = _bounds(schema, kind, role, about, unit)
-    free = role in ("generic", "number", "amount", "capacity", "count") and not (_LIMITS & schema.keys())
-    wide = _wide(rng, kind, role, name, about) if free else None
+    usual = USUAL_SPANS.get(unit, (5, 60))[1]
+    if timed and low < usual < high / 2 and rng.random() < 0.75:
+        high = usual  # a timer may run for ten hours, and rarely does
+    rate = any(what.search(about) for _, what in _LAID_OUT)
+    free = (
+        not rate
+        and role in ("generic", "number", "amount", "capacity", "count")
+        and not (_LIMITS & schema.keys())
+    )
+    wide = _wide(rng, kind, role, name, about, tool_words) if free else None
     if wide is not None:
         return said_number(rng, wide, role, schema, name, tool_words)
     if kind == "number" and 0 < high - low <= 1 and not schema.get("multipleOf"):
@@ -107,6 +126,7 @@ def sample_number(
     )
 
 
+_IRREGULAR = {"people": "person", "children": "child", "men": "man", "women": "woman"}
 # What is counted, where its own name does not say it.
 _COUNTED = "passenger guest adult ticket result item copy bedroom bathroom room bed bath seat".split()
 ENDS = (("from", "to"), ("start", "end"), ("low", "high"), ("lower", "upper"), ("min", "max"), ("minimum", "maximum"), ("first", "last"), ("core", "max"), ("core", "maximum"), ("initial", "max"), ("initial", "maximum"))  # fmt: skip
@@ -137,8 +157,19 @@ def ascending(
                 continue
             pair = found[name], found[other]
             if all(type(v.json) in (int, float) for v in pair) and pair[0].json > pair[1].json:
-                found[name], found[other] = pair[1], pair[0]
+                found[name], found[other] = _with_number_of(*pair), _with_number_of(*reversed(pair))
     return found
+
+
+def _with_number_of(value: Value, other: Value) -> Value:
+    """A value with another's number, its own noun kept: "9 trials" with that of "one success" is "one trial"."""
+    _, _, noun = value.surface.partition(" ")
+    others, _, its_own = other.surface.partition(" ")
+    if not noun or noun.rstrip("s") == its_own.rstrip("s") or not noun.isalpha() or not its_own.isalpha():
+        return other
+    one = _IRREGULAR.get(noun) or singular(noun)
+    many = next((m for m, o in _IRREGULAR.items() if o == one), plural(one))
+    return replace(value, json=other.json, surface=f"{others} {one if other.json == 1 else many}")
 
 
 def _near_default(schema: Mapping[str, Any], kind: str, role: str) -> dict[str, float]:
@@ -185,10 +216,10 @@ def _described_range(description: str) -> dict[str, float]:
 
 
 _NOWADAYS = re.compile(r"\bcurrent year|\bthis year|\bfiscal|\bleave\b|\bvacation|\bbudget|\btax year", re.I)
-# Numbers of layout.
+# Numbers of layout, and rates.
 _LAID_OUT = tuple(
     (size, re.compile(rf"\b(?:{what})\b", re.I))
-    for size, what in (((1, 8), "indent\\w*(?: size| width)?|tab (?:size|width)"), ((60, 140), "line (?:width|length)|print width"), ((72, 600), "dpi"), ((0, 20), "(?:column|row) index"), ((8, 1000), "gb|gib|gigabytes"))
+    for size, what in (((1, 8), "indent\\w*(?: size| width)?|tab (?:size|width)"), ((60, 140), "line (?:width|length)|print width"), ((72, 600), "dpi"), ((0, 20), "(?:column|row) index"), ((8, 1000), "gb|gib|gigabytes"), ((1, 16), "hours? per day"), ((1, 7), "days? per week"), ((1, 60), "minutes? per hour"))
 )  # fmt: skip
 _BYTES = re.compile(r"\bbytes?\b", re.I)
 
@@ -237,7 +268,7 @@ def _coordinate(rng: random.Random, schema: Mapping[str, Any], kind: str, role: 
     return Value(value, f"{value:g}" if kind == "integer" else str(value), role)
 
 
-def _wide(rng: random.Random, kind: str, role: str, name: str, about: str) -> float | None:
+def _wide(rng: random.Random, kind: str, role: str, name: str, about: str, tool_words: str) -> float | None:
     """A number of a size that what it counts may have: shares by the million, a probability, a negative coordinate."""
     chance, draw = rng.random(), rng.randint
     if kind == "number" and _FRACTION.search(about):
@@ -246,7 +277,11 @@ def _wide(rng: random.Random, kind: str, role: str, name: str, about: str) -> fl
         return draw(1, 99) * 10 ** draw(3, 7)
     if role == "count":
         return None
-    if role == "amount" and _SUMS.search(about):
+    if role == "amount" and unit_forms(f"in {(words_of(name) or ['it'])[-1]}"):
+        return None
+    if role == "amount" and _PRICED.search(about) and not _SUMS.search(f"{about} {tool_words}"):
+        return None
+    if role == "amount" and _SUMS.search(about if not _PRICED.search(about) else f"{about} {tool_words}"):
         return draw(2, 500) * 1000
     if role == "amount":
         return draw(1, 99) * 1000 if chance < 0.25 else draw(10, 99) * 100 if chance < 0.4 else None
@@ -307,15 +342,18 @@ def _spoken(
         if unit == "millisecond":
             return pick([f"{value} ms", f"{value}ms", f"{value} milliseconds", text])
         return f"{words} {unit}{'' if value == 1 else 's'}"
+    if role == "amount" and (measured := unit_forms(f"in {(words_of(name) or ['it'])[-1]}")):
+        return pick(measured).format(v=text)  # amount_ml
     if role == "amount" and (priced := unit_forms(str(schema.get("description", "")))):
         return pick(priced).format(v=text)
     if role == "amount" and "currency" not in f"{about} {tool_words}".lower():
         return pick([f"${text}", f"{text} dollars", text])
     if role == "count":
         counted = (words_of(name) or ["it"])[-1]
-        own = "people" if counted == "people" else singular(counted) if counted.endswith("s") else ""
+        own = singular(counted) if counted.endswith("s") else ""
+        own = own or (counted if counted in _IRREGULAR else "")
         unit = own or next((u for u in _COUNTED if re.search(rf"\b(?:{u}|{plural(u)})\b", about)), "")
-        one, many = ("person", "people") if unit == "people" else (unit, plural(unit))
+        one, many = _IRREGULAR.get(unit, unit), unit if unit in _IRREGULAR else plural(unit)
         return f"{words} {one if value == 1 else many}" if unit else words
     forms = unit_forms(f"{schema.get('description', '')} in {(words_of(name) or ['it'])[-1]}")
     if forms and rng.random() < 0.65:

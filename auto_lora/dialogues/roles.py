@@ -19,11 +19,19 @@ from auto_lora.dialogues.switches import yes_or_no
 # Roles of an argument for what kind of thing is meant.
 KINDS = ("kind", "kind_place", "type")
 _OPEN = frozenset("region place country delivery topic phone email".split())
+_ABOUT_ONLY = frozenset("item product note".split())
+_STARTS = frozenset("start begin from check checkin departure pickup".split())
 _HOUSE = re.compile(
     r"\bnames? of (?:the |an? )?(?:hotel|restaurant|shop|store|business|accommodation|company|bar|cafe)", re.I
 )
+_LEAVES = frozenset("source from origin departure sending".split())
+_ARRIVES = frozenset("destination dest to target arrival receiving".split())
+_PLACES = frozenset("generic place poi org origin destination address token".split())
 _WHO = frozenset("identifier recipient person person_name owner org account".split())
 _SORTS = frozenset("type kind category status method mode level class".split())
+_UNDER = re.compile(
+    r"\b(?:booking|reservation|table|order|appointment)\b.{0,20}\bunder\b|\bunder (?:which|whose)\b", re.I
+)
 _NAME_OF = re.compile(
     r"\bnames? (?:of|for) (?:the |an? |this |your )?((?:\w+ )*?\w+)(?= (?:to|that|for|of|in|on|with|who|which|as)\b|[,.;:(]|$)",
     re.I,
@@ -71,9 +79,26 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
                 found[name] = "generic"
             if "enum" in schema and found[name] in _WHO and _SORTS.intersection(words_of(name)[-1:]):
                 found[name] = "generic"  # "recipient_account_type" is nobody
+            if "enum" in schema and _is_level_of(name, found[name]):
+                found[name] = "generic"
             if found[name] == "currency" and is_joined(schema):
                 found[name] = "currency_pair"
+    if "end" not in found.values():  # "The start time of the visit" of a visit_time
+        found |= {n: _clock(n) for n, r in found.items() if r == "start" and _clock(n) and n not in told}
     return found
+
+
+def _is_level_of(name: str, role: str) -> bool:
+    """Whether words of an enum are the level of something, or what only the description speaks of: court_level, rarity of an item."""
+    words = words_of(name)
+    return (role == "level" and len(words) > 1) or (role in _ABOUT_ONLY and role not in words)
+
+
+def _clock(name: str) -> str:
+    """ "time" or "date", where a name ends in it and does not speak of a start."""
+    words = words_of(name)
+    spoken = re.search(r"(time|date)$", words[-1] if words else "")
+    return spoken[1] if spoken and _STARTS.isdisjoint(words) else ""
 
 
 @per_tool
@@ -90,6 +115,7 @@ def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
     moved = next((pair for pair in _MOVED if files and set(pair) <= texts.keys()), ())
     found = dict(zip(moved, ("file_from", "file_to"), strict=False))
     ends = {n.strip("_") for n in texts}
+    found |= _ways(texts)
     for name, schema in texts.items():
         role = role_in(name, schema, "string")
         filed = re.search(r"director|folder", f"{tool.name} {schema.get('description', '')}", re.I)
@@ -106,6 +132,8 @@ def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
             role == "place" and "name" in words_of(name) and _HOUSE.search(str(schema.get("description", "")))
         ):
             found[name] = "org"  # "place_name", the name of the hotel
+        elif role == "person_name" and _UNDER.search(str(schema.get("description", ""))):
+            found[name] = "person"
         elif role == "person_name" and (thing := _named(name, schema, tool)):
             found[name] = thing
         if is_program(tool) and (own := program_role(name, schema, found.get(name, role))) != role:
@@ -122,6 +150,21 @@ def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
             if isinstance(item, Mapping) and item.get("type") == "string" and "enum" not in item
         ]
         found |= {n: own for n in open_lists if (own := program_role(n, tool.properties[n], ""))}
+    return found
+
+
+def _ways(texts: Mapping[str, Any]) -> dict[str, str]:
+    """Ends of a way that are named alike: source_warehouse and destination_warehouse."""
+    found: dict[str, str] = {}
+    for name in texts:
+        first, *rest = words_of(name) or [""]
+        others = [n for n in texts if rest and words_of(n)[0] in _ARRIVES and words_of(n)[1:] == rest]
+        if (
+            first in _LEAVES
+            and others
+            and all(role_in(n, texts[n], "string") in _PLACES for n in (name, others[0]))
+        ):
+            found |= {name: "origin", others[0]: "destination"}
     return found
 
 

@@ -59,6 +59,8 @@ def _unit_of(name: str, about: str, role: str) -> str:
     spoken = words_of(name)
     if spoken[-1:] == ["s"]:
         return "second"
+    if re.search(r"\(min\.?\)", about):
+        return "minute"
     for before, text in (
         (r"\b", " ".join(spoken)),
         (r"\b(?:in|number of) (?:whole |full )?", about),

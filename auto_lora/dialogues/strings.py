@@ -65,6 +65,10 @@ _TITLED = {
     "issue": "issue",
     "bug": "issue",
 }
+# Such a ticket is none of a fault.
+_ADMITTED = re.compile(
+    r"\b(?:movie|film|cinema|concert|theat(?:er|re)|festival|show|match|flight|train)", re.I
+)
 # What is written down is something to do where the definition speaks of that: "buy milk", not "I'll be late".
 _NOTED = frozenset("message note text label item".split())
 _TO_DO = re.compile(r"\b(?:to-?dos?|to do lists?|tasks?|chores?|reminders?|remind(?:ed)?)(?![a-z])", re.I)
@@ -116,6 +120,13 @@ def _alike(given: tuple[str, ...]) -> str:
     }
     best = max(held, key=held.__getitem__)
     return best if held[best] >= min(2, len(named)) > 0 else ""
+
+
+@cache
+def _domains() -> tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...]:
+    """(pools, words of a definition, the pool that it means by one of those pools)."""
+    entries = phrases("domains")["pools"]
+    return tuple((tuple(e["of"]), re.compile(rf"\b(?:{e['words']})\b"), e["pool"]) for e in entries)
 
 
 class Strings(Codes):
@@ -299,8 +310,10 @@ class Strings(Codes):
             pool = "dish"
         if pool == "query":
             pool = next((p for word, p in _SOUGHT.items() if word in told.lower()), pool)
-        if pool in ("title", "subject"):
+        if pool in ("title", "subject") and not _ADMITTED.search(told):
             pool = next((p for word, p in _TITLED.items() if word in told.lower()), pool)
+        about_tool = " ".join(words_of(told))
+        pool = next((own for of, words, own in _domains() if pool in of and words.search(about_tool)), pool)
         if pool == "product" and re.search(r"chemi|reacti", told, re.I):
             pool = "chemical_formula"
         if pool == "expression" and _VARIABLE.search(told):

@@ -17,6 +17,7 @@ from typing import Any
 
 from auto_lora.dialogues.dates import in_order
 from auto_lora.dialogues.meaning import is_action
+from auto_lora.dialogues.naming import is_number
 from auto_lora.dialogues.phrasebook import (
     UNSAID,
     is_state,
@@ -25,8 +26,9 @@ from auto_lora.dialogues.phrasebook import (
     split_of,
     words_of,
 )
+from auto_lora.dialogues.pools import plural
 from auto_lora.dialogues.programs import is_programs
-from auto_lora.dialogues.quantities import said_number, sample_number
+from auto_lora.dialogues.quantities import ascending, said_number, sample_number
 from auto_lora.dialogues.strings import Strings
 from auto_lora.dialogues.surfaces import Value, join_words, plain
 from auto_lora.dialogues.switches import Switch, switch_words, yes_or_no
@@ -179,6 +181,8 @@ class Sampler(Strings):
         while len(items) < least:
             items.append(self.sample(singular, item, root))
         surface = join_words([v.surface for v in items])
+        if least == most == 2 and counted:  # a point: "between 1 and 2 and 3 and 4" would be four numbers
+            surface = self.random.choice(["({0}, {1})", "[{0}, {1}]"]).format(*(v.json for v in items))
         numbers = [v.json for v in items if isinstance(v.json, (int, float))]
         if len(numbers) == len(items) > 1 and self.random.random() < 0.35:
             surface = f"[{', '.join(map(str, numbers))}]"
@@ -285,15 +289,16 @@ class Sampler(Strings):
                     break
                 made = self.sample(key, properties[key], root, self._role_inside(key, role, properties))
             drawn[key] = made
-        ordered = in_order(self.random, self.split, drawn, properties)
-        thing = next((k for k in ("name", "item", "product", "title") if k in drawn), "")
         many = next((k for k in ("quantity", "qty", "count", "amount") if k in drawn), "")
-        if thing and many and isinstance(drawn[many].json, int):  # "4 lamb wraps"
-            number = str(drawn[many].json) if self.random.random() < 0.6 else drawn[many].surface
-            words.append(f"{number} {re.sub('^an? ', '', drawn[thing].surface)}")
+        if "unit" in drawn and not many and "unit" not in required:  # "flour and unit g"
+            del drawn["unit"]
+        ordered = ascending(in_order(self.random, self.split, drawn, properties), schemas=properties)
+        line = self._order_line(ordered, many, properties) if many else None
+        if line:
+            words.append(line.surface)
         for key, made in ordered.items():
             value[key] = made.json
-            if not (thing and many and key in (thing, many)):
+            if not (line and key in line.parts):
                 (switches if made.role == "boolean" else words).append(self._part(key, made))
         if properties and not value:  # nobody sets nothing
             key = self.random.choice(list(properties))
@@ -301,6 +306,36 @@ class Sampler(Strings):
             value[key] = made.json
             words.append(self._part(key, made))
         return Value(value, join_words(words + switches) or "nothing in particular", "object")
+
+    def _order_line(
+        self, drawn: Mapping[str, Value], many: str, properties: Mapping[str, Any]
+    ) -> Value | None:
+        """So many of a thing, as one says it: "4 lamb wraps", "2 litres of milk", "3 lamps at $40 each"; `parts` are the keys that it says.
+
+        None where nothing is counted, or not by a number.
+        """
+        things = ("name", "item", "product", "title")
+        thing = next((k for k in things if k in drawn), "")
+        if not thing and self._role_inside("description", "", properties):
+            thing = "description" if "description" in drawn else ""
+        if not thing or not is_number(drawn[many].json) or not isinstance(drawn[thing].json, str):
+            return None
+        count, named, said = drawn[many].json, re.sub("^an? ", "", drawn[thing].surface), [thing, many]
+        number = str(count) if self.random.random() < 0.6 else drawn[many].surface
+        if " " in number:  # what is counted is named
+            number = str(count)
+        if "unit" in drawn:
+            unit = drawn["unit"].surface
+            number += (
+                f" {plural(unit) if count != 1 and len(unit) > 3 and not unit.endswith('s') else unit} of"
+            )
+            said.append("unit")
+        words = f"{number} {named}"
+        priced = next((k for k in ("unit_price", "unitPrice", "price") if k in drawn), "")
+        if priced and self.random.random() < 0.7:
+            words += f" at {drawn[priced].surface} each"
+            said.append(priced)
+        return Value(None, words, "object", tuple(said))
 
     def _role_inside(self, key: str, role: str, beside: Mapping[str, Any]) -> str:
         """What an object's own name is the name of: of the items of an order, an item."""

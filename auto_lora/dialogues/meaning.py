@@ -35,9 +35,12 @@ _DETERMINERS = frozenset(
 _QUALIFIERS = re.compile(
     r"\b(an?|the|one or more) (?:(?:specified|given|provided|specific|certain|particular|suitable|desired|requested|existing|identical) )+(?=(\w+))"
 )
-_CUT = r"(?<!-)\b(?:given|based|using|by|via|that|after|before|which|from|with|whose|per|if|when|where|for|in|at|on|to|near|between|as|going|heading|matching|departing)\b|[,.;:(?]|(?:^|\s)\S*[\^=+*<>\d]"
+_CUT = r"(?<!-)\b(?:given|based|using|by|via|that|after|before|which|from|with|whose|per|if|when|where|for|in|at|on|to|near|between|as|going|heading|matching|departing)\b|\bsuch as\b|[,.;:(?]|(?:^|\s)(?![A-Za-z]+\d{0,2}\b(?!\S))\S*[\^=+*<>\d]"
 _PARTICLES = r"(?:up|back|out|off|on|down|over)"
 _OPPOSITE = {"on": "off", "off": "on", "up": "down", "down": "up"}
+_TELLING = frozenset("get find track compute".split())
+_INTO = frozenset("to into from".split())
+_MACHINES = frozenset("calculator calc finder tool api service helper".split())
 _FIRST_DROPPED = frozenset("to for of in on by from with and off up".split())
 # Verbs at the beginning of a description, elsewhere mostly nouns: "Commit staged changes."
 _VERBS_HERE = frozenset(
@@ -76,13 +79,13 @@ def _deed(description: str) -> tuple[str, str]:
     first, _, rest = sentence.partition(" ")
     verb, second = _conjugated(first, _verbs()), rest.partition(" ")[0].lower()
     if (
-        not first.isalpha()
+        not first.replace("-", "").isalpha()
         or first.lower() in _DETERMINERS
         or (first.lower().endswith("ly") and verb not in _verbs())  # "Hourly or daily forecast."
         or not (verb in _verbs() or verb in _VERBS_HERE or second in _DETERMINERS)
     ):
         return "", sentence
-    rest = re.sub(r"^(?:or|and) \w+ ", "", rest)
+    rest = re.sub(r"^(?:or|and) [\w-]+ ", "", rest)
     particle = re.match(rf"{_PARTICLES} ", rest)
     if verb in _LOOKING and not particle:
         deeper = re.search(r"\bto (\w+) (.+)", rest)
@@ -199,7 +202,7 @@ def switches_of(tool: ToolDefinition) -> dict[str, Switch]:
 
 def _reversed_by(tool: ToolDefinition) -> dict[str, Switch]:
     """The boolean that chooses the second of two deeds: `decode` of "Encode or decode a string"."""
-    two = re.match(r"(\w+) or (\w+) ", tool.description)
+    two = re.match(r"([\w-]+) or ([\w-]+) ", tool.description)
     first, second = (_conjugated(w, _verbs()) for w in two.groups()) if two else ("", "")
     if not {first, second} <= _verbs().keys():
         return {}
@@ -220,7 +223,7 @@ _WHOM = frozenset(("me", "us", "you", "it", "them", "the user", "users"))  # "no
 def objects_of(name: str, description: str) -> tuple[str, ...]:
     """Noun phrases for what a tool acts on: from its description, and from its name where that is of the same words."""
     verb, rest = _deed(description)
-    own_verb = act_of(name, description)[1]
+    act, own_verb = act_of(name, description)
     if verb and own_verb != verb and (deeper := re.search(rf"\bto {re.escape(own_verb)} (.+)", rest)):
         verb, rest = own_verb, deeper[1]  # "Analyzes an audio file to detect beats" detects beats
     found = []
@@ -229,6 +232,13 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     phrase = _first_deed(_whole(phrase, rest) if verb_act(verb) == "set" else phrase)
     phrase = f"to {phrase}" if lead and phrase else phrase
     phrase = re.sub(r"\b(?:the|an?) user's\b", "my", phrase)
+    shortened = len(phrase.split()) > 7
+    while (
+        len(phrase.split()) > 7
+        and (shorter := re.sub(r" (?:of|and|or|between) (?!.* (?:of|and|or|between) ).*$", "", phrase))
+        != phrase
+    ):
+        phrase = shorter
     while phrase != (shorter := re.sub(r"\s*\b(?:of|and|or|the|an?)$", "", phrase)):
         phrase = shorter
     phrase = re.sub(r"\ba (?=[aeio])", "an ", phrase)
@@ -250,12 +260,22 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     spoken = {verb, *own_verb.split()}
     own = words_of(_own_name(name))  # "physics.free_fall_time": the free fall time
     named = [w for w in own if w not in spoken] or [w for w in words_of(name) if w not in spoken]
+    if act == "do" and verb_act(verb) == "run" and named and words_of(name)[0] == own_verb:
+        found = []  # "Runs the irrigation" of water_garden: one waters the garden
+    if found and named[:1] and named[0] in _INTO and words_of(name)[:1] != named[:1]:
+        named = []  # "add_to_shopping_list" adds no list
     while named and named[0] in _FIRST_DROPPED:
         named = named[1:]
+    if len(named) > 1 and named[0] == words_of(name)[0] and verb_act(named[0]) and act not in _TELLING:
+        named = named[1:]  # "Place an order" of order_pizza: the pizza
+    if len(named) > 1 and named[-1] in _MACHINES:
+        named = named[:-1]
     while len(named) > 1 and named[-1] in _STEPS:  # "media_next"
         named = named[:-1]
     described = set(map(stem, words_of(description)))
-    if named and (not found or described.issuperset(map(stem, named))):
+    of_namespace = "." in name and own == named[:1]  # "carbon_footprint.flight" is no flight
+    told = described.issuperset(map(stem, named)) and not of_namespace
+    if named and (not found or told or shortened):
         found.append("the " + " ".join(named))
     # "Integrate the area under a curve" rather than "integrate integrate".
     rest = phrase if phrase and not named else " ".join(words_of(name))

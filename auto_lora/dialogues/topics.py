@@ -40,7 +40,7 @@ _ASKS = re.compile(r"(?:what|which|who|has|have i|how(?! do)|am|is|are|does|do|w
 class Topic:
     """A topic pack: cues in tools' words, nouns, frames by split; `mixed`: its frames ask for several things to be done.
 
-    `field`: they name a field ("do the physics"), not what is asked for.
+    `unlike`: its nouns are not one thing (the volume, the language). `field`: they name a field ("do the physics"), not what is asked for.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Topic:
     frames: Mapping[str, tuple[Frame, ...]]
     mixed: bool = False
     field: bool = False
+    unlike: bool = False
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -85,6 +86,7 @@ def topics() -> tuple[Topic, ...]:
                     by_split(name, entry["frames"]),
                     entry.get("mixed", False),
                     entry.get("field", False),
+                    entry.get("unlike", False),
                 )
             )
     return tuple(found)
@@ -133,6 +135,15 @@ def _is_about(topic: Topic, name: str, description: str) -> bool:
     begins, kind = (verb_act(words[0]) if words else "" for words in (named, own))
     if own == named[:1]:  # "deploy_app"
         return True
+    act, verb = act_of(name, description)
+    begins = begins or ("" if act == "any" else act)  # "hr_post_job_opening" posts
+    kind = kind or ("find" if own[-1] == "search" else "")
+    undone = begins == "remove" and kind in ("create", "book", "send")
+    other_deed = begins == kind == "do" and not any(stem(verb) in cue for cue in topic.cues)
+    if (
+        undone or other_deed or (begins in _ASKED and kind == "do")
+    ):  # a leave's balance is no request for leave
+        return False
     things = topic.words | {stem(w) for w in own} | {cue[-1] for cue in topic.cues if len(cue) > 1}
     nouns = [stem(w) for w in named[bool(begins) :] if len(w) > 2]
     acted_on = [re.split(r" (?:of|and|or)\b", phrase)[0].split() for phrase in objects_of(name, description)]
@@ -190,8 +201,9 @@ def frames_for(topic: Topic, tool: ToolDefinition, split: str) -> list[Frame]:
 
 
 def nouns_for(topic: Topic, tool: ToolDefinition) -> tuple[str, ...]:
-    """A topic's nouns; of a mixed one those that the tool is named after, of a field none."""
+    """A topic's nouns; of a mixed one, or one of unlike nouns, those that the tool is named after, of a field none."""
     if topic.field:
         return ()
     named = set(map(stem, words_of(tool.name)))
-    return tuple(n for n in topic.nouns if not topic.mixed or named & set(map(stem, words_of(n))))
+    all_fit = not (topic.mixed or topic.unlike)
+    return tuple(n for n in topic.nouns if all_fit or named & set(map(stem, words_of(n))))

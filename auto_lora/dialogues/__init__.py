@@ -1,7 +1,7 @@
 """Stage 2: synthetic conversations whose labels are right by construction.
 
 phrases/      the built-in writer's words, as data: topics/ (weather, set_alarm, ...), acts, roles, inventories, forms, units, chat, enums,
-              switches, airports, measures; what is no request: near_misses, near_deeds, wrapped; vague: said, but nothing to call with
+              switches, airports, measures, domains (what values are like where a tool speaks of law, rides, staff); what is no request: near_misses, near_deeds, wrapped; vague: said, but nothing to call with
 frames.py     the grammar of a line of the phrasebook
 moments.py    how a definition wants dates and times written
 phrasebook.py parameters to roles, frames to splits
@@ -13,6 +13,7 @@ switches.py   a boolean that says on or off, open or close
 patterns.py   strings that a regular expression matches
 pools.py      open vocabularies: names, titles, places, times as people say them
 surfaces.py   a value with its words; times and lists as people say them
+units.py      units of measurement that a definition speaks of
 quantities.py numbers of a sensible size, and their words
 spans.py      lengths of time, and how people say them
 dates.py      dates and times, and their words
@@ -21,7 +22,9 @@ strings.py    strings of the form that a definition asks for, else as people typ
 values.py     argument values of any schema
 near.py       which requests no tool serves, shipped tools that may stand beside any
 naming.py     parameters' names as people say them
+corrections.py people who change their mind
 asides.py     an argument in a sentence of its own
+told_forms.py how a definition has an argument said
 arguments.py  how an argument is said
 clause.py     a planned call in a frame
 said.py       words of a sentence that are an argument where a tool has one for them
@@ -38,6 +41,7 @@ style.py      how the user's own prompts are typed
 reader.py     lines that a user wrote, as conversations
 donated.py    what the user has: cases, prompts, public data
 own_values.py values of the user's own domain
+casing.py     values as they are typed without capitals
 planner.py    one call: which arguments, and values that go together
 maker.py      one conversation: its calls planned, worded, answered
 generator.py  as many as are wanted, none twice, verified

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
 from auto_lora.dialogues.frames import Frame
@@ -11,6 +12,7 @@ from auto_lora.dialogues.meaning import tool_act
 from auto_lora.dialogues.naming import (
     ENDS_IN_PREPOSITION,
     SPOKEN_SPANS,
+    counts_minutes,
     is_number,
     listed,
     said_name,
@@ -23,7 +25,7 @@ from auto_lora.dialogues.pools import plural
 from auto_lora.dialogues.quantities import ENDS
 from auto_lora.dialogues.roles import KINDS, kinds_named, roles_of
 from auto_lora.dialogues.surfaces import Value, join_words
-from auto_lora.dialogues.told_forms import forms_by_definition
+from auto_lora.dialogues.told_forms import forms_by_definition, is_repeated
 
 # What stands beside an argument when both are given: role to (before, after with its form).
 BESIDE: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
@@ -118,8 +120,10 @@ class Arguments:
         return ""
 
     def _end_of(self, end: str) -> str:
-        """The argument that is one end, by its role, or by the first word of its name."""
-        return next((n for n in self.left if self.roles[n] == end or words_of(n)[:1] == [end]), "")
+        """The argument that is one end, by its role, or by the first or last word of its name."""
+        return next(
+            (n for n in self.left if self.roles[n] == end or end in (*words_of(n)[:1], *words_of(n)[-1:])), ""
+        )
 
     def _tail(self) -> str:
         """What the frame has no place for, in any order, with prepositions."""
@@ -160,9 +164,20 @@ class Arguments:
         unit = value.surface.split()[-1].rstrip("s")
         return not any(v.surface.endswith((unit, f"{unit}s")) for v in others)
 
+    def _is_word(self, name: str, value: Value) -> bool:
+        """Whether an argument is one of an enum's words, which says itself what it is: vip, overnight."""
+        schema = self.call.tool.properties.get(name)
+        listed = isinstance(schema, Mapping) and "enum" in schema and isinstance(value.json, str)
+        plain = self.roles[name] in ("generic", "type", "category") and value.role == self.roles[name]
+        return listed and plain and re.fullmatch(r"[a-z][a-z -]{3,}", value.surface, re.I) is not None
+
     def _only_named(self, name: str, value: Value) -> bool:
         """Whether nothing but its name tells an argument apart; a number with a longer name half of the time."""
         role, words = self.roles[name], words_of(name) or ["it"]
+        if role == "duration" and is_repeated(name, self.call.tool.properties.get(name)):
+            return False  # "every 7 days"
+        if self._is_word(name, value) and self.random.random() < 0.5:
+            return False  # "three vip tickets", "townhouses"
         if role in _NEVER_LISTED or words[-1] in ("before", "after") or words[0] == "within":
             return False
         number = is_number(value.json)
@@ -208,10 +223,24 @@ class Arguments:
 
     def _bound(self, name: str) -> str:
         """How a limit is said, forms joined by commas: "under $50" of max_price; "" of any other argument."""
-        word = next((w for w in words_of(name) if w in _BOUNDS), "")
+        word = "" if counts_minutes(words_of(name)) else next((w for w in words_of(name) if w in _BOUNDS), "")
         number = self.call.tool.properties.get(name, {})
         numeric = isinstance(number, dict) and number.get("type") in ("integer", "number")
-        return _BOUNDS[word] if word and numeric and self.roles[name] in _BOUNDED else ""
+        counted = (
+            self.roles[name] == "count" and name in self.call.values and " " in self.call.values[name].surface
+        )
+        return _BOUNDS[word] if word and numeric and (counted or self.roles[name] in _BOUNDED) else ""
+
+    def _within(self, name: str, value: Value, forms: Sequence[str]) -> str:
+        """A limit: "under $50", "at least 3 bedrooms"; of what is rated or counted never "over"."""
+        if self.roles[name] not in ("rating", "count"):
+            return self.random.choice(forms).format(v=value.surface)
+        forms = [f for f in forms if not f.startswith(("over", "under"))]
+        noun = [w for w in words_of(name) if w not in _BOUNDS]
+        text = value.surface
+        if re.fullmatch(r"[\d.]+", text):
+            text = f"{text} {noun[-1]}" if noun and noun[-1].endswith("s") else f"a rating of {text}"
+        return f"with {self.random.choice(forms).format(v=text)}"
 
     def _phrase(self, name: str, value: Value) -> str:
         """An argument with its preposition: "in the kitchen", "at 7 pm", "tomorrow", "priority high"."""
@@ -222,7 +251,7 @@ class Arguments:
         if spoken[0] in _TIMELY_PREPOSITIONS and role in ("date", "time", "when", "start", "end", "generic"):
             return f"{spoken[0]} {value.surface}"
         if bound := self._bound(name):
-            return self.random.choice(bound.split(", ")).format(v=value.surface)
+            return self._within(name, value, bound.split(", "))
         if len(spoken) > 1 and spoken[-1] in ("before", "after") and is_number(value.json):
             return f"{value.surface} {spoken[-1]}"  # "ten minutes before"
         if (
@@ -237,7 +266,8 @@ class Arguments:
             return self.random.choice(forms).format(n=" ".join(spoken[:-1]), v=value.surface)
         if len(spoken) > 1 and spoken[-1] in ("at", "on") and role in ("time", "when", "date"):
             return f"{'on' if value.role == 'date' else 'at'} {value.surface}"
-        if spoken[-1] in ENDS_IN_PREPOSITION and len(spoken) > 1 and self.random.random() < 0.7:
+        kept = 1.0 if spoken[-1] in _TIMELY_PREPOSITIONS else 0.7  # "on friday" is not effective_after
+        if spoken[-1] in ENDS_IN_PREPOSITION and len(spoken) > 1 and self.random.random() < kept:
             return f"{' '.join(spoken)} {value.surface}"  # "directed by Ann Lee"
         spatial = next((n for n in self.left if self.roles[n] == "spatial"), None)
         if role in ("place", "poi") and spatial:
@@ -283,7 +313,9 @@ class Arguments:
             else tails_of(role)
         )
         schema = self.call.tool.properties.get(name)
-        if (
+        if self._is_word(name, value):
+            forms = [*forms, "{v}", "{v}", "{v}", "{v} {name}", "the {v} {name}"]
+        elif (
             value.role == role == "generic"
             and isinstance(schema, dict)
             and "enum" in schema

@@ -66,6 +66,7 @@ _ALSO = {
 # "Get me a ticket" beside a search for tickets makes none.
 _WANTED = re.compile(r"(?:get me|i need|i want|i'd like) \{object\}", re.I)
 _ASKS_WHICH = re.compile(r"\W*(?:which|where|who|what)\b", re.I)
+_WHOLE_HOUSE = re.compile(r"\bthe (?:whole )?(?:house|place|home|apartment|flat)\b")
 _WORDY = 0.3  # of the requests give most of what they could
 # Not said where the sentence has no place for it: "the weather with windy".
 _UNSAID_AT_END = ("kind", "weather", "warmth")
@@ -226,10 +227,12 @@ class FrameChooser:
             topic, (act, verb), roles = self.topic_of(tool), tool_act(tool), set(roles_of(tool).values())
             own = [with_slots(f, tool) for f in frames_for(topic, tool, self.split)] if topic else []
             own = _without_answers(own, tool)
-            if act == "book":  # "which places deliver pizza" orders none
+            if act in ("book", "create") or verb == "place":  # "which places deliver pizza" orders none
                 own = [f for f in own if not _ASKS_WHICH.match(f.text)]
             if "regex" in roles:  # to grep is not to list a directory
                 own = [f for f in own if "query" in f.named]
+            if "room" in roles:  # "hold the house at 20 in the kitchen"
+                own = [f for f in own if not _WHOLE_HOUSE.search(f.text)]
             general: list[Frame] = []
             turns = act_of(tool.name, tool.description)[0] == "switch"
             if act in ("switch", "act") or not (own and turns):  # "set the lights" does not say off

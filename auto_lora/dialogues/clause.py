@@ -39,6 +39,12 @@ _KNOWN_BY_NAME = frozenset(
 _ENDS_OF_A_WAY = ("origin", "destination")  # nobody looks for them: "find flights from Osaka"
 _MOST = "under|below|up to|at most|less than|no more than|max|maximum|budget|within|cheaper than"
 _LEAST = "over|above|at least|more than|min|minimum"
+# Arguments that may stand for the thing itself, and names of those that say what of it is wanted.
+_HOW_MANY = frozenset("quantity qty count number".split())
+_SORTED = frozenset("generic type dish item product event hobby".split())
+_ASPECTS = frozenset(
+    "info information detail details stat stats statistic statistics metric indicator aspect attribute property fact field measure".split()
+)
 _COUNTED = {"two": 2, "three": 3}
 _APART = 0.2
 
@@ -54,7 +60,7 @@ class Clause(Arguments):
         super().__init__(rng, call, frame)
         self.alone = alone
         name, words, self.correction = taken_back(rng, call, alone=alone)
-        if name in self.left:
+        if name is not None and name in self.left:
             self.left[name] = replace(self.left[name], surface=words)
         self._part_pair()
         self.act, self.verb = tool_act(call.tool)
@@ -185,7 +191,7 @@ class Clause(Arguments):
                 named = [n for n in named if n.removeprefix("the ") not in phrases("inventories")["delivery"]]
             own = objects_of(self.call.tool.name, self.call.tool.description)
             nouns = [n for n in (*named, *own) if n.split()[-1] not in (*self.kinds, self.verb)]
-            return self._with_what_it_is_of(self.random.choice(nouns or [*named, *own]))
+            return self._wanted(self.random.choice(nouns or [*named, *own]))
         if slot.role == "verb":
             return self.verb
         if slot.role in ("tail", "given"):
@@ -195,6 +201,51 @@ class Clause(Arguments):
             return None
         value = self.left.pop(name)
         return self._phrase(name, value) if slot.phrase else self._with_neighbours(name, value)
+
+    def _wanted(self, words: str) -> str:
+        """An object with the arguments that are what is wanted: "the capital of Sweden" for information about a country, "an espresso" for a drink."""
+        head = re.match(r"(?:(an?|the|my|some) )?(?:[\w-]+ )*?([\w-]+)$", words)
+        itself = next((n for n, v in self.left.items() if head and self._is_the(n, v, head[2])), None)
+        if head and itself and self.random.random() < 0.8:
+            value = self.left.pop(itself)
+            if measured := self._counted_and_sized(value.surface):
+                return measured
+            single = value.role != "event" and head[1] and self.random.random() < 0.6  # "log sleep"
+            return f"{head[1].replace('an', 'a')} {value.surface}" if single else value.surface
+        aspect = next((n for n, v in self.left.items() if self._is_aspect(n, v)), "")
+        if aspect and self.random.random() < 0.8:
+            of = re.search(r" (?:of|about|for|on)( (?:an?|the) [\w ]+)$", words)
+            said = f"the {self.left.pop(aspect).surface}"
+            return self._with_what_it_is_of(f"{said} of{of[1]}") if of else said
+        return self._with_what_it_is_of(words)
+
+    def _counted_and_sized(self, thing: str) -> str:
+        """A thing with how many and of what size before it, as one orders: "two large latte"; "" where neither is given, or not said so."""
+        size = next((n for n in self.left if self.roles[n] == "size"), "")
+        many = next(
+            (
+                n
+                for n, v in self.left.items()
+                if _HOW_MANY.intersection(words_of(n)[:1]) and is_number(v.json)
+            ),
+            "",
+        )
+        if not (size or many) or self.random.random() < 0.3:
+            return ""
+        words = [self.left.pop(n).surface for n in (many, size) if n]
+        return " ".join([*([] if many else ["a"]), *words, thing])
+
+    def _is_the(self, name: str, value: Value, noun: str) -> bool:
+        """Whether an argument says which of what is acted on: the drink that is ordered."""
+        kept = value.role in _SORTED and isinstance(value.json, str) and len(value.surface.split()) < 4
+        return kept and words_of(name) == [singular(noun)] and not noun.endswith("ss")
+
+    def _is_aspect(self, name: str, value: Value) -> bool:
+        """Whether an argument is a noun for what is wanted of the rest: info, stat_type, details."""
+        schema = self.call.tool.properties.get(name)
+        listed = isinstance(schema, dict) and "enum" in schema and isinstance(value.json, str)
+        telling = self.act in ("get", "find", "compute")
+        return telling and listed and not _ASPECTS.isdisjoint(words_of(name)) and value.surface.islower()
 
     def _with_what_it_is_of(self, words: str) -> str:
         """An object with the arguments that its nouns stand for: "the factorial of a number" is "the factorial of 5"."""

@@ -28,10 +28,11 @@ def with_correction(
     if {"message", "note", "text"} & {roles[n] for n in call.shown()}:
         return call
     able = [n for n, v in call.shown().items() if v.surface and _is_one(v) and roles[n] not in _NEVER]
-    name = rng.choice(able) if able else ""
-    other = another(call, name) if name else None
-    value = call.values.get(name)
-    if other is None or value is None:
+    if not able:
+        return call
+    name = rng.choice(able)
+    value, other = call.values[name], another(call, name)
+    if other is None:
         return call
     words, others = ({*v.surface.lower().split()} for v in (value, other))
     if words <= others or others <= words:  # "7 am, no, 7"
@@ -39,15 +40,15 @@ def with_correction(
     return replace(call, values={**call.values, name: replace(value, instead_of=other.surface)})
 
 
-def taken_back(rng: random.Random, call: PlannedCall, *, alone: bool) -> tuple[str, str, str]:
-    """The argument that is corrected, the words in its place, and a sentence after the request; "" where there is none.
+def taken_back(rng: random.Random, call: PlannedCall, *, alone: bool) -> tuple[str | None, str, str]:
+    """The argument that is corrected (None: none is), the words in its place, and a sentence after the request.
 
     Args:
         alone: nothing else is asked in the prompt.
     """
     found = next(((n, v) for n, v in call.shown().items() if v.instead_of), None)
     if found is None:
-        return "", "", ""
+        return None, "", ""
     name, value = found
     book, roles = phrases("around"), roles_of(call.tool)
     kin = [n for n in call.shown() if pool_of(roles[n]) == pool_of(roles[name])]

@@ -21,6 +21,8 @@ _ONE_FOR_ALL = _OWN_SENTENCE | frozenset(
     "unit unit_from unit_to rating_unit currency_from currency_pair start end daypart frequency count spatial position series mood owner here delivery".split()
 )
 
+_OF_ONE_ORDER = frozenset("generic type thing_name amount poi category service payment_reference".split())
+
 
 def may_differ(call: PlannedCall, name: str) -> bool:
     """Whether several values of this argument mean several calls: one place, number, code or enum's value each.
@@ -44,6 +46,9 @@ def may_differ(call: PlannedCall, name: str) -> bool:
         "do",
         "any",
     )
+    act, verb = tool_act(call.tool)
+    if (act in ("book", "send", "track") or verb == "place") and role in _OF_ONE_ORDER:
+        return False  # one buys in one format or another
     sets = changes and role in ("temperature", "level", "percent", "duration", "priority", "status", "rating")
     return one and alone and not sets and role not in _ONE_FOR_ALL and not is_joined(schema)
 

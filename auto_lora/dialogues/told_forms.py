@@ -15,6 +15,32 @@ _SERVING = re.compile(r"restaurant|place|eater|cafe|bar\b", re.I)  # "that serve
 _WHO = frozenset("person recipient person_name".split())
 _PROVIDER = re.compile(r"doctor|dentist|therapist|stylist|physician|provider|barber|trainer", re.I)
 _PEOPLE = re.compile(r"guest|passenger|people|person|adult|child|traveler|attendee|participant")
+
+
+def is_repeated(name: str, schema: Any) -> bool:
+    """Whether a length of time is that between two times: every_days, "Repeat every N days"."""
+    return words_of(name)[:1] == ["every"] or _EVERY.match(_about(schema)) is not None
+
+
+def _weekdays(schema: Any) -> bool:
+    items = schema.get("items") if isinstance(schema, Mapping) else None
+    values = items.get("enum") if isinstance(items, Mapping) else None
+    return bool(values) and all(isinstance(v, str) and v[:3].lower() in _WEEK for v in values or ())
+
+
+def _bare_numbers(value: Mapping[str, Any]) -> bool:
+    """Whether an object holds numbers of its own keys, none of which counts something: the heating of two seats, not 3 adults."""
+    return all(type(v) in (int, float) and not key.endswith(("s", "ren")) for key, v in value.items())
+
+
+_WEEK = frozenset("mon tue wed thu fri sat sun".split())
+_REPEATED = re.compile(r"\brepeat|\brecur|\bevery|\bweekly|days of (?:the )?week", re.I)
+_EVERY = re.compile(
+    r"(?:repeat |water |feed )?(?:every|how often|days between|interval (?:in|between|of))\b", re.I
+)
+_HELD = re.compile(r"\b(snooze|delay|gap|cooldown|buffer|notice|lead|warning|fade|transition|grace)\b")
+# Things whose name is given when they are made.
+_MADE = frozenset("playlist list album folder project team event group channel".split())
 # A date that is not the deed's own: an invoice made today is due later.
 _MEANT = re.compile(r"(due|clos(?:e|ing)|birth|expir(?:y|ation)|expected|target|issue|hire) (?:date|on)$")
 
@@ -47,9 +73,22 @@ def forms_by_definition(
         return ["in {v}"]
     if role == "dish" and not _SERVING.search(f"{call.tool.name} {call.tool.description}"):
         return ["with {v}", "with {v}", "for {v}", "of {v}"]
+    schema = call.tool.properties.get(name)
+    if act == "create" and role in _MADE and role in words_of(call.tool.name):
+        return ["called {v}", "called {v}", "named {v}", "with the name {v}"]
+    if role == "duration" and is_repeated(name, schema):
+        return [f"every {re.sub('^(?:an?|one) ', '', text)}"]
+    if role == "duration" and (held := _HELD.search(" ".join(words_of(name)))):
+        return [f"with a {held[1]} of {{v}}", f"with {{v}} {held[1]}", f"{held[1]} {{v}}"]
+    if isinstance(value.json, list) and _weekdays(schema) and _REPEATED.search(f"{name} {_about(schema)}"):
+        return ["every {v}", "every {v}", "on {v} every week", "repeating on {v}"]
     if counted:
         return ["for {v}"] if _PEOPLE.search(text) else ["with {v}"]
-    if role == "object" and isinstance(value.json, dict) and not _parts_of(call.tool.properties[name]):
+    if (
+        role == "object"
+        and isinstance(value.json, dict)
+        and (not _parts_of(call.tool.properties[name]) or _bare_numbers(value.json))
+    ):
         return ["with {name} {v}", "with the {name} {v}", "and {name} {v}", "using {name} {v}"]
     if (
         role == "date"

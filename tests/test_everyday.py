@@ -8,8 +8,8 @@ import re
 import pytest
 
 from auto_lora.dialogues.chooser import FrameChooser
+from auto_lora.dialogues.ends import ascending
 from auto_lora.dialogues.meaning import objects_of
-from auto_lora.dialogues.quantities import ascending
 from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.surfaces import Value
 from auto_lora.dialogues.topics import topic_of

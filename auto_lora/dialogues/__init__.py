@@ -19,6 +19,9 @@ spans.py      lengths of time, and how people say them
 dates.py      dates and times, and their words
 codes.py      codes like a definition's example, codes of what has a name
 strings.py    strings of the form that a definition asks for, else as people type them
+schemas.py    a schema without references and branches
+ends.py       two ends of a range in order
+objects.py    objects, part by part
 values.py     argument values of any schema
 near.py       which requests no tool serves, shipped tools that may stand beside any
 naming.py     parameters' names as people say them

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
+from auto_lora.dialogues.ends import ENDS
 from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import tool_act
 from auto_lora.dialogues.naming import (
@@ -22,7 +23,6 @@ from auto_lora.dialogues.naming import (
 from auto_lora.dialogues.phrasebook import phrases, tails_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import plural
-from auto_lora.dialogues.quantities import ENDS
 from auto_lora.dialogues.roles import KINDS, kinds_named, roles_of
 from auto_lora.dialogues.surfaces import Value, join_words
 from auto_lora.dialogues.told_forms import forms_by_definition, is_repeated

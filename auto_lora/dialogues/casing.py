@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from auto_lora.dialogues.schemas import resolve
 from auto_lora.dialogues.surfaces import Value
-from auto_lora.dialogues.values import resolve
 
 _CODES = frozenset(
     ("time_zone", "symbol", "vin", "plate", "hex_color", "chemical_formula", "dna", "musical_key")

@@ -15,6 +15,7 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.casing import uncapitalised
 from auto_lora.dialogues.chooser import FrameChooser
 from auto_lora.dialogues.dates import in_order
+from auto_lora.dialogues.ends import ascending
 from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import asks, switches_of
 from auto_lora.dialogues.moments import read, told
@@ -23,13 +24,13 @@ from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import plural
 from auto_lora.dialogues.programs import is_program
-from auto_lora.dialogues.quantities import ascending
 from auto_lora.dialogues.roles import KINDS, roles_by_tool, roles_of
 from auto_lora.dialogues.said import kind_beside
+from auto_lora.dialogues.schemas import resolve
 from auto_lora.dialogues.several import may_differ
 from auto_lora.dialogues.surfaces import Value, join_words
 from auto_lora.dialogues.units import kind_of_unit
-from auto_lora.dialogues.values import Sampler, resolve
+from auto_lora.dialogues.values import Sampler
 from auto_lora.dialogues.verify import values_key
 
 # "Two lamb wraps", but "two pad thai".

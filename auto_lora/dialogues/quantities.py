@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Container, Mapping
-from dataclasses import replace
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Any
 
 from auto_lora.dialogues.phrasebook import phrases, words_of
@@ -126,50 +124,8 @@ def sample_number(
     )
 
 
-_IRREGULAR = {"people": "person", "children": "child", "men": "man", "women": "woman"}
 # What is counted, where its own name does not say it.
 _COUNTED = "passenger guest adult ticket result item copy bedroom bathroom room bed bath seat".split()
-ENDS = (("from", "to"), ("start", "end"), ("low", "high"), ("lower", "upper"), ("min", "max"), ("minimum", "maximum"), ("first", "last"), ("core", "max"), ("core", "maximum"), ("initial", "max"), ("initial", "maximum"))  # fmt: skip
-_NO_MORE_THAN = (("k", "n"), ("successes", "trials"))  # the first is part of the second
-
-
-def ascending(
-    values: Mapping[str, Value], fixed: Container[str] = (), schemas: Mapping[str, Any] = MappingProxyType({})
-) -> dict[str, Value]:
-    """Values with the two ends of a range in order: from 1901 to 2018, not the other way round.
-
-    Args:
-        fixed: names of values that stay as they are.
-        schemas: of the values; ends of different limits are not swapped.
-    """
-    limits = {
-        n: {k: s.get(k) for k in ("type", "enum", *_LIMITS)}
-        for n, s in schemas.items()
-        if isinstance(s, Mapping)
-    }
-    found = dict(values)
-    for low, high in (*ENDS, *_NO_MORE_THAN):
-        for name in values:
-            other = re.sub(rf"(?<![a-zA-Z]){low}(?![a-z])", high, name)
-            if other == name or other not in values or {name, other} & {n for n in values if n in fixed}:
-                continue
-            if limits.get(name) != limits.get(other):
-                continue
-            pair = found[name], found[other]
-            if all(type(v.json) in (int, float) for v in pair) and pair[0].json > pair[1].json:
-                found[name], found[other] = _with_number_of(*pair), _with_number_of(*reversed(pair))
-    return found
-
-
-def _with_number_of(value: Value, other: Value) -> Value:
-    """A value with another's number, its own noun kept: "9 trials" with that of "one success" is "one trial"."""
-    _, _, noun = value.surface.partition(" ")
-    others, _, its_own = other.surface.partition(" ")
-    if not noun or noun.rstrip("s") == its_own.rstrip("s") or not noun.isalpha() or not its_own.isalpha():
-        return other
-    one = _IRREGULAR.get(noun) or singular(noun)
-    many = next((m for m, o in _IRREGULAR.items() if o == one), plural(one))
-    return replace(value, json=other.json, surface=f"{others} {one if other.json == 1 else many}")
 
 
 def _near_default(schema: Mapping[str, Any], kind: str, role: str) -> dict[str, float]:
@@ -350,11 +306,9 @@ def _spoken(
         return pick([f"${text}", f"{text} dollars", text])
     if role == "count":
         counted = (words_of(name) or ["it"])[-1]
-        own = singular(counted) if counted.endswith("s") else ""
-        own = own or (counted if counted in _IRREGULAR else "")
+        own = singular(counted) if singular(counted) != counted else ""
         unit = own or next((u for u in _COUNTED if re.search(rf"\b(?:{u}|{plural(u)})\b", about)), "")
-        one, many = _IRREGULAR.get(unit, unit), unit if unit in _IRREGULAR else plural(unit)
-        return f"{words} {one if value == 1 else many}" if unit else words
+        return f"{words} {unit if value == 1 else plural(unit)}" if unit else words
     forms = unit_forms(f"{schema.get('description', '')} in {(words_of(name) or ['it'])[-1]}")
     if forms and rng.random() < 0.65:
         return pick(forms).format(v=text)

@@ -8,7 +8,8 @@ from typing import Any
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.phrasebook import words_of
-from auto_lora.dialogues.values import Sampler, resolve
+from auto_lora.dialogues.schemas import resolve
+from auto_lora.dialogues.values import Sampler
 
 
 def tool_response(tool: ToolDefinition, arguments: Mapping[str, Any], sampler: Sampler) -> Any:

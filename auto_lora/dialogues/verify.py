@@ -20,8 +20,8 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.phrasebook import phrases, pool_of, role_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import number_words
+from auto_lora.dialogues.schemas import resolve
 from auto_lora.dialogues.surfaces import Value
-from auto_lora.dialogues.values import resolve
 
 
 def fault_of(text: str, calls: Sequence[PlannedCall]) -> str:

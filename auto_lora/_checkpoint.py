@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,62 @@ from safetensors.torch import save
 
 from auto_lora._errors import TrainingError
 from auto_lora._runs import write_bytes
+from auto_lora._shared_prefix import StepSums
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+@dataclass
+class Position:
+    """How far a run is: all that a checkpoint holds beside tensors.
+
+    `epoch` and `step` are the next ones to take; `sums` are those of the epoch so far.
+    """
+
+    epoch: int = 1
+    step: int = 0
+    global_step: int = 0
+    seen: int = 0
+    seconds: float = 0.0
+    sums: StepSums = field(default_factory=StepSums)
+    history: list[dict[str, float]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    best_loss: float | None = None
+    best_epoch: int = 0
+    stale: int = 0
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Position:
+        return cls(**{**value, "sums": StepSums(**value["sums"])})
+
+    def took(self, sums: StepSums) -> None:
+        """Notes a step."""
+        self.sums += sums
+        self.losses.append(round(sums.mean_loss, 5))
+        self.step, self.global_step, self.seen = (
+            self.step + 1,
+            self.global_step + 1,
+            self.seen + sums.examples,
+        )
+
+    def ended(self, checked: StepSums, seconds: float) -> bool:
+        """Notes the end of an epoch with what validation gave; whether it is the best so far."""
+        self.history.append(
+            {
+                "epoch": self.epoch,
+                "train_loss": round(self.sums.mean_loss, 5),
+                "validation_loss": round(checked.mean_loss, 5),
+                "validation_exact": round(checked.exact / checked.examples, 4),
+                "seconds": round(seconds, 1),
+            }
+        )
+        best = self.best_loss is None or checked.mean_loss < self.best_loss
+        if best:
+            self.best_loss, self.best_epoch, self.stale = checked.mean_loss, self.epoch, 0
+        else:
+            self.stale += 1
+        self.epoch, self.step, self.sums = self.epoch + 1, 0, StepSums()
+        return best
 
 
 def save_checkpoint(

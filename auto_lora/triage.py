@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from auto_lora._runs import read_json
 from auto_lora._settings import TrainingConfig
 from auto_lora._toolcall import ToolCall, match_calls, same_value
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Focus
 from auto_lora.dialogues.near import topic_of_shape
+from auto_lora.handover import floor_verdict
 from auto_lora.score import CaseResult, Evaluation, TurnResult
 
 ERROR_CLASSES = (
@@ -67,6 +70,34 @@ class RoundPlan:
         parameters = {tuple(key.rsplit(".", 1)): w for key, w in found["parameters"].items()}
         focus = Focus(tools=found["tools"], parameters=parameters, topics=found.get("topics", {}))
         return cls(**{**value, "focus": focus})
+
+
+@dataclass(frozen=True)
+class Round:
+    """A finished iteration: its number, its exact share on validation, and what follows from it.
+
+    `keeps`: its adapter stays below `max_forgetting_kl`; `drift`: KL per token by adapter scale, None: not measured.
+    `rank`: the larger is the better; one that keeps the floor is better than any that does not.
+    """
+
+    number: int
+    exact: float
+    keeps: bool
+    drift: dict[str, float] | None
+    plan: RoundPlan
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        return self.keeps, self.exact
+
+    @classmethod
+    def read(cls, path: Path, max_forgetting_kl: float) -> Round:
+        """The round whose `metrics.json` this is."""
+        metrics = read_json(path)
+        exact, drift = metrics["validation"]["overall"]["exact"], metrics["drift"]
+        keeps = not floor_verdict(drift["1.0"] if drift else None, max_forgetting_kl)
+        plan = RoundPlan.from_json(metrics["next_round"])
+        return cls(metrics["iteration"], exact["count"] / max(exact["of"], 1), keeps, drift, plan)
 
 
 def faults_of(turn: TurnResult, tools: Mapping[str, ToolDefinition]) -> list[Fault]:

@@ -23,7 +23,7 @@ from auto_lora.dialogues import Donated, SyntheticDataGenerator, ValueSampler, W
 from auto_lora.encode import ChatTemplate, encode_conversation
 from auto_lora.finetune import LoRATrainer
 from auto_lora.gguf_export import convert_base, export_adapter
-from auto_lora.handover import floor_verdict, model_card, percent, print_screen, serve_command
+from auto_lora.handover import model_card, percent, print_screen, serve_command
 from auto_lora.llama_server import LlamaCppClient
 from auto_lora.manifest import describe_run
 from auto_lora.proof import (
@@ -47,7 +47,7 @@ from auto_lora.score_forgetting import PlainAnswer, adapter_drift
 from auto_lora.score_pair import Answers, Examiner
 from auto_lora.synthetic_data import language_model, writers_of
 from auto_lora.training_jobs import follow, lead
-from auto_lora.triage import RoundPlan, analyse, case_rows, plan_next_round
+from auto_lora.triage import Round, RoundPlan, analyse, case_rows, plan_next_round
 from auto_lora.two_sample import shipped_prompts, writer_distance
 
 
@@ -168,34 +168,6 @@ class AutoLoRACreator:
             resume=resume,
             overwrite=overwrite,
         )
-
-
-@dataclass(frozen=True)
-class Round:
-    """A finished iteration: its number, its exact share on validation, and what follows from it.
-
-    `keeps`: its adapter stays below `max_forgetting_kl`; `drift`: KL per token by adapter scale, None: not measured.
-    `rank`: the larger is the better; one that keeps the floor is better than any that does not.
-    """
-
-    number: int
-    exact: float
-    keeps: bool
-    drift: dict[str, float] | None
-    plan: RoundPlan
-
-    @property
-    def rank(self) -> tuple[bool, float]:
-        return self.keeps, self.exact
-
-    @classmethod
-    def read(cls, path: Path, max_forgetting_kl: float) -> Round:
-        """The round whose `metrics.json` this is."""
-        metrics = read_json(path)
-        exact, drift = metrics["validation"]["overall"]["exact"], metrics["drift"]
-        keeps = not floor_verdict(drift["1.0"] if drift else None, max_forgetting_kl)
-        plan = RoundPlan.from_json(metrics["next_round"])
-        return cls(metrics["iteration"], exact["count"] / max(exact["of"], 1), keeps, drift, plan)
 
 
 class Run:

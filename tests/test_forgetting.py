@@ -28,7 +28,7 @@ from auto_lora.score_forgetting import (
     score_forgetting,
     spread,
 )
-from auto_lora.workflow import Round
+from auto_lora.triage import Round
 from tests.tiny_models import random_adapter, random_model, save_gguf, vocabulary_of
 
 SEQUENCES = [([1, 5, 9], [3, 4]), ([2], [7, 8, 9, 10]), ([4, 4, 4, 4, 4], [1]), ([8, 1], [2, 3]), ([9], [9])]

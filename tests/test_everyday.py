@@ -8,8 +8,10 @@ import re
 import pytest
 
 from auto_lora.dialogues.chooser import FrameChooser
+from auto_lora.dialogues.corrections import taken_back
 from auto_lora.dialogues.ends import ascending
 from auto_lora.dialogues.meaning import objects_of
+from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.surfaces import Value
 from auto_lora.dialogues.topics import topic_of
@@ -197,3 +199,96 @@ def test_orders_are_no_questions_and_rooms_no_houses():
     heat = tool("set_thermostat", "Set the temperature of a room.", ["room", "temperature"], room=text("Room"), temperature=NUMBER)  # fmt: skip
     for prompt, _ in asked(heat, 60):
         assert not re.search(r"\bthe (?:house|home|apartment)\b", prompt.lower()), prompt
+
+
+# What a reviewer found who tried to break the above.
+
+
+def test_the_reviews_of_a_product_are_not_the_product():
+    image = tool("delete_item_image", "Delete the image of an item.", ["item"], item=text("Item"))
+    assert all("image" in prompt.lower() for prompt, _ in asked(image, 40))
+
+
+def test_what_a_list_is_sorted_by_is_not_what_is_wanted():
+    jobs = tool("search_jobs", "Search job offers.", ["title"], title=text("Job title"), sort_by_field=_enum("salary", "distance"))  # fmt: skip
+    for prompt, arguments in asked(jobs, 60):
+        assert "sort_by_field" not in arguments or not re.search(
+            r"\bthe (?:salary|distance) (?:for|of)\b", prompt
+        )
+
+
+def test_words_of_two_enums_alike_are_named():
+    plan = ("basic", "standard", "premium")
+    change = tool("change_plan", "Change a subscription.", ["current", "new"], current=_enum(*plan), new=_enum(*plan))  # fmt: skip
+    for prompt, arguments in asked(change, 60):
+        if arguments["current"] != arguments["new"]:
+            assert re.search(r"\bcurrent\b", prompt.lower()) or re.search(r"\bnew\b", prompt.lower()), prompt
+
+
+def test_spans_that_are_exchanged_keep_their_units():
+    swapped = ascending({"min_wait": Value(600, "ten minutes", "timeout"), "max_wait": Value(25, "25 seconds", "timeout")})  # fmt: skip
+    assert [v.surface for v in swapped.values()] == ["25 seconds", "ten minutes"]
+
+
+def test_a_price_per_kilogram_is_money():
+    drawn = _drawn("price_per_kg", {**NUMBER, "description": "Price per kilogram"})
+    assert not any(v.surface.endswith(("kg", "kilograms", "kilos")) for v in drawn)
+
+
+def test_only_sites_are_ends_of_a_way():
+    coins = tool("transfer_tokens", "Move tokens.", ["source_wallet", "target_wallet"], source_wallet=text("Wallet to take from"), target_wallet=text("Wallet to put into"))  # fmt: skip
+    assert not {"origin", "destination"} & set(roles_of(coins).values())
+
+
+def test_an_item_of_a_list_names_no_list():
+    item = tool("create_list_item", "Add an item to a list.", ["list", "item"], list=text("Name of the list"), item=text("Item"))  # fmt: skip
+    for prompt, arguments in asked(item, 40):
+        assert f"called {arguments['list'].lower()}" not in prompt.lower(), prompt
+
+
+def test_a_least_length_is_a_limit():
+    videos = tool("find_videos", "Find videos.", [], duration_min={**WHOLE, "description": "Minimum duration in minutes"})  # fmt: skip
+    said = [prompt for prompt, arguments in asked(videos, 60) if "duration_min" in arguments]
+    assert said and sum(bool(re.search(r"at least|no less|over|min", p.lower())) for p in said) > 0.9 * len(
+        said
+    )
+
+
+def test_two_fades_are_told_apart():
+    fade = tool("fade_audio", "Fade a track.", ["fade_in_seconds", "fade_out_seconds"], fade_in_seconds=WHOLE, fade_out_seconds=WHOLE)  # fmt: skip
+    for prompt, _ in asked(fade, 40):
+        assert "fade in" in prompt.lower() or "fade out" in prompt.lower(), prompt
+
+
+def test_codes_of_countries_are_no_states():
+    schema = text("Two-letter country code (ISO 3166-1)")
+    assert not any(v.surface in ("Vermont", "Texas", "Ohio") for v in _drawn("region", schema, 100))
+
+
+def test_names_of_animals_and_empty_names():
+    facts = tool("get_animal_facts", "Facts about an animal.", ["animal"], animal=text("Name of the animal"))
+    assert roles_of(facts) == {"animal": "animal"}
+    odd = tool("note_it", "Note it.", [""], **{"": text("Reference text of the source warehouse")})
+    assert roles_of(odd)[""]
+
+
+def test_a_measured_value_may_have_its_unit():
+    reading = {
+        "type": "object",
+        "properties": {"value": NUMBER, "unit": _enum("mg", "ml")},
+        "required": ["value"],
+    }
+    assert any("unit" in v.json for v in _drawn("dose", reading))
+
+
+def test_a_stock_of_a_product_is_no_share():
+    stock = tool("get_product_stock", "Get the stock level of a product.", ["sku"], sku=text("SKU"))
+    topic = topic_of(stock)
+    assert topic is None or topic.name != "stock_price"
+
+
+def test_a_correction_after_the_request_can_be_one_argument_only():
+    dates = {"check_in": Value("2026-01-01", "january 1", "start"), "check_out": Value("2026-01-05", "january 5", "end", (), "january 4")}  # fmt: skip
+    hotel = tool("book_hotel", "Book a hotel.", ["check_in", "check_out"], check_in=text("Check-in date"), check_out=text("Check-out date"))  # fmt: skip
+    for seed in range(30):
+        assert taken_back(random.Random(seed), PlannedCall(hotel, dates), alone=True)[2] == ""

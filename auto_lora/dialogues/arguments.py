@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
+from typing import Any
 
 from auto_lora.dialogues.ends import ENDS
 from auto_lora.dialogues.frames import Frame
@@ -169,13 +170,19 @@ class Arguments:
         schema = self.call.tool.properties.get(name)
         listed = isinstance(schema, Mapping) and "enum" in schema and isinstance(value.json, str)
         plain = self.roles[name] in ("generic", "type", "category") and value.role == self.roles[name]
-        return listed and plain and re.fullmatch(r"[a-z][a-z -]{3,}", value.surface, re.I) is not None
+        if not (isinstance(schema, Mapping) and listed and plain):
+            return False
+        others = [s for n, s in self.call.tool.properties.items() if n != name and isinstance(s, Mapping)]
+        shared = any(v in s.get("enum", ()) for s in others for v in schema["enum"])  # of which plan?
+        return not shared and re.fullmatch(r"[a-z][a-z -]{3,}", value.surface, re.I) is not None
 
     def _only_named(self, name: str, value: Value) -> bool:
         """Whether nothing but its name tells an argument apart; a number with a longer name half of the time."""
         role, words = self.roles[name], words_of(name) or ["it"]
         if role == "duration" and is_repeated(name, self.call.tool.properties.get(name)):
             return False  # "every 7 days"
+        if self._is_least_length(name):
+            return False  # "at least 30 minutes"
         if self._is_word(name, value) and self.random.random() < 0.5:
             return False  # "three vip tickets", "townhouses"
         if role in _NEVER_LISTED or words[-1] in ("before", "after") or words[0] == "within":
@@ -223,13 +230,22 @@ class Arguments:
 
     def _bound(self, name: str) -> str:
         """How a limit is said, forms joined by commas: "under $50" of max_price; "" of any other argument."""
-        word = "" if counts_minutes(words_of(name)) else next((w for w in words_of(name) if w in _BOUNDS), "")
+        minutes = counts_minutes(words_of(name)) and not self._is_least_length(name)
+        word = "" if minutes else next((w for w in words_of(name) if w in _BOUNDS), "")
         number = self.call.tool.properties.get(name, {})
         numeric = isinstance(number, dict) and number.get("type") in ("integer", "number")
         counted = (
             self.roles[name] == "count" and name in self.call.values and " " in self.call.values[name].surface
         )
         return _BOUNDS[word] if word and numeric and (counted or self.roles[name] in _BOUNDED) else ""
+
+    def _is_least_length(self, name: str) -> bool:
+        """Whether "min" after a length is no unit after all: a largest stands beside it, or it is said to be the least."""
+        if not counts_minutes(words_of(name)):
+            return False
+        largest, about = [*words_of(name)[:-1], "max"], _described(self.call.tool.properties[name])
+        beside = any(words_of(n) == largest for n in self.call.tool.properties)
+        return beside or re.search(r"\bminimum|\bshortest|\bat least", about, re.I) is not None
 
     def _within(self, name: str, value: Value, forms: Sequence[str]) -> str:
         """A limit: "under $50", "at least 3 bedrooms"; of what is rated or counted never "over"."""
@@ -368,3 +384,7 @@ def _is_person(call: PlannedCall) -> bool:
         w in hidden
         for w in ("contact", "user", "person", "customer", "employee", "recipient", "patient", "member")
     )
+
+
+def _described(schema: Any) -> str:
+    return str(schema.get("description", "")) if isinstance(schema, Mapping) else ""

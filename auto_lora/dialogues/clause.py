@@ -40,10 +40,10 @@ _ENDS_OF_A_WAY = ("origin", "destination")  # nobody looks for them: "find fligh
 _MOST = "under|below|up to|at most|less than|no more than|max|maximum|budget|within|cheaper than"
 _LEAST = "over|above|at least|more than|min|minimum"
 # Arguments that may stand for the thing itself, and names of those that say what of it is wanted.
-_HOW_MANY = frozenset("quantity qty count number".split())
+_HOW_MANY = frozenset("quantity qty count".split())
 _SORTED = frozenset("generic type dish item product event hobby".split())
 _ASPECTS = frozenset(
-    "info information detail details stat stats statistic statistics metric indicator aspect attribute property fact field measure".split()
+    "info information details stat stats statistic statistics metric indicator aspect attribute fact".split()
 )
 _COUNTED = {"two": 2, "three": 3}
 _APART = 0.2
@@ -110,6 +110,7 @@ class Clause(Arguments):
             if has_aside(self.roles[n], names[n], v, before=before)
             and not any(fills(self.roles[n], slot) for slot in self.frame.needed)
             and not ("main" in self.frame.needed and n == self._main())
+            and not self._is_least_length(n)
             and (
                 self.roles[n] not in BESIDE or self.roles[n] in ("place", "region", "date")
             )  # others have neighbours
@@ -205,7 +206,12 @@ class Clause(Arguments):
     def _wanted(self, words: str) -> str:
         """An object with the arguments that are what is wanted: "the capital of Sweden" for information about a country, "an espresso" for a drink."""
         head = re.match(r"(?:(an?|the|my|some) )?(?:[\w-]+ )*?([\w-]+)$", words)
-        itself = next((n for n, v in self.left.items() if head and self._is_the(n, v, head[2])), None)
+        part = re.search(
+            r"\b(?:of|for|about|in|from|to|on)\b", words
+        )  # the reviews of a product are not the product
+        itself = next(
+            (n for n, v in self.left.items() if head and not part and self._is_the(n, v, head[2])), None
+        )
         if head and itself and self.random.random() < 0.8:
             value = self.left.pop(itself)
             if measured := self._counted_and_sized(value.surface):
@@ -223,11 +229,7 @@ class Clause(Arguments):
         """A thing with how many and of what size before it, as one orders: "two large latte"; "" where neither is given, or not said so."""
         size = next((n for n in self.left if self.roles[n] == "size"), "")
         many = next(
-            (
-                n
-                for n, v in self.left.items()
-                if _HOW_MANY.intersection(words_of(n)[:1]) and is_number(v.json)
-            ),
+            (n for n, v in self.left.items() if " ".join(words_of(n)) in _HOW_MANY and is_number(v.json)),
             "",
         )
         if not (size or many) or self.random.random() < 0.3:
@@ -244,8 +246,10 @@ class Clause(Arguments):
         """Whether an argument is a noun for what is wanted of the rest: info, stat_type, details."""
         schema = self.call.tool.properties.get(name)
         listed = isinstance(schema, dict) and "enum" in schema and isinstance(value.json, str)
-        telling = self.act in ("get", "find", "compute")
-        return telling and listed and not _ASPECTS.isdisjoint(words_of(name)) and value.surface.islower()
+        words = [w for w in words_of(name) if w not in ("type", "name")]
+        named = words[-1:] and words[-1] in _ASPECTS and not {"sort", "order", "group", "by"} & set(words)
+        told = bool(named) and self.roles[name] not in ("sort", "level", "unit")
+        return listed and told and self.act in ("get", "find", "compute") and value.surface.islower()
 
     def _with_what_it_is_of(self, words: str) -> str:
         """An object with the arguments that its nouns stand for: "the factorial of a number" is "the factorial of 5"."""

@@ -193,11 +193,14 @@ class Codes:
                 return None  # taken as it is typed
             code, names = self.random.choice(list(phrases("airports").items()))
             return Value(code, self.random.choice([*names, code]), role)
-        if role == "country" and not re.search(r"dial|phone|calling", about, re.I):
+        of_country = role == "country" or (
+            role == "region" and re.search(r"\bcountry code|ISO 3166-1", about, re.I)
+        )
+        if of_country and not re.search(r"dial|phone|calling", about, re.I):
             country = self.random.choice(DateTimeProvider.countries)
             three = re.search(r"alpha.?3|\b(?:three|3)\b|\bUSA\b", about, re.I)
             code, names = (country.alpha_3_code if three else country.alpha_2_code), [country.name]
-        elif role == "region" and _STATE.search(about):
+        elif role == "region" and _STATE.search(about) and not re.search(r"\bcountr|\bISO\b", about, re.I):
             code, *names = self.random.choice(_STATES)
         elif role.startswith("currency") or role in ("language", "source_language"):
             code = self.random.choice(

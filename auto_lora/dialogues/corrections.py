@@ -12,6 +12,17 @@ from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.surfaces import Value
 
+_FAMILIES = {
+    "time": frozenset(
+        "date time when start end daypart year month weekday season duration timeout frequency".split()
+    ),
+    "place": frozenset(
+        "place origin destination region country poi address room here airport folder file file_from file_to".split()
+    ),
+    "person": frozenset(
+        "person recipient person_name owner account player cast director artist username email phone org".split()
+    ),
+}
 # Nobody could tell what is taken back: somebody's own words, or words that stand in the sentence itself.
 _NEVER = frozenset("message note text query state action boolean object kind weather warmth hidden".split())
 
@@ -51,11 +62,19 @@ def taken_back(rng: random.Random, call: PlannedCall, *, alone: bool) -> tuple[s
         return None, "", ""
     name, value = found
     book, roles = phrases("around"), roles_of(call.tool)
-    kin = [n for n in call.shown() if pool_of(roles[n]) == pool_of(roles[name])]
+    kin = [n for n, v in call.shown().items() if _family(roles[n], v) == _family(roles[name], value)]
     if alone and len(kin) == 1 and roles[name] != "generic" and rng.random() < 0.5:
         return name, value.instead_of, rng.choice(book["corrected_after"]).format(v=value.surface)
     first = _without_its_end(value) if rng.random() < 0.5 else value.instead_of
     return name, rng.choice(book["corrected"]).format(a=first, b=value.surface), ""
+
+
+def _family(role: str, value: Value) -> str:
+    """What an argument could be taken for after the request: a time, a place, a person, a number."""
+    return next(
+        (kind for kind, roles in _FAMILIES.items() if role in roles),
+        "number" if is_number(value.json) else pool_of(role),
+    )
 
 
 def _is_one(value: Value) -> bool:

@@ -44,7 +44,14 @@ def _with_number_of(value: Value, other: Value) -> Value:
     """A value with another's number, its own noun kept: "9 trials" with that of "one success" is "one trial"."""
     _, _, noun = value.surface.partition(" ")
     others, _, its_own = other.surface.partition(" ")
-    if not noun or noun.rstrip("s") == its_own.rstrip("s") or not noun.isalpha() or not its_own.isalpha():
+    if (
+        value.role != "count"
+        or other.role != "count"
+        or not noun
+        or noun.rstrip("s") == its_own.rstrip("s")
+        or not noun.isalpha()
+        or not its_own.isalpha()
+    ):
         return other
     one = singular(noun)
     return replace(value, json=other.json, surface=f"{others} {one if other.json == 1 else plural(one)}")

@@ -40,7 +40,7 @@ _PARTICLES = r"(?:up|back|out|off|on|down|over)"
 _OPPOSITE = {"on": "off", "off": "on", "up": "down", "down": "up"}
 _TELLING = frozenset("get find track compute".split())
 _INTO = frozenset("to into from".split())
-_MACHINES = frozenset("calculator calc finder tool api service helper".split())
+_MACHINES = frozenset("calculator calc finder helper".split())
 _FIRST_DROPPED = frozenset("to for of in on by from with and off up".split())
 # Verbs at the beginning of a description, elsewhere mostly nouns: "Commit staged changes."
 _VERBS_HERE = frozenset(

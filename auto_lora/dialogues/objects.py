@@ -89,7 +89,8 @@ class Objects(Strings):
                 made = self.sample(key, properties[key], root, self._role_inside(key, role, properties))
             drawn[key] = made
         many = next((k for k in ("quantity", "qty", "count", "amount") if k in drawn), "")
-        if "unit" in drawn and not many and "unit" not in required:  # "flour and unit g"
+        measured = any(is_number(v.json) for v in drawn.values())
+        if "unit" in drawn and not measured and "unit" not in required:  # "flour and unit g"
             del drawn["unit"]
         ordered = ascending(in_order(self.random, self.split, drawn, properties), schemas=properties)
         line = self._order_line(ordered, many, properties) if many else None
@@ -119,11 +120,13 @@ class Objects(Strings):
             thing = "description" if "description" in drawn else ""
         if not thing or not is_number(drawn[many].json) or not isinstance(drawn[thing].json, str):
             return None
+        if many == "amount" and drawn[thing].role not in ("item", "dish", "product", "ingredient"):
+            return None  # what somebody pays
         count, named, said = drawn[many].json, re.sub("^an? ", "", drawn[thing].surface), [thing, many]
         number = str(count) if self.random.random() < 0.6 else drawn[many].surface
         if " " in number:  # what is counted is named
             number = str(count)
-        if "unit" in drawn:
+        if "unit" in drawn and drawn["unit"].json:
             unit = drawn["unit"].surface
             number += (
                 f" {plural(unit) if count != 1 and len(unit) > 3 and not unit.endswith('s') else unit} of"
@@ -131,6 +134,8 @@ class Objects(Strings):
             said.append("unit")
         words = f"{number} {named}"
         priced = next((k for k in ("unit_price", "unitPrice", "price") if k in drawn), "")
+        if priced == "price" and "total" in str(properties[priced]).lower():
+            priced = ""
         if priced and self.random.random() < 0.7:
             words += f" at {drawn[priced].surface} each"
             said.append(priced)

@@ -44,6 +44,9 @@ _ASIDE = re.compile(
 )
 # Names that say what an argument is, whatever its description speaks of beside.
 _PLAIN_NAMES = frozenset(("sku", "isbn", "movie", "film", "course title"))
+_PETS_NAME = re.compile(
+    r"\b(?:pet|dog|cat|animal) s name\b|\bnames? of (?:the |your |an? )?(?:pet|dog|cat)\b|^pet name\b"
+)
 _TURNED = re.compile(r"\b(?:angle|heading|bearing|azimuth|rotation|tilt|phase)\b")
 _TIMELY = frozenset("date time when start end daypart".split())
 _FREE = frozenset("message note text query".split())
@@ -154,7 +157,9 @@ def role_of(name: str, description: str, kind: str) -> str:
         r"\b(?:position|offset)\b", about
     ):  # "position like 00:12:30" is no time of day
         return "generic"
-    if found == "temperature" and _TURNED.search(f"{spoken} {about}"):  # an angle in degrees
+    if found == "temperature" and (
+        _TURNED.search(spoken) or re.search(r"\bangle\b", about)
+    ):  # an angle in degrees
         return "generic"
     if found == "duration" and "per" in words:  # hours per day
         return "generic"
@@ -162,11 +167,11 @@ def role_of(name: str, description: str, kind: str) -> str:
         found == "season" and re.search(r"\d", description)
     ):
         return "generic"  # the root note of a chord; "2021-22"
-    if found == "animal" and re.search(r"\bnames?\b|\bs name\b", about):
+    if found == "animal" and words[-1:] != ["animal"] and _PETS_NAME.search(about):
         return "pet_name"
     if (
         found == "identifier"
-        and words[-1] == "reference"
+        and words[-1:] == ["reference"]
         and re.match(r"(?:text|message|note|purpose|free)\b", about)
     ):
         return "payment_reference"

@@ -233,7 +233,7 @@ def _wide(rng: random.Random, kind: str, role: str, name: str, about: str, tool_
         return draw(1, 99) * 10 ** draw(3, 7)
     if role == "count":
         return None
-    if role == "amount" and unit_forms(f"in {(words_of(name) or ['it'])[-1]}"):
+    if role == "amount" and _unit_in(name):
         return None
     if role == "amount" and _PRICED.search(about) and not _SUMS.search(f"{about} {tool_words}"):
         return None
@@ -261,6 +261,12 @@ def said_number(
     return Value(value, surface, "generic" if bare else role)
 
 
+def _unit_in(name: str) -> tuple[str, ...]:
+    """How people write a number of the unit that a name ends in: amount_ml, but not price_per_kg."""
+    words = words_of(name) or ["it"]
+    return () if "per" in words else unit_forms(f"in {words[-1]}")
+
+
 def _digits(rng: random.Random, value: float, role: str) -> str:
     """Digits as people type them: 4500, 4,500, 45 million."""
     text = f"{value:g}" if isinstance(value, float) else str(value)
@@ -281,7 +287,8 @@ def _spoken(
     words = number_words(int(value)) if in_words else text
     about = f"{' '.join(words_of(name))} {schema.get('description', '')}".lower()
     pick = rng.choice
-    if role in ("percent", "level") and 0 < value < 1 and isinstance(value, float):
+    as_share = ("percent" not in about and "%" not in about) or _FRACTION.search(about)
+    if role in ("percent", "level") and 0 < value < 1 and isinstance(value, float) and as_share:
         return pick([text, f"{value * 100:g}%", f"{value * 100:g} percent"])
     if role in ("percent", "level") and ("percent" in about or "%" in about):
         return pick([f"{text}%", f"{text} percent", f"{words} percent"])
@@ -298,7 +305,7 @@ def _spoken(
         if unit == "millisecond":
             return pick([f"{value} ms", f"{value}ms", f"{value} milliseconds", text])
         return f"{words} {unit}{'' if value == 1 else 's'}"
-    if role == "amount" and (measured := unit_forms(f"in {(words_of(name) or ['it'])[-1]}")):
+    if role == "amount" and (measured := _unit_in(name)):
         return pick(measured).format(v=text)  # amount_ml
     if role == "amount" and (priced := unit_forms(str(schema.get("description", "")))):
         return pick(priced).format(v=text)

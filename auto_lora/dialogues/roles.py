@@ -26,6 +26,9 @@ _HOUSE = re.compile(
 )
 _LEAVES = frozenset("source from origin departure sending".split())
 _ARRIVES = frozenset("destination dest to target arrival receiving".split())
+_SITES = frozenset(
+    "warehouse store depot station stop terminal port city town location branch office site shop".split()
+)
 _PLACES = frozenset("generic place poi org origin destination address token".split())
 _WHO = frozenset("identifier recipient person person_name owner org account".split())
 _SORTS = frozenset("type kind category status method mode level class".split())
@@ -158,7 +161,10 @@ def _ways(texts: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in texts:
         first, *rest = words_of(name) or [""]
-        others = [n for n in texts if rest and words_of(n)[0] in _ARRIVES and words_of(n)[1:] == rest]
+        placed = bool(rest) and rest[-1] in _SITES
+        others = [
+            n for n in texts if placed and _ARRIVES.intersection(words_of(n)[:1]) and words_of(n)[1:] == rest
+        ]
         if (
             first in _LEAVES
             and others

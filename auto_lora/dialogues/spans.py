@@ -57,6 +57,7 @@ def unit_of(name: str, schema: Mapping[str, Any], role: str) -> str:
 @cache
 def _unit_of(name: str, about: str, role: str) -> str:
     spoken = words_of(name)
+    spoken = spoken[1:] if spoken[:1] == ["min"] and len(spoken) > 1 else spoken  # min_days are no minutes
     if spoken[-1:] == ["s"]:
         return "second"
     if re.search(r"\(min\.?\)", about):

@@ -173,22 +173,16 @@ def _thing(words: Sequence[str], value: bool, enabling: bool) -> list[str]:
     return [f"with {core}"] if value else [f"without {core}", f"without {core}", f"no {core}"]
 
 
-_TO_ME = frozenset("notify alert inform update remind".split())
+_SENT = {"notify": "a notification", "alert": "an alert"}
 
 
 def _deed(words: Sequence[str], value: bool) -> list[str]:
     """What else is to be done: "and notify the customer", "don't overwrite it"."""
     verb, *rest = words
-    if not rest:
-        whom = (
-            ""
-            if verb in _listed("alone")
-            else " me"
-            if verb in _TO_ME
-            else " them"
-            if verb in _listed("of_people")
-            else " it"
-        )
+    if not rest and verb in _SENT:  # to whom, its description tells
+        core = f"send {_SENT[verb]}"
+    elif not rest:
+        whom = "" if verb in _listed("alone") else " them" if verb in _listed("of_people") else " it"
         core = f"{verb}{whom}"
     elif (
         len(rest) == 1

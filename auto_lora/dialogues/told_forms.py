@@ -22,6 +22,13 @@ def is_repeated(name: str, schema: Any) -> bool:
     return words_of(name)[:1] == ["every"] or _EVERY.match(_about(schema)) is not None
 
 
+def _held(name: str, call: PlannedCall) -> str:
+    """The noun of a length of time that is not the deed's own: the snooze; "" where another argument has one, too."""
+    found = [(n, m[1]) for n in call.tool.properties if (m := _HELD.search(" ".join(words_of(n))))]
+    own = next((noun for n, noun in found if n == name), "")
+    return own if [noun for _, noun in found].count(own) == 1 else ""
+
+
 def _weekdays(schema: Any) -> bool:
     items = schema.get("items") if isinstance(schema, Mapping) else None
     values = items.get("enum") if isinstance(items, Mapping) else None
@@ -74,13 +81,19 @@ def forms_by_definition(
     if role == "dish" and not _SERVING.search(f"{call.tool.name} {call.tool.description}"):
         return ["with {v}", "with {v}", "for {v}", "of {v}"]
     schema = call.tool.properties.get(name)
-    if act == "create" and role in _MADE and role in words_of(call.tool.name):
+    made = words_of(call.tool.name)
+    if act == "create" and role in _MADE and role == made[-1] and not {"to", "in", "into"} & set(made):
         return ["called {v}", "called {v}", "named {v}", "with the name {v}"]
     if role == "duration" and is_repeated(name, schema):
         return [f"every {re.sub('^(?:an?|one) ', '', text)}"]
-    if role == "duration" and (held := _HELD.search(" ".join(words_of(name)))):
-        return [f"with a {held[1]} of {{v}}", f"with {{v}} {held[1]}", f"{held[1]} {{v}}"]
-    if isinstance(value.json, list) and _weekdays(schema) and _REPEATED.search(f"{name} {_about(schema)}"):
+    if role == "duration" and (held := _held(name, call)):
+        return [f"with a {held} of {{v}}", f"with {{v}} {held}", f"{held} {{v}}"]
+    if (
+        act not in ("get", "find")
+        and isinstance(value.json, list)
+        and _weekdays(schema)
+        and _REPEATED.search(f"{name} {_about(schema)}")
+    ):
         return ["every {v}", "every {v}", "on {v} every week", "repeating on {v}"]
     if counted:
         return ["for {v}"] if _PEOPLE.search(text) else ["with {v}"]

@@ -40,7 +40,8 @@ _ASKS = re.compile(r"(?:what|which|who|has|have i|how(?! do)|am|is|are|does|do|w
 class Topic:
     """A topic pack: cues in tools' words, nouns, frames by split; `mixed`: its frames ask for several things to be done.
 
-    `unlike`: its nouns are not one thing (the volume, the language). `field`: they name a field ("do the physics"), not what is asked for.
+    `unlike`: its nouns are not one thing (the volume, the language). `unless`: a tool with one of these words is of another.
+    `field`: they name a field ("do the physics"), not what is asked for.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Topic:
     mixed: bool = False
     field: bool = False
     unlike: bool = False
+    unless: frozenset[str] = frozenset()
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -87,6 +89,7 @@ def topics() -> tuple[Topic, ...]:
                     entry.get("mixed", False),
                     entry.get("field", False),
                     entry.get("unlike", False),
+                    frozenset(entry.get("unless", ())),
                 )
             )
     return tuple(found)
@@ -113,7 +116,10 @@ def likeness(topic: Topic, name: str, description: str) -> float:
 def _topic_of(name: str, description: str, switches: bool) -> Topic | None:
     best, found = 2.0, None
     spoken = [stem(w) for w in words_of(name) if stem(w) not in all_verbs()]
+    said = set(words_of(f"{name} {description}"))
     for topic in topics():
+        if said & topic.unless:
+            continue
         score = likeness(topic, name, description)
         # Turning off is another topic than switching on or off.
         score -= 1.5 * (switches != topic.switches)

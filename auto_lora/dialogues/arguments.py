@@ -181,8 +181,8 @@ class Arguments:
         role, words = self.roles[name], words_of(name) or ["it"]
         if role == "duration" and is_repeated(name, self.call.tool.properties.get(name)):
             return False  # "every 7 days"
-        if self._is_least_length(name):
-            return False  # "at least 30 minutes"
+        if self._is_least_length(name) or (role == "duration" and words[:2] == ["number", "of"]):
+            return False  # "at least 30 minutes", "for 8 days"
         if self._is_word(name, value) and self.random.random() < 0.5:
             return False  # "three vip tickets", "townhouses"
         if role in _NEVER_LISTED or words[-1] in ("before", "after") or words[0] == "within":
@@ -292,7 +292,8 @@ class Arguments:
         text = self._with_neighbours(name, value)
         if any(n not in self.left for n in kinds):  # "the song Waterloo", not "called the song Waterloo"
             return text
-        span = _SPAN.fullmatch(text) if value.role == "duration" else None
+        repeated = is_repeated(name, self.call.tool.properties.get(name))
+        span = _SPAN.fullmatch(text) if value.role == "duration" and not repeated else None
         if (
             span
             and span[1] == str(value.json)

@@ -214,6 +214,8 @@ class Clause(Arguments):
         )
         if head and itself and self.random.random() < 0.8:
             value = self.left.pop(itself)
+            if self.act != "book" and value.role in ("generic", "type"):
+                return f"the {value.surface} {head[2]}"  # cancel the enterprise plan
             if measured := self._counted_and_sized(value.surface):
                 return measured
             single = value.role != "event" and head[1] and self.random.random() < 0.6  # "log sleep"

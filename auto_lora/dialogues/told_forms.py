@@ -84,6 +84,8 @@ def forms_by_definition(
     made = words_of(call.tool.name)
     if act == "create" and role in _MADE and role == made[-1] and not {"to", "in", "into"} & set(made):
         return ["called {v}", "called {v}", "named {v}", "with the name {v}"]
+    if role == "duration" and words_of(name)[:2] == ["number", "of"]:
+        return ["for {v}"]
     if role == "duration" and is_repeated(name, schema):
         return [f"every {re.sub('^(?:an?|one) ', '', text)}"]
     if role == "duration" and (held := _held(name, call)):

@@ -7,6 +7,7 @@ import string
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any, Protocol
 
 from auto_lora._conversation import Conversation, Message
@@ -24,10 +25,11 @@ from auto_lora.dialogues.planned import PlannedCall, Written
 from auto_lora.dialogues.planner import Focus, Planner
 from auto_lora.dialogues.respond import final_answer, tool_response
 from auto_lora.dialogues.roles import roles_of
+from auto_lora.dialogues.several import undoes
 from auto_lora.dialogues.style import Style
 from auto_lora.dialogues.surfaces import Value
 from auto_lora.dialogues.values import Sampler
-from auto_lora.dialogues.verify import fault_of, values_key
+from auto_lora.dialogues.verify import fault_of, names_value_of, values_key
 from auto_lora.dialogues.writer import BuiltinWriter
 
 
@@ -140,6 +142,8 @@ class Maker:
         calls = [self._plan(one or self.planner.tool(), optional=0.1, casual=casual) for _ in range(count)]
         if len({values_key([c]) for c in calls}) < count:
             return None, "the same call twice"
+        if any(undoes(*pair) for pair in combinations(calls, 2)):
+            return None, "two values where there is one"
         return self._calls("parallel", name, calls)
 
     def planned(self, tool: ToolDefinition, *, optional: float, at_least: int = 0) -> list[PlannedCall]:
@@ -154,7 +158,7 @@ class Maker:
 
     def _chain(self, name: str) -> tuple[Conversation | Draft | None, str]:
         giver, result, taker, parameter = self.random.choice(self.links)
-        casual = self._casual(0.0)
+        casual = self._casual()
         first = self._plan(self._by_name[giver], optional=0.1, casual=casual)
         response = tool_response(first.tool, first.arguments(), self.sampler)
         given = {parameter: response[result]}
@@ -202,7 +206,7 @@ class Maker:
 
     def _missing_argument(self, name: str) -> tuple[Conversation | None, str]:
         tool = self.planner.tool([t for t in self.tools if t.required])
-        whole = self._plan(tool, optional=0.1, casual=self._casual(0.0))
+        whole = self._plan(tool, optional=0.1, casual=self._casual())
         names, roles = list(tool.required), roles_of(tool)
         count = 1 if len(names) == 1 or self.random.random() < 0.6 else self.random.randint(2, len(names))
         gone = self.random.sample(names, count)
@@ -218,6 +222,8 @@ class Maker:
         written = self.builtin.write([partial], named=False)
         if written is None:
             return None, "no frame fits"
+        if any(names_value_of(tool.properties[n], written.text) for n in gone):
+            return None, "a missing value is said"
         question = ask_for(left_out, tool.properties[left_out].get("type"))
         return self._answered("missing_argument", name, written, question), ""
 

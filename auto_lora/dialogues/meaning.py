@@ -260,8 +260,11 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     spoken = {verb, *own_verb.split()}
     own = words_of(_own_name(name))  # "physics.free_fall_time": the free fall time
     named = [w for w in own if w not in spoken] or [w for w in words_of(name) if w not in spoken]
-    if act == "do" and verb_act(verb) == "run" and named and words_of(name)[0] == own_verb:
-        found = []  # "Runs the irrigation" of water_garden: one waters the garden
+    mine = bool(named) and named[0] not in _INTO and words_of(name)[0] == own_verb
+    if mine and verb and verb != own_verb and act not in _TELLING:
+        # Verb and object of one side: "Register an item" of start_return starts a return, "Runs the irrigation" of
+        # water_garden waters the garden.
+        found = [f for f in found if not {stem(w.lower()) for w in f.split()}.isdisjoint(map(stem, named))]
     if found and named[:1] and named[0] in _INTO and words_of(name)[:1] != named[:1]:
         named = []  # "add_to_shopping_list" adds no list
     while named and named[0] in _FIRST_DROPPED:

@@ -22,7 +22,7 @@ _INCIDENTAL = frozenset(map(stem, "number report smart state control current".sp
 # Nouns as well as verbs: "time my eggs" is for the tool that starts timers.
 _THINGS = frozenset(map(stem, "timer alarm email mail news message text log".split()))
 # Tools of these topics serve nearly any request, so beside them nothing is a near miss.
-_GENERAL = frozenset(("web_search", "fact_question", "run_code", "database_query"))
+_GENERAL = frozenset(("web_search", "fact_question"))
 
 
 def kindred(topic: Topic, tools: Sequence[ToolDefinition]) -> bool:
@@ -80,12 +80,13 @@ def near_misses(tools: Sequence[ToolDefinition], split: str) -> list[Frame]:
     return found
 
 
+_ANY_THING = frozenset(("item", "items", "thing", "object", "entry", "list", "record"))
 # Tools that make a thing of one's own: one may also want it deleted, printed, shared.
 _OF_THINGS = frozenset("create send book remind".split())
 
 
 def near_deeds(tools: Sequence[ToolDefinition], split: str) -> list[Frame]:
-    """Other deeds on the tools' things, which none of them does: "print the invoice" where invoices can only be created.
+    """What one says of the tools' things, and other deeds on them, which no tool does: "print the invoice" where invoices can only be created.
 
     `phrases/near_deeds.json` holds them by deed, with the words of tools that would do it; left out where such a word stands in
     the definition of a tool that speaks of the thing.
@@ -96,13 +97,14 @@ def near_deeds(tools: Sequence[ToolDefinition], split: str) -> list[Frame]:
     for tool in tools:
         thing = re.sub(r"^(?:an?|the|my) ", "", objects_of(tool.name, tool.description)[-1])
         plain = re.fullmatch(r"[\w'-]+(?: [\w'-]+)?", thing)  # no sign that means something in a frame
-        if act_of(tool.name, tool.description)[0] not in _OF_THINGS or not plain:
+        act = act_of(tool.name, tool.description)[0]
+        if not plain or thing in _ANY_THING:
             continue
         nouns = {stem(w) for w in thing.split()}
         taken = words_in([t for t in tools if nouns & words_in([t])])
         taken |= {stem(w) for t in tools if t is not tool for w in words_of(t.name)}
         for deed, entry in phrases("near_deeds").items():
-            if taken.isdisjoint(map(stem, entry["would"].split())):
+            if deed == "talk" or (act in _OF_THINGS and taken.isdisjoint(map(stem, entry["would"].split()))):
                 asks = share_out(entry["asks"], split)
                 found += [parse(line.replace("{thing}", thing), f"near_{deed}/{line}") for line in asks]
     return found

@@ -35,7 +35,11 @@ def ask_for(parameter: str, kind: object = "string") -> str:
         words = words[1:]
     if not words or words[0] in ("who", "what", "where", "when"):
         return f'What should "{parameter}" be?'
-    return str(phrases("no_call")["missing"]).format(name=" ".join(words))
+    counted = kind in ("integer", "number") and words[-1].endswith("s")
+    return str(phrases("no_call")["how_many" if counted else "missing"]).format(name=" ".join(words))
+
+
+_NEAR = 0.2  # of all but what takes a request back
 
 
 class NoCallWriter:
@@ -55,7 +59,7 @@ class NoCallWriter:
     def write(self, wanted: Mapping[str, float] | None = None) -> tuple[Written, str] | None:
         """A prompt that no tool serves, and the answer to it; None when the tools' words are near it.
 
-        Chat; a request on a topic that none of the tools is about, worded like any other request; in a tenth, where there are
+        Chat; a request on a topic that none of the tools is about, worded like any other request; in a fifth, where there are
         such, a request beside a tool's topic (`near_misses`) or another deed on its things (`near_deeds`). `wanted` gives topics extra weight.
         """
         kind = self.random.random()
@@ -71,7 +75,7 @@ class NoCallWriter:
                     ), answer
         else:
             missed = [frames for frames in self._missed if frames]
-            frames: Sequence[Frame] = self.random.choice(missed) if kind >= 0.9 and missed else ()
+            frames: Sequence[Frame] = self.random.choice(missed) if kind >= 1 - _NEAR and missed else ()
             others = [] if frames else self._far
             if others:
                 weights = [1.0 + (wanted or {}).get(t.name, 0.0) for t in others]

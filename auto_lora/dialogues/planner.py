@@ -17,7 +17,7 @@ from auto_lora.dialogues.chooser import FrameChooser
 from auto_lora.dialogues.dates import in_order
 from auto_lora.dialogues.ends import ascending
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import asks, switches_of
+from auto_lora.dialogues.meaning import asks, switches_of, tool_act
 from auto_lora.dialogues.moments import read, told
 from auto_lora.dialogues.own_values import OwnValues, ValueSampler
 from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
@@ -143,6 +143,8 @@ class Planner:
 
         Empty where no argument that may differ is given, or too few values come up.
         """
+        if any(isinstance(v.json, list) for v in first.values.values()):
+            return []  # monday and friday at six and seven: which when?
         able = [n for n in first.shown() if may_differ(first, n)]
         two = len(able) > 1 and self.random.random() < _TWO_DIFFER
         names = sorted(self.random.sample(able, min(len(able), 1 + two)), key=able.index)
@@ -153,7 +155,8 @@ class Planner:
         dated = any(
             roles[n] in _DATED for n in names
         )  # two towns on two days are four; two loans of two lengths are two
-        if len(names) == 1 or not dated or self.random.random() < 0.5:
+        reads = tool_act(first.tool)[0] in ("get", "find", "track", "compute", "convert")
+        if len(names) == 1 or not dated or not reads or self.random.random() < 0.5:
             rows = list(zip(*drawn, strict=True))
         else:
             rows = list(product(*drawn))

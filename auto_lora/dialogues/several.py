@@ -17,7 +17,7 @@ from auto_lora.dialogues.surfaces import join_words
 _OWN_SENTENCE = frozenset("message note text query state action boolean object kind weather warmth".split())
 # "Milk and eggs" for a list is one thing to put there; "Ann and Bob" are the guests of one meeting.
 _ONE_FOR_ALL = _OWN_SENTENCE | frozenset(
-    "item dish product ingredient label event title song album movie book show artist list playlist org person recipient party cast companion "
+    "item dish product ingredient label event title subject song album movie book show artist list playlist org person recipient party cast companion "
     "unit unit_from unit_to rating_unit currency_from currency_pair start end daypart frequency count spatial position series mood owner here delivery".split()
 )
 
@@ -81,3 +81,21 @@ def may_follow(call: PlannedCall, before: PlannedCall) -> bool:
     shown = call.shown()
     own = {roles_of(call.tool)[n] for n in shown} & _OWN_SENTENCE
     return call.tool.name == before.tool.name and shown.keys() == before.shown().keys() != set() and not own
+
+
+def undoes(call: PlannedCall, other: PlannedCall) -> bool:
+    """Whether a second call only changes what the first has set, or only lengthens its list: the volume to 1 and to 8."""
+    if call.tool.name != other.tool.name or call.values.keys() != other.values.keys():
+        return False
+    differing = [n for n, v in call.values.items() if v.json != other.values[n].json]
+    roles = roles_of(call.tool)
+    lists = any(isinstance(call.values[n].json, list) for n in differing)
+    sets = tool_act(call.tool)[0] in ("set", "switch", "act") and all(
+        roles[n] in _SETTINGS for n in differing
+    )
+    return sets or (lists and len(differing) == 1)
+
+
+_SETTINGS = frozenset(
+    "level percent temperature state color setting duration action boolean status priority warmth mood".split()
+)

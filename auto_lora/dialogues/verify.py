@@ -40,6 +40,14 @@ def fault_of(text: str, calls: Sequence[PlannedCall]) -> str:
     return ""
 
 
+def names_value_of(schema: Any, text: str) -> bool:
+    """Whether a text has one of an enum's values, or several of it: "houses" for house."""
+    values = schema.get("enum") if isinstance(schema, Mapping) else None
+    spoken = normal_text(text)
+    said = [way for v in values or () if isinstance(v, str) and len(v) > 2 for way in _ways(v)]
+    return any(stands(way, spoken) or stands(f"{way}s", spoken) for way in said)
+
+
 def stands(words: str, text: str) -> bool:
     """Whether a normal text has these words, not as part of longer ones: 5 is not in 15.
 

@@ -303,6 +303,11 @@ class Arguments:
             return (
                 f"with a {span[1]}-{span[2]} {' '.join(said_name(name, value))}"  # "with a 0.5-second window"
             )
+        said = self._timely(role, text)
+        return self._formed(name, value, text, spoken) if said is None else said
+
+    def _timely(self, role: str, text: str) -> str | None:
+        """A time, a place of one's own or a delivery with its preposition, where its words tell it; else None."""
         if role == "here" and (at := re.match(r"(my|our|this)\b.*?(area|town)?$", text, re.I)):
             return f"in {text}" if at[2] else f"at {text}"
         if role in ("date", "time", "when", "daypart", "frequency", "here") and (
@@ -320,6 +325,15 @@ class Arguments:
             return text
         if role == "when":
             return self.random.choice(["on {v}", "for {v}", "at {v}"]).format(v=text)
+        return None
+
+    def _formed(self, name: str, value: Value, text: str, spoken: list[str]) -> str:
+        """An argument in one of the forms of its role, or of those that its definition asks for.
+
+        Args:
+            text: its words with those that stand beside it; `spoken`: its name as it is said.
+        """
+        role = self.roles[name] if value.role != "system" else value.role
         twice = sum(r == role or {r, role} <= _CALLED for r in self.roles.values()) > 1
         plain = value.role in ("generic", "number") or (
             is_number(value.json) and not re.search(r"[^\d.]", text) and role not in ("year", "month")

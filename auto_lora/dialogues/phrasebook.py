@@ -137,6 +137,15 @@ def role_of(name: str, description: str, kind: str) -> str:
     )  # "name of the sport" is no person's
     if kind in ("string", "array") and _NAMES_A_PERSON.match(about):
         return "person"
+    return _settled(_by_cues(spoken, begins, about, kind), words, description, about, kind)
+
+
+def _by_cues(spoken: str, begins: str, about: str, kind: str) -> str:
+    """The role of the longest cue.
+
+    Args:
+        spoken: the words of the name; `about`: those of the description, `begins`: without what only says that it is a name.
+    """
     best, found = 0.0, "generic"
     for role, entry in phrases("roles").items():
         for cue in entry["name"]:
@@ -153,6 +162,12 @@ def role_of(name: str, description: str, kind: str) -> str:
                 score = 1.5 * len(plain.split()) + (1.0 if about.startswith(plain) else 0.0)
                 if score > best and _fits(role, kind):
                     best, found = score, role
+    return found
+
+
+def _settled(found: str, words: list[str], description: str, about: str, kind: str) -> str:
+    """The role where other words than its cue tell that another is meant."""
+    spoken = " ".join(words)
     if found in _TIMELY and re.search(
         r"\b(?:position|offset)\b", about
     ):  # "position like 00:12:30" is no time of day

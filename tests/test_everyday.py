@@ -292,3 +292,9 @@ def test_a_correction_after_the_request_can_be_one_argument_only():
     hotel = tool("book_hotel", "Book a hotel.", ["check_in", "check_out"], check_in=text("Check-in date"), check_out=text("Check-out date"))  # fmt: skip
     for seed in range(30):
         assert taken_back(random.Random(seed), PlannedCall(hotel, dates), alone=True)[2] == ""
+
+
+def test_several_of_a_listed_thing_are_many():
+    coffee = tool("order_coffee", "Order a drink.", ["drink", "quantity"], drink=_enum("latte", "espresso"), quantity={**WHOLE, "minimum": 1, "maximum": 9})  # fmt: skip
+    found = [(prompt, a["quantity"]) for prompt, a in asked(coffee, 60) if re.search(r"lattes|espressos", prompt.lower())]  # fmt: skip
+    assert found and all(quantity > 1 for _, quantity in found)

@@ -25,7 +25,7 @@ from auto_lora.dialogues.phrasebook import (
     words_of,
 )
 from auto_lora.dialogues.planned import PlannedCall
-from auto_lora.dialogues.pools import singular
+from auto_lora.dialogues.pools import plural, singular
 from auto_lora.dialogues.surfaces import Value, join_words
 from auto_lora.dialogues.topics import nouns_for, topic_of
 
@@ -216,7 +216,9 @@ class Clause(Arguments):
             value = self.left.pop(itself)
             if self.act != "book" and value.role in ("generic", "type"):
                 return f"the {value.surface} {head[2]}"  # cancel the enterprise plan
-            if measured := self._counted_and_sized(value.surface):
+            schema = self.call.tool.properties.get(itself)
+            listed = isinstance(schema, dict) and "enum" in schema
+            if measured := self._counted_and_sized(value.surface, listed=listed):
                 return measured
             single = value.role != "event" and head[1] and self.random.random() < 0.6  # "log sleep"
             return f"{head[1].replace('an', 'a')} {value.surface}" if single else value.surface
@@ -227,8 +229,12 @@ class Clause(Arguments):
             return self._with_what_it_is_of(f"{said} of{of[1]}") if of else said
         return self._with_what_it_is_of(words)
 
-    def _counted_and_sized(self, thing: str) -> str:
-        """A thing with how many and of what size before it, as one orders: "two large latte"; "" where neither is given, or not said so."""
+    def _counted_and_sized(self, thing: str, *, listed: bool) -> str:
+        """A thing with how many and of what size before it, as one orders: "two large lattes"; "" where neither is given, or not said so.
+
+        Args:
+            listed: the definition lists such things, so that "lattes" can only be one of them.
+        """
         size = next((n for n in self.left if self.roles[n] == "size"), "")
         many = next(
             (n for n, v in self.left.items() if " ".join(words_of(n)) in _HOW_MANY and is_number(v.json)),
@@ -236,6 +242,9 @@ class Clause(Arguments):
         )
         if not (size or many) or self.random.random() < 0.3:
             return ""
+        several = bool(many) and self.left[many].json != 1
+        if several and listed and re.search(r"[a-z]$", thing) and self.random.random() < 0.7:
+            thing = plural(thing)
         words = [self.left.pop(n).surface for n in (many, size) if n]
         return " ".join([*([] if many else ["a"]), *words, thing])
 

@@ -19,7 +19,7 @@ from auto_lora._toolcall import normal_text
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.phrasebook import phrases, pool_of, role_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
-from auto_lora.dialogues.pools import number_words
+from auto_lora.dialogues.pools import number_words, plural
 from auto_lora.dialogues.schemas import resolve
 from auto_lora.dialogues.surfaces import Value
 
@@ -35,7 +35,9 @@ def fault_of(text: str, calls: Sequence[PlannedCall]) -> str:
         if not Draft202012Validator(call.tool.parameters).is_valid(call.arguments()):
             return "arguments do not fit the schema"
         for value in call.shown().values():
-            if not (stands(value.surface, spoken) or _is_said(list(value.parts) or value.json, spoken)):
+            said = stands(value.surface, spoken) or _is_said(list(value.parts) or value.json, spoken)
+            several = not said and value.surface.isalpha() and stands(plural(value.surface), spoken)  # "two lattes"
+            if not (said or several):
                 return "an argument is not in the prompt"
     return ""
 

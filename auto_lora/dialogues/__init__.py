@@ -1,7 +1,9 @@
 """Stage 2: synthetic conversations whose labels are right by construction.
 
-phrases/      the built-in writer's words, as data: topics/ (weather, set_alarm, ...), acts, roles, inventories, forms, units, chat, enums,
-              switches, airports, measures, domains (what values are like where a tool speaks of law, rides, staff); what is no request: near_misses, near_deeds, wrapped; vague: said, but nothing to call with
+phrases/      the built-in writer's words, as data: topics/ (weather, set_alarm, ...), acts, roles, inventories, forms, units, entries,
+              enums, switches, airports, measures, around, asides, personas, domains (what values are like where a tool speaks of
+              law, rides, staff); what is no request: chat, no_call, near_misses, near_deeds, wrapped, distractors; vague: said,
+              but nothing to call with
 frames.py     the grammar of a line of the phrasebook
 moments.py    how a definition wants dates and times written
 phrasebook.py parameters to roles, frames to splits

@@ -36,7 +36,9 @@ def fault_of(text: str, calls: Sequence[PlannedCall]) -> str:
             return "arguments do not fit the schema"
         for value in call.shown().values():
             said = stands(value.surface, spoken) or _is_said(list(value.parts) or value.json, spoken)
-            several = not said and value.surface.isalpha() and stands(plural(value.surface), spoken)  # "two lattes"
+            several = (
+                not said and value.surface.isalpha() and stands(plural(value.surface), spoken)
+            )  # "two lattes"
             if not (said or several):
                 return "an argument is not in the prompt"
     return ""

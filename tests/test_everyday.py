@@ -18,7 +18,7 @@ from auto_lora.dialogues.topics import topic_of
 from auto_lora.dialogues.values import Sampler
 from tests.tool_lists import asked, text, tool
 
-NUMBER, WHOLE, YES = {"type": "number"}, {"type": "integer"}, {"type": "boolean"}
+NUMBER, WHOLE = {"type": "number"}, {"type": "integer"}
 
 
 def _enum(*values, **more):
@@ -142,10 +142,17 @@ def test_codes_are_as_the_definition_shows_them():
     assert all(re.fullmatch(r"\d{5}", v.json) for v in _drawn("zip", text("5-digit ZIP code")))
     terms = _drawn("semester", text("Semester, in the form 'Fall 2023'"))
     assert all(re.fullmatch(r"(Spring|Summer|Fall|Winter) 20\d\d", v.json) for v in terms)
-    states = _drawn("state", text("Two-letter US state code"))
-    assert {"California": "CA", "Florida": "FL", "Wyoming": "WY"}.items() >= {
-        v.surface: v.json for v in states if v.surface in ("California", "Florida", "Wyoming")
-    }.items()
+    states = _drawn("state", text("Two-letter US state code"), 300)
+    known = {
+        "California": "CA",
+        "Delaware": "DE",
+        "Florida": "FL",
+        "Texas": "TX",
+        "Vermont": "VT",
+        "Wyoming": "WY",
+    }
+    named = {v.surface: v.json for v in states if v.surface in known}
+    assert len(named) > 2 and named.items() <= known.items()
     assert all(re.fullmatch("[A-Z]{2}", v.json) for v in states)
     client = tool("get_client", "Get a client.", ["client_id"], client_id=text("Client id, like C-4821"))
     assert all(a["client_id"].startswith("C-") for _, a in asked(client, 40))
@@ -298,3 +305,9 @@ def test_several_of_a_listed_thing_are_many():
     coffee = tool("order_coffee", "Order a drink.", ["drink", "quantity"], drink=_enum("latte", "espresso"), quantity={**WHOLE, "minimum": 1, "maximum": 9})  # fmt: skip
     found = [(prompt, a["quantity"]) for prompt, a in asked(coffee, 60) if re.search(r"lattes|espressos", prompt.lower())]  # fmt: skip
     assert found and all(quantity > 1 for _, quantity in found)
+
+
+def test_two_ranges_are_told_apart():
+    flats = tool("find_flats", "Find flats.", ["floor_min", "floor_max", "score_min", "score_max"], floor_min=WHOLE, floor_max=WHOLE, score_min=WHOLE, score_max=WHOLE)  # fmt: skip
+    for prompt, _ in asked(flats, 40):
+        assert not re.search(r"(?:from|between) \w+ (?:to|and|until) \w+", prompt.lower()) or "floor" in prompt.lower(), prompt  # fmt: skip

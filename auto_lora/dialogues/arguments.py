@@ -6,7 +6,6 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import Any
 
 from auto_lora.dialogues.ends import ENDS
 from auto_lora.dialogues.frames import Frame
@@ -26,7 +25,7 @@ from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import plural
 from auto_lora.dialogues.roles import KINDS, kinds_named, roles_of
 from auto_lora.dialogues.surfaces import Value, join_words
-from auto_lora.dialogues.told_forms import forms_by_definition, is_repeated
+from auto_lora.dialogues.told_forms import described, forms_by_definition, is_repeated
 
 # What stands beside an argument when both are given: role to (before, after with its form).
 BESIDE: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
@@ -112,7 +111,7 @@ class Arguments:
             named_alike = rest == others or not {"time", "date"} & {*rest, *others}
             if not (named_alike if way else rest == others and is_number(self.left[one].json)):
                 continue  # "from the third page to tomorrow"
-            if not way and sum(words_of(n)[:1] == [low] for n in self.left) > 1:
+            if not way and sum(low in (*words_of(n)[:1], *words_of(n)[-1:]) for n in self.left) > 1:
                 continue  # "between 3 and 5": bedrooms or dollars?
             forms = ["from {a} to {b}"] + ["between {a} and {b}"] * (low != "origin")
             forms += ["from {a} until {b}"] * (low == "start")
@@ -168,9 +167,8 @@ class Arguments:
     def _is_word(self, name: str, value: Value) -> bool:
         """Whether an argument is one of an enum's words, which says itself what it is: vip, overnight."""
         schema = self.call.tool.properties.get(name)
-        listed = isinstance(schema, Mapping) and "enum" in schema and isinstance(value.json, str)
         plain = self.roles[name] in ("generic", "type", "category") and value.role == self.roles[name]
-        if not (isinstance(schema, Mapping) and listed and plain):
+        if not (isinstance(schema, Mapping) and "enum" in schema and isinstance(value.json, str) and plain):
             return False
         others = [s for n, s in self.call.tool.properties.items() if n != name and isinstance(s, Mapping)]
         shared = any(v in s.get("enum", ()) for s in others for v in schema["enum"])  # of which plan?
@@ -243,7 +241,7 @@ class Arguments:
         """Whether "min" after a length is no unit after all: a largest stands beside it, or it is said to be the least."""
         if not counts_minutes(words_of(name)):
             return False
-        largest, about = [*words_of(name)[:-1], "max"], _described(self.call.tool.properties[name])
+        largest, about = [*words_of(name)[:-1], "max"], described(self.call.tool.properties[name])
         beside = any(words_of(n) == largest for n in self.call.tool.properties)
         return beside or re.search(r"\bminimum|\bshortest|\bat least", about, re.I) is not None
 
@@ -399,7 +397,3 @@ def _is_person(call: PlannedCall) -> bool:
         w in hidden
         for w in ("contact", "user", "person", "customer", "employee", "recipient", "patient", "member")
     )
-
-
-def _described(schema: Any) -> str:
-    return str(schema.get("description", "")) if isinstance(schema, Mapping) else ""

@@ -39,8 +39,8 @@ _KNOWN_BY_NAME = frozenset(
 _ENDS_OF_A_WAY = ("origin", "destination")  # nobody looks for them: "find flights from Osaka"
 _MOST = "under|below|up to|at most|less than|no more than|max|maximum|budget|within|cheaper than"
 _LEAST = "over|above|at least|more than|min|minimum"
-# Arguments that may stand for the thing itself, and names of those that say what of it is wanted.
 _HOW_MANY = frozenset("quantity qty count".split())
+# Arguments that may stand for the thing itself, and names of those that say what of it is wanted.
 _SORTED = frozenset("generic type dish item product event hobby".split())
 _ASPECTS = frozenset(
     "info information details stat stats statistic statistics metric indicator aspect attribute fact".split()

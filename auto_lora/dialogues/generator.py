@@ -13,7 +13,7 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.donated import NEAR_TEST, Donated
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.maker import Draft, Maker, Writer, begin, judged
-from auto_lora.dialogues.meaning import asks, verb_act
+from auto_lora.dialogues.meaning import asks, tool_act
 from auto_lora.dialogues.own_values import ValueSampler
 from auto_lora.dialogues.phrasebook import words_of
 from auto_lora.dialogues.planner import Focus
@@ -269,8 +269,9 @@ def find_links(tools: Sequence[ToolDefinition]) -> list[tuple[str, str, str, str
     for giver in tools:
         results = (giver.returns or {}).get("properties", {})
         for taker in tools:
-            made = verb_act(words_of(giver.name)[:1][0] if words_of(giver.name) else "") == "create"
-            if taker is giver or (made and asks(taker)):  # who has just made a ticket asks for no ticket
+            if taker is giver or (
+                tool_act(giver)[0] == "create" and asks(taker)
+            ):  # who has just made a ticket asks for no ticket
                 continue
             for parameter, schema in taker.properties.items():
                 for result, shape in results.items():

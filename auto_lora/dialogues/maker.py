@@ -133,7 +133,7 @@ class Maker:
         if self.random.random() < _TOGETHER:
             first = self._plan(self.planner.tool(), optional=0.1, casual=casual)
             calls = self.planner.alike(first, self.random.choices([2, 3, 4], [6, 3, 1])[0])
-            if calls:
+            if calls and not _undone(calls):
                 return self._calls("parallel", name, calls)
         count = 2 if self.random.random() < 0.8 else 3
         one = (
@@ -142,7 +142,7 @@ class Maker:
         calls = [self._plan(one or self.planner.tool(), optional=0.1, casual=casual) for _ in range(count)]
         if len({values_key([c]) for c in calls}) < count:
             return None, "the same call twice"
-        if any(undoes(*pair) for pair in combinations(calls, 2)):
+        if _undone(calls):
             return None, "two values where there is one"
         return self._calls("parallel", name, calls)
 
@@ -297,6 +297,11 @@ class Maker:
     ) -> Conversation:
         meta = {"writer": writer, "shape": written.shape, "split": self.split, "values": values}
         return Conversation(name, category, tuple(messages), self._entries, meta)
+
+
+def _undone(calls: Sequence[PlannedCall]) -> bool:
+    """Whether one of several calls takes back what another did."""
+    return any(undoes(*pair) for pair in combinations(calls, 2))
 
 
 _CORRECTED = 0.025  # of the prompts for one call

@@ -92,16 +92,6 @@ _SOURCE = re.compile(
     r"\b(?:source code|source files?|symbols?|lint\w*|compil\w+|unit tests?|code files?|formats? code)\b",
     re.I,
 )
-# "City and country code, e.g. 'London,GB'".
-_PLACE_CODE = re.compile(r"\bcountry code\b.{0,30}?['\"`(][A-Z][\w ]+(, ?)[A-Z]{2}['\"`)]")
-# Tools that take a text letter by letter.
-_TO_THE_LETTER = re.compile(
-    r"\b(?:en|de)cod|\bhash|\bdigest|\bcommit|\bregex|base64|checksum|\bencrypt", re.I
-)
-_FILED = re.compile(
-    r"\b(images?|photos?|pictures?|bitmap|thumbnail)\b|\b(?:source code|source files?|symbols?|lint\w*|compil\w+|unit tests?|code files?|formats? code)\b",
-    re.I,
-)
 
 
 _NO_KIND = frozenset(

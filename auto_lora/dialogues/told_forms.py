@@ -19,7 +19,7 @@ _PEOPLE = re.compile(r"guest|passenger|people|person|adult|child|traveler|attend
 
 def is_repeated(name: str, schema: Any) -> bool:
     """Whether a length of time is that between two times: every_days, "Repeat every N days"."""
-    return words_of(name)[:1] == ["every"] or _EVERY.match(_about(schema)) is not None
+    return words_of(name)[:1] == ["every"] or _EVERY.match(described(schema)) is not None
 
 
 def _held(name: str, call: PlannedCall) -> str:
@@ -74,7 +74,7 @@ def forms_by_definition(
     told = (
         name
         if people > 1 or re.search(r"patient|client|customer", name)
-        else f"{name} {_about(call.tool.properties.get(name))}"
+        else f"{name} {described(call.tool.properties.get(name))}"
     )
     if role == "room" and re.match(r"(?:the|my|our|all|every|up|down)", text):
         return ["in {v}"]
@@ -94,7 +94,7 @@ def forms_by_definition(
         act not in ("get", "find")
         and isinstance(value.json, list)
         and _weekdays(schema)
-        and _REPEATED.search(f"{name} {_about(schema)}")
+        and _REPEATED.search(f"{name} {described(schema)}")
     ):
         return ["every {v}", "every {v}", "on {v} every week", "repeating on {v}"]
     if counted:
@@ -137,7 +137,8 @@ def forms_by_definition(
     return []
 
 
-def _about(schema: Any) -> str:
+def described(schema: Any) -> str:
+    """A parameter's description; "" where it has none."""
     return str(schema.get("description", "")) if isinstance(schema, Mapping) else ""
 
 

@@ -126,13 +126,14 @@ def attention(
     past = shared_prefix.pairs.get(layer) if isinstance(shared_prefix, PrefixKV) else None
     if isinstance(shared_prefix, PrefixPass):
         shared_prefix.made.setdefault(layer, (key, value))
-    if is_packed(query):
-        lengths = shared_prefix.lengths if isinstance(shared_prefix, PrefixKV) else ()
-        out = tiled_attention(query, key, value, past, scaling, sliding_window, lengths)
-    elif past is None and (sliding_window is None or query.shape[2] <= sliding_window):
+    lengths = shared_prefix.lengths if isinstance(shared_prefix, PrefixKV) else ()
+    one = past is None and not lengths and (sliding_window is None or query.shape[2] <= sliding_window)
+    if one and not (is_packed(query) and query.dtype == torch.bfloat16):
         out = F.scaled_dot_product_attention(
             query, key, value, is_causal=True, scale=scaling, enable_gqa=True
         )
+    elif is_packed(query):
+        out = tiled_attention(query, key, value, past, scaling, sliding_window, lengths)
     else:
         if past is not None:
             key, value = (
@@ -145,7 +146,7 @@ def attention(
 
 def is_packed(tensor: torch.Tensor) -> bool:
     """Whether attention over tensors like this one goes by tiles, which take examples one after the other in one row."""
-    return tensor.dtype == torch.bfloat16 and tensor.device.type == "cpu"
+    return tensor.device.type == "cpu"
 
 
 def _grouped_causal(

@@ -1,9 +1,10 @@
 """Causal attention over [shared prefix; own tokens] in tiles of queries, made of matrix products.
 
-For bf16 on a processor. PyTorch's own kernel there converts within its blocks: 8 examples of 93 tokens after 2,077,
-9 query and 3 key heads, forward and backward: 85 ms, this 39 ms (Zen 5); in float32 91 against 112, so float32 keeps
-PyTorch's. The prefix's keys are neither joined to each example's nor repeated for it, and their gradients are
-added up in float32. Probabilities are computed again in the backward pass, so nothing of size queries x keys is kept.
+For a processor. PyTorch's own kernel converts bf16 within its blocks: 8 examples of 93 tokens after 2,077, 9 query and
+3 key heads, forward and backward: 85 ms, this 39 ms (Zen 5). In float32 (AVX2, 8 of 80 to 160 after 2,150) it takes 320 ms,
+padded and with the prefix's keys joined to each example's; this 302, and 219 where the prefix needs no gradient.
+Gradients of the prefix's keys are added up in float32. Probabilities are computed again in the backward pass, so nothing
+of size queries x keys is kept.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import Any
 import torch
 
 TILE = 128  # query positions at once: times heads of a group times 2,000 keys is what the cache holds
-# Tiles are filled up to multiples of so many positions (TILE is one): oneDNN compiles and keeps a kernel for every
-# size of a product, some 0.3 MB each; 128 examples of a step left 0.17 GiB of them, 0.04 like this.
+# Tiles are filled up to multiples of so many positions (TILE is one), and their keys: oneDNN compiles and keeps a kernel
+# for every size of a product, some 0.3 MB each; 128 examples of a step left 0.17 GiB of them, 0.04 like this. MKL's product
+# of queries and 2,262 keys ran at 45 GFLOP/s, of 2,256 at 90 (float32, AVX2).
 _GRAIN = 16
 
 
@@ -40,7 +42,7 @@ class _TiledAttention(torch.autograd.Function):
         ctx.scaling, ctx.window, ctx.lengths = scaling, window, lengths
         out = torch.empty_like(query, memory_format=torch.contiguous_format)
         for tile in _tiles(query, key, value, past_key, past_value, scaling, window, lengths):
-            tile.unfill(torch.bmm(tile.probabilities(), tile.value), out)
+            tile.unfill(_product(tile.probabilities(), tile.value), out)
         return out
 
     @staticmethod
@@ -54,11 +56,11 @@ class _TiledAttention(torch.autograd.Function):
         for tile in _tiles(query, key, value, past_key, past_value, ctx.scaling, ctx.window, ctx.lengths):
             grad = tile.fill(grad_out)
             shares = tile.probabilities()
-            of_value = torch.bmm(shares[..., first:].transpose(1, 2), grad)
-            grad = torch.bmm(grad, tile.value.transpose(1, 2))
+            of_value = _product(shares[..., first:].transpose(1, 2), grad)
+            grad = _product(grad, tile.value.transpose(1, 2))
             grad = torch._softmax_backward_data(grad, shares, -1, shares.dtype)
-            of_key = torch.bmm(grad[..., first:].transpose(1, 2), tile.query)
-            tile.unfill(torch.bmm(grad, tile.key), grad_query)
+            of_key = _product(grad[..., first:].transpose(1, 2), tile.query)
+            tile.unfill(_product(grad, tile.key), grad_query)
             own = slice(tile.first, tile.end)
             if not first:
                 prefix_key[0] += of_key[:, :past]
@@ -76,7 +78,7 @@ class _Tile:
     """Query positions `start` to `end` of one example, which begins at `first` of `row`, with the keys they may see.
 
     query [groups, heads of a group x positions, size], scaled; key, value [groups, keys, size]; mask [positions, last keys].
-    Positions are filled up with zeros to a multiple of _GRAIN, keys with any, which the mask hides.
+    Positions are filled up with zeros, keys with any that the mask hides, to multiples of _GRAIN.
     """
 
     row: int
@@ -104,7 +106,7 @@ class _Tile:
         whole[self.row, :, self.start : self.end] = part.view(heads, self.positions, size)[:, :rows]
 
     def probabilities(self) -> torch.Tensor:
-        scores = torch.bmm(self.query, self.key.transpose(1, 2))
+        scores = _product(self.query, self.key.transpose(1, 2))
         groups, rows, keys = scores.shape
         positions, masked = self.mask.shape
         part = scores.view(groups, rows // positions, positions, keys)[..., keys - masked :]
@@ -128,7 +130,7 @@ def _tiles(
     examples = [(0, end - n, end) for n, end in zip(lengths, ends, strict=True)]
     examples = examples or [(row, 0, own) for row in range(batch)]
     longest = max(last - first for _, first, last in examples)
-    keys, values = (t.new_zeros(groups, past + _filled(longest), size) for t in (key, value))
+    keys, values = (t.new_zeros(groups, _filled(past + _filled(longest)), size) for t in (key, value))
     keys[:, :past], values[:, :past] = past_key[0], past_value[0]
     for row, first, last in examples:
         mine = slice(past, past + last - first)
@@ -136,14 +138,25 @@ def _tiles(
         for start in range(first, last, TILE):
             end = min(start + TILE, last)
             rows = _filled(end - start)
-            seen = past + start - first + rows
-            mask = torch.ones(rows, rows, dtype=torch.bool, device=query.device).triu(1)
+            before = past + start - first
+            seen = _filled(before + rows)
+            mask = torch.ones(rows, seen - before, dtype=torch.bool, device=query.device).triu(1)
             if window is not None and seen > window:
                 near = torch.ones(rows, seen, dtype=torch.bool, device=query.device)
-                mask = ~near.tril(seen - rows).triu(seen - rows - window + 1)
+                mask = ~near.tril(before).triu(before - window + 1)
             tile = _Tile(row, first, start, end, rows, groups, keys[:, :seen], values[:, :seen], mask)
             tile.query = tile.fill(query, scaling)
             yield tile
+
+
+def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """left [groups, n, m] times right [groups, m, k]; in float32 MKL takes groups one by one a fifth faster (AVX2)."""
+    if left.dtype != torch.float32:
+        return torch.bmm(left, right)
+    out = left.new_empty(left.shape[0], left.shape[1], right.shape[2])
+    for one, two, made in zip(left, right, out, strict=True):
+        torch.mm(one, two, out=made)
+    return out
 
 
 def _filled(positions: int) -> int:

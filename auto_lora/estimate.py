@@ -49,7 +49,7 @@ def estimate_training(
     weights = header.n_parameters * width
     gpu = _has_cuda()
     free = free_bytes("cuda" if gpu else "cpu") - weights
-    most = at_once(config.batch_size, _OWN_TOKENS, packed=narrow and not gpu)
+    most = at_once(config.batch_size, _OWN_TOKENS, packed=not gpu)
     micro, twice = fitting(
         shape,
         prefix,

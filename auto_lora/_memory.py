@@ -3,8 +3,8 @@
 Counted from what the backward pass keeps (a test compares with what PyTorch really saves). Per token
 and layer: the inputs of both norms and what they give (4 x hidden), query, attention's output and its
 copy (3 x query width), key and value, the feed-forward's gate, its activation, up and their product
-(4 x feed-forward), and LoRA A's outputs (7 x rank). A micro-group also keeps a joined copy of the
-prefix's keys and values per example.
+(4 x feed-forward), and LoRA A's outputs (7 x rank). A micro-group of padded rows also keeps a joined copy of the
+prefix's keys and values per example, a packed row does not.
 """
 
 from __future__ import annotations
@@ -62,7 +62,14 @@ class Shape:
 
 
 def step_bytes(
-    shape: Shape, prefix: int, own: int, micro: int, *, checkpointing: bool = False, activated: bool = False
+    shape: Shape,
+    prefix: int,
+    own: int,
+    micro: int,
+    *,
+    packed: bool,
+    checkpointing: bool = False,
+    activated: bool = False,
 ) -> int:
     """Peak bytes of a step beyond the weights: activations, logits, LoRA with gradients and Adam.
 
@@ -70,12 +77,13 @@ def step_bytes(
         prefix: tokens of the shared prefix.
         own: tokens of an example after it, padding included.
         micro: examples run at once.
+        packed: one after the other in one row, see `_shared_prefix.is_packed`.
         checkpointing: layers keep only their input and are run again in the backward pass.
         activated: the base alone reads the prefix, of which then only keys and values are kept.
     """
     kept = shape.kept_per_token
     learnt = 0 if activated else prefix
-    joined = micro * (prefix + own) * shape.key_value_per_token
+    joined = 0 if packed else micro * (prefix + own) * shape.key_value_per_token
     if checkpointing:
         input_only = shape.n_layers * shape.hidden * shape.width
         again = max(learnt, micro * own) * kept // shape.n_layers + joined // shape.n_layers
@@ -97,6 +105,7 @@ def fitting(
     most: int,
     free: int,
     *,
+    packed: bool,
     checkpointing: bool | None = None,
     activated: bool = False,
 ) -> tuple[int, bool]:
@@ -104,13 +113,13 @@ def fitting(
 
     Args:
         checkpointing: None: only where not even one example fits without.
-        activated: see `step_bytes`.
+        packed, activated: see `step_bytes`.
     """
     ways = [False, True] if checkpointing is None else [checkpointing]
     for again in ways:
         for micro in range(most, 0, -1):
             if (
-                step_bytes(shape, prefix, own, micro, checkpointing=again, activated=activated)
+                step_bytes(shape, prefix, own, micro, packed=packed, checkpointing=again, activated=activated)
                 <= free * _SPARE
             ):
                 return micro, again

@@ -57,9 +57,18 @@ def estimate_training(
         most,
         free,
         checkpointing=config.gradient_checkpointing,
+        packed=not gpu,
         activated=config.activated,
     )
-    step = step_bytes(shape, prefix, _OWN_TOKENS, micro, checkpointing=twice, activated=config.activated)
+    step = step_bytes(
+        shape,
+        prefix,
+        _OWN_TOKENS,
+        micro,
+        packed=not gpu,
+        checkpointing=twice,
+        activated=config.activated,
+    )
     memory = weights + (step if gpu else _PROCESS_BYTES + round(_HEAP * step))
     steps = -(-config.num_synthetic_examples // (config.batch_size * config.gradient_accumulation_steps))
     tokens = config.num_epochs * (

@@ -150,16 +150,15 @@ class LoRATrainer:
         self.own = (
             max(lengths) if self.sharded else max(sum(lengths) // len(lengths), -(-max(lengths) // batch))
         )
-        most = at_once(batch, self.own, is_packed(embedding))
-        needs, activated = [], bool(self.invocation)
+        kind = {"packed": is_packed(embedding), "activated": bool(self.invocation)}
+        most = at_once(batch, self.own, kind["packed"])
+        needs = []
         for group in groups:
             prefix, longest = len(group.prefix), max(len(e.own) for e in group.examples)
-            alone = fitting(shape, prefix, longest, 1, free, checkpointing=wanted, activated=activated)
+            alone = fitting(shape, prefix, longest, 1, free, checkpointing=wanted, **kind)
             again = (alone[1] or None) if wanted is None else wanted
-            micro, twice = fitting(
-                shape, prefix, self.own, most, free, checkpointing=again, activated=activated
-            )
-            step = step_bytes(shape, prefix, self.own, micro, checkpointing=twice, activated=activated)
+            micro, twice = fitting(shape, prefix, self.own, most, free, checkpointing=again, **kind)
+            step = step_bytes(shape, prefix, self.own, micro, checkpointing=twice, **kind)
             needs.append((micro, twice, step))
         everyone = self.processes.gather((min(n[0] for n in needs), any(n[1] for n in needs)))
         self.micro = min(e[0] for e in everyone)

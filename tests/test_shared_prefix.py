@@ -93,6 +93,13 @@ def distance(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor], part: str =
     return float(off / torch.stack([b[n].float().norm() for n in names]).norm())
 
 
+@pytest.fixture(params=["tiles", "rows"])
+def way(request, monkeypatch):
+    """A processor's packed rows and tiles, and a GPU's padded rows."""
+    if request.param == "rows":
+        monkeypatch.setattr(_shared_prefix, "is_packed", lambda _: False)
+
+
 CASES = {
     "one": ([9], 1, 1),
     "several": ([9, 7, 12, 8, 10], 1, 2),
@@ -101,6 +108,7 @@ CASES = {
 }
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
 @pytest.mark.parametrize("case", CASES)
 def test_gradients_equal_the_padded_batch(kind, case):
@@ -114,6 +122,7 @@ def test_gradients_equal_the_padded_batch(kind, case):
         assert distance(actual, expected, part) <= 1e-5
 
 
+@pytest.mark.usefixtures("way")
 def test_two_tool_lists_in_one_step():
     batch = examples(40, [9, 12, 7], seed=1) + examples(25, [8, 11], seed=2)
     plain = tiny("qwen3")
@@ -132,6 +141,7 @@ def test_bfloat16_is_as_close_to_float32_as_the_padded_batch_is(kind):
     assert shared_off <= max(1e-2, 1.5 * padded_off), (shared_off, padded_off)
 
 
+@pytest.mark.usefixtures("way")
 def test_gradient_checkpointing_changes_nothing():
     batch = examples(40, [9, 12, 7])
     plain = tiny("llama")
@@ -151,6 +161,7 @@ def test_sums_count_targets_and_exact_examples():
     assert sums.exact == 0 and 3 < sums.mean_loss < 8
 
 
+@pytest.mark.usefixtures("way")
 def test_no_shared_prefix_at_all():
     batch = [
         Example.of((5, 6, 7, 8), (False, False, True, True), "a", "k"),
@@ -169,6 +180,7 @@ WINDOWS = {
 }
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("window", [5, 16, 45, 300])
 @pytest.mark.parametrize("kind", WINDOWS)
 def test_sliding_windows_shorter_and_longer_than_prefix_and_example(kind, window):
@@ -186,6 +198,7 @@ def test_soft_capped_logits_are_refused():
         use_shared_prefix(model)
 
 
+@pytest.mark.usefixtures("way")
 def test_an_example_without_targets_changes_nothing():
     batch = examples(40, [9, 12])
     empty = Example.of(batch[0].ids, (False,) * len(batch[0]), "filler", batch[0].key)

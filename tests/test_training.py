@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from auto_lora import _shared_prefix
 from auto_lora._activation import BasePrefixes
 from auto_lora._errors import ModelError, TrainingError
 from auto_lora._fused_lora import _LoRALinear, fuse_lora
@@ -127,28 +128,32 @@ def kept_bytes(peft_model, group, micro: int, *, activated: bool) -> int:
 
 @pytest.mark.parametrize("prefix", [200, 400])
 @pytest.mark.parametrize("activated", [False, True], ids=["always", "activated"])
+@pytest.mark.parametrize("packed", [False, True], ids=["rows", "packed"])
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
-def test_the_memory_model_says_what_pytorch_keeps(kind, activated, prefix):
-    (group,) = group_by_prefix(examples(prefix, [40, 40, 40, 40]))
+def test_the_memory_model_says_what_pytorch_keeps(monkeypatch, kind, packed, activated, prefix):
+    monkeypatch.setattr(_shared_prefix, "is_packed", lambda _: packed)
+    (group,) = group_by_prefix(examples(prefix, [48, 48, 48, 48]))  # a packed row is filled up to 64
     peft_model = tiny(kind)
     fuse_lora(peft_model)
     peft_model.train()
     shape = Shape.of(peft_model.config, 4, 4)
-    told = step_bytes(shape, prefix, 40, 4, activated=activated) - step_bytes(shape, 0, 0, 0)
-    # The prefix's keys and values, or their gradients: there, but not kept by autograd.
-    told -= prefix * shape.key_value_per_token
+    told = step_bytes(shape, prefix, 48, 4, packed=packed, activated=activated)
+    told -= step_bytes(shape, 0, 0, 0, packed=packed)
+    if not packed:  # the prefix's keys and values, or their gradients: there, but not kept by autograd
+        told -= prefix * shape.key_value_per_token
     assert 0.85 < kept_bytes(peft_model, group, 4, activated=activated) / told < 1.15
 
 
 def test_less_memory_means_smaller_groups_then_checkpointing():
     shape = Shape(30, 576, 1536, 576, 192, 49152, 16, 4)
-    sizes = [fitting(shape, 600, 110, 8, int(gib * 2**30)) for gib in (24, 2.2, 1.7, 0.8)]
+    sizes = [fitting(shape, 600, 110, 8, int(gib * 2**30), packed=False) for gib in (24, 2.2, 1.7, 0.8)]
     assert sizes[0] == (8, False) and 1 <= sizes[1][0] < 8 and not sizes[1][1]
     assert sizes[-1][1] and [s[0] for s in sizes if not s[1]] == sorted(
         (s[0] for s in sizes if not s[1]), reverse=True
     )
-    assert fitting(shape, 600, 110, 8, 2**30, checkpointing=False) == (1, False)
-    assert step_bytes(shape, 600, 110, 8, checkpointing=True) < step_bytes(shape, 600, 110, 8) / 2
+    assert fitting(shape, 600, 110, 8, 2**30, packed=False, checkpointing=False) == (1, False)
+    needs = [step_bytes(shape, 600, 110, 8, packed=False, checkpointing=again) for again in (True, False)]
+    assert needs[0] < needs[1] / 2
 
 
 @pytest.mark.parametrize(("wanted", "chosen"), [(None, True), (False, False), (True, True)])

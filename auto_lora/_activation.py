@@ -62,11 +62,13 @@ class BasePrefixes:
         return read
 
     def _read(self, model: Any, prefix: tuple[int, ...]) -> PrefixKV:
-        made = PrefixPass()
+        made, training = PrefixPass(), model.training
         device = model.get_input_embeddings().weight.device
+        model.eval()  # a dropout mask drawn here would be drawn twice by a run that goes on from a checkpoint
         with torch.no_grad(), adapter_off(model):
             ids = torch.tensor([prefix], device=device)
             last_hidden(model, ids, torch.arange(len(prefix), device=device)[None], made)
+        model.train(training)
         return made.leaves(False)
 
 

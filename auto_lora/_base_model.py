@@ -153,15 +153,20 @@ def _quieten() -> None:
     logging.disable_progress_bar()
 
 
+def decided_precision(wanted: str) -> str:
+    """What "auto" means on this machine: bf16 only where it is faster. On a processor it is measured, so a run notes it."""
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if cpu_prefers_bf16() else "no"
+
+
 def pick_precision(wanted: str, device: torch.device) -> tuple[torch.dtype, str]:
-    """Weight type of the frozen base: bf16 only where it is faster."""
+    """Weight type of the frozen base."""
     if wanted == "fp16" and device.type == "cpu":
         raise TrainingError("mixed_precision fp16 needs a GPU", "use --mixed-precision auto")
-    if wanted == "auto":
-        if device.type == "cuda":
-            wanted = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-        else:
-            wanted = "bf16" if cpu_prefers_bf16() else "no"
+    wanted = decided_precision(wanted)
     dtypes = {"bf16": torch.bfloat16, "fp16": torch.float16, "no": torch.float32}
     return dtypes[wanted], "float32" if wanted == "no" else wanted
 
@@ -208,7 +213,7 @@ def _four_bit(device: torch.device) -> dict[str, Any]:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
-    return {"quantization_config": quantisation, "device_map": {"": 0}, "dtype": torch.bfloat16}
+    return {"quantization_config": quantisation, "device_map": {"": device}, "dtype": torch.bfloat16}
 
 
 def _from_hub(load: Any, name: str, **options: Any) -> Any:

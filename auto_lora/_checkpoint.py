@@ -104,6 +104,19 @@ def save_checkpoint(
     write_bytes(path, save(held, {"position": json.dumps(dict(position))}))
 
 
+def read_position(path: Path) -> dict[str, Any]:
+    """A checkpoint's position alone.
+
+    Raises:
+        TrainingError: it cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads(file.metadata()["position"])
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise TrainingError(f"{path} cannot be read: {error}", "start anew with --overwrite") from None
+
+
 def load_checkpoint(
     path: Path, weights: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, rank: int
 ) -> dict[str, Any]:
@@ -125,9 +138,8 @@ def load_checkpoint(
                         key: file.get_tensor(f"{key}/{name}").to(weight.device if key != "step" else "cpu")
                         for key in _MOMENTS
                     }
-            restore_random_state(
-                [file.get_tensor(n) for n in sorted(names) if n.startswith(f"random/{rank}/")]
-            )
+            kept = sum(n.startswith(f"random/{rank}/") for n in names)
+            restore_random_state([file.get_tensor(f"random/{rank}/{i}") for i in range(kept)])
             return json.loads(file.metadata()["position"])
     except (SafetensorError, OSError, RuntimeError) as error:
         raise TrainingError(f"{path} cannot be read: {error}", "start anew with --overwrite") from None

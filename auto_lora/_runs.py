@@ -21,17 +21,30 @@ FREE = ("output_dir", "num_iterations", "port", "parallel_requests", "request_ti
 
 
 def remember_run(
-    output: Path, version: str, settings: Mapping[str, Any], tools: Sequence[Any], *, resume: bool
-) -> None:
+    output: Path,
+    version: str,
+    settings: Mapping[str, Any],
+    tools: Sequence[Any],
+    decided: Mapping[str, Any],
+    *,
+    resume: bool,
+) -> dict[str, Any]:
     """Writes run.json.
+
+    Args:
+        decided: settings as this machine understands "auto".
+
+    Returns what the run goes by: `decided`, or what the run that is resumed had decided.
 
     Raises:
         UsageError: the run that is to be resumed has other settings or tools.
     """
     path = output / "run.json"
     kept = {k: v for k, v in settings.items() if k not in FREE}
+    holds = dict(decided)
     if resume and path.is_file():
         before = read_json(path)
+        holds |= before.get("decided", {})
         changed = {k for k, v in kept.items() if before["settings"].get(k) != v}
         changed |= {"tools"} if before["tools"] != tools else set()
         if changed:
@@ -39,7 +52,8 @@ def remember_run(
                 f"the run in {output} has another {', '.join(sorted(changed))}",
                 "give the same settings to --resume, or start anew with --overwrite",
             )
-    write_json(path, {"version": version, "settings": kept, "tools": tools})
+    write_json(path, {"version": version, "settings": kept, "decided": holds, "tools": tools})
+    return holds
 
 
 def settings_beside(folder: str | Path) -> dict[str, Any]:

@@ -199,11 +199,13 @@ class ServerProcess:
         ]  # fmt: skip
         if served.chat_template_file:
             argv += ["--chat-template-file", str(served.chat_template_file)]
+        known = _flags_of(server)
         if served.adapter_path and served.adapter_scale == 1.0:
             argv += ["--lora", str(served.adapter_path)]
+        elif served.adapter_path and "--lora-scaled FNAME SCALE" in known:  # before October 2025
+            argv += ["--lora-scaled", str(served.adapter_path), str(served.adapter_scale)]
         elif served.adapter_path:
             argv += ["--lora-scaled", f"{served.adapter_path}:{served.adapter_scale}"]
-        known = _flags_of(server)
         optional = (("--cache-ram", "0"), ("--no-cache-idle-slots",), ("--no-webui",), ("--offline",))
         for flag in optional:
             if flag[0] in known:

@@ -195,7 +195,7 @@ def use_shared_prefix(model: Any) -> None:
     if odd:
         raise ModelError(
             f"{config.model_type} has {', '.join(odd)}, which the shared prefix does not handle",
-            "choose a model with plain attention, such as Qwen2.5, Qwen3, Llama, Gemma 3 or SmolLM2",
+            "choose a model with plain attention, such as Qwen2.5, Qwen3, Llama or SmolLM2",
         )
     AttentionInterface.register(ATTENTION, attention)
     model.set_attn_implementation(ATTENTION)

@@ -12,7 +12,7 @@ import hashlib
 import math
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import torch
 from auto_lora._activation import BasePrefixes
 from auto_lora._adapter_folder import load_adapter, save_adapter
 from auto_lora._base_model import Base
-from auto_lora._checkpoint import Position, load_checkpoint, random_state, save_checkpoint
+from auto_lora._checkpoint import Position, load_checkpoint, random_state, read_position, save_checkpoint
 from auto_lora._errors import ModelError, TrainingError
 from auto_lora._fused_lora import fuse_lora
 from auto_lora._memory import (
@@ -37,7 +37,7 @@ from auto_lora._memory import (
 )
 from auto_lora._processes import Processes, shard, wants_sharding
 from auto_lora._progress import Quiet, Reporter
-from auto_lora._runs import dumps, write_json
+from auto_lora._runs import FREE, dumps, write_json
 from auto_lora._schedule import auto_learning_rate, plan_steps, warmup_cosine
 from auto_lora._settings import TrainingConfig
 from auto_lora._shared_prefix import StepSums, forget_masks, is_packed, run_group, save_memory
@@ -124,6 +124,8 @@ class LoRATrainer:
         torch.manual_seed(config.seed + self.processes.rank)
         self.invocation = train.invocation
         self._fit_into_memory([*train.groups, *validation.groups])
+        if resume and (directory / CHECKPOINT).is_file():
+            self._as_before(read_position(directory / CHECKPOINT))
         peft_model = self._attach()
         try:
             result = self._loop(peft_model, train, validation, directory, resume)
@@ -168,6 +170,16 @@ class LoRATrainer:
                 f"  micro-groups of {self.micro}{', activations computed twice' if self.checkpointing else ''}: "
                 f"about {max(n[2] for n in needs) / 2**30:.1f} GiB of {free / 2**30:.1f} GiB free"
             )
+
+    def _as_before(self, saved: Mapping[str, Any]) -> None:
+        """Takes the micro-group of a checkpoint: dropout and rounding go by it."""
+        if self.micro < saved["micro"] or self.checkpointing > saved["checkpointing"]:
+            self.reporter.say(
+                f"  less memory than before: micro-groups of {self.micro}, not {saved['micro']}; "
+                "what is trained will differ a little from a run without a break"
+            )
+        self.micro = min(self.micro, saved["micro"])
+        self.checkpointing |= saved["checkpointing"]
 
     def _attach(self) -> Any:
         from peft import LoraConfig, get_peft_model
@@ -233,7 +245,7 @@ class LoRATrainer:
                 raise TrainingError(
                     f"{directory / CHECKPOINT} is of another run", "start anew with --overwrite"
                 )
-            at = Position.from_json(saved)
+            at = Position.from_json({k: v for k, v in saved.items() if k not in ("micro", "checkpointing")})
             self.reporter.say(f"  going on after {at.seen} of {config.num_epochs * len(train)} examples")
         before, started, saved_at = at.seconds, time.monotonic(), time.monotonic()
 
@@ -242,7 +254,9 @@ class LoRATrainer:
             at.seconds = before + time.monotonic() - started
             states = processes.gather(random_state())
             if processes.first:
-                save_checkpoint(directory / CHECKPOINT, named, optimizer, states, {**asdict(at), "run": run})
+                ways = {"micro": self.micro, "checkpointing": self.checkpointing}
+                position = {**asdict(at), "run": run, **ways}
+                save_checkpoint(directory / CHECKPOINT, named, optimizer, states, position)
             saved_at = time.monotonic()
 
         patience = config.early_stopping_patience
@@ -269,6 +283,7 @@ class LoRATrainer:
                         save()
                 trained = time.monotonic() - started
                 checked = self.validate(peft_model, validation)
+                _check_finite("validation loss", checked.loss)
                 if at.ended(checked, before + time.monotonic() - started) and processes.first:
                     save_adapter(peft_model, directory, self.invocation)
                 save()
@@ -315,11 +330,9 @@ class LoRATrainer:
                 self.reporter.say(f"  out of memory: going on with micro-groups of {self.micro}")
         self.processes.add_gradients(weights)
         sums = self._sum(sums)
-        if not math.isfinite(sums.loss):
-            raise TrainingError(
-                "the training loss is not finite", "lower --learning-rate or use --mixed-precision no"
-            )
-        torch.nn.utils.clip_grad_norm_(weights, self.config.max_grad_norm)
+        norm = torch.nn.utils.clip_grad_norm_(weights, self.config.max_grad_norm)
+        _check_finite("training loss", sums.loss)
+        _check_finite("gradient", float(norm))
         optimizer.step()
         optimizer.zero_grad(set_to_none=self.sharded)
         return sums
@@ -377,9 +390,14 @@ class LoRATrainer:
         return total
 
 
+def _check_finite(what: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise TrainingError(f"the {what} is not finite", "lower --learning-rate or use --mixed-precision no")
+
+
 def _fingerprint(config: TrainingConfig, train: ToolCallingDataset) -> str:
     """Equal for runs that take the same steps."""
-    free = ("output_dir", "checkpoint_seconds", "num_threads")
+    free = (*FREE, "checkpoint_seconds", "num_threads")
     settings = {k: v for k, v in config.to_dict().items() if k not in free}
     digest = hashlib.sha256(dumps(settings).encode())
     for example in train.examples:

@@ -137,6 +137,8 @@ def quality_sentence(metrics: Metrics) -> str:
     quality = metrics.get("quality")
     if not quality:
         return "Response quality was not judged (give --judge-url URL, or --judge-url base)."
+    if quality.get("error"):
+        return f"Response quality was not judged: {quality['error']}."
     passed = f"{percent(quality['sanity'])} of known good and broken answers told apart"
     if not quality["fit"]:
         return f"Response quality was not judged: {quality['judge']} is unfit as a judge ({passed})."

@@ -24,6 +24,7 @@ from auto_lora._intervals import proportion
 from auto_lora._progress import Quiet, Reporter
 from auto_lora._runs import read_json
 
+_PAUSES = (1.0, 4.0, 16.0)  # seconds before a failed request is asked again
 FIT = 0.8  # a coin reaches 0.25 of the sanity set, so 0.8 of 24 is no luck
 SANITY_FILE = Path(__file__).parent / "probes" / "judge.json"
 
@@ -171,8 +172,7 @@ class Judge:
             "response_format": {"type": "json_schema", "json_schema": {"name": "verdict", "schema": _SCHEMA}},
         }
         try:
-            response = await http.post(f"{self.url}/v1/chat/completions", json=body)
-            response.raise_for_status()
+            response = await self._post(http, body)
             winner = json.loads(response.json()["choices"][0]["message"]["content"])["winner"]
         except httpx.HTTPError as error:
             raise ServerError(
@@ -181,6 +181,20 @@ class Judge:
         except (ValueError, KeyError, TypeError, IndexError):
             return None
         return winner if winner in ("A", "B", "tie") else None
+
+    async def _post(self, http: httpx.AsyncClient, body: dict[str, Any]) -> httpx.Response:
+        """Asks again, with longer and longer pauses, where the judge is busy, fails or cannot be reached."""
+        for pause in (*_PAUSES, None):
+            try:
+                response = await http.post(f"{self.url}/v1/chat/completions", json=body)
+                if pause is None or not (response.status_code == 429 or response.status_code >= 500):
+                    response.raise_for_status()
+                    return response
+            except httpx.TransportError:
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
 
 
 def _results(conversation: Conversation) -> tuple[str, ...]:

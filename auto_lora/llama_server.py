@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -153,8 +154,7 @@ class LlamaCppClient:
         started = time.monotonic()
         response = await self._post("/v1/chat/completions", body)
         seconds = time.monotonic() - started
-        if response.status_code >= 500 and "parse" in response.text.lower():
-            # llama-server answers 500 when the model's own text is no valid call.
+        if response.status_code >= 500 and _NO_CALL.search(_message_of(response)):
             return ChatReply((), "", _message_of(response), "invalid_json", "error", seconds=seconds)
         value = self._value(response, "/v1/chat/completions")
         try:
@@ -283,6 +283,13 @@ class LlamaCppClient:
         return value
 
 
+# What llama-server says, with status 500, when the model's own text is no valid call: since b8240 or so the second
+# (ggml-org/llama.cpp issues 24327, 27025), very old builds the third.
+_NO_CALL = re.compile(
+    r"^Failed to parse input|^The model produced output that does not match|json\.exception\.parse_error"
+)
+
+
 def _message_of(response: httpx.Response) -> str:
     try:
         return str(response.json()["error"]["message"])
@@ -290,14 +297,19 @@ def _message_of(response: httpx.Response) -> str:
         return response.text[:500]
 
 
+def _writable(text: str) -> str:
+    """Halves of surrogate pairs, which a model may write and no file takes, become question marks."""
+    return text.encode(errors="replace").decode()
+
+
 def _read_reply(value: Mapping[str, Any], seconds: float) -> ChatReply:
     choice = value["choices"][0]
     message, finish = choice["message"], choice.get("finish_reason") or ""
-    content = message.get("content") or ""
+    content = _writable(message.get("content") or "")
     calls, error, wire = [], "", content
     for entry in message.get("tool_calls") or ():
         name, text = entry["function"]["name"], entry["function"]["arguments"]
-        wire += f'\n<tool_call>\n{{"name": {json.dumps(name)}, "arguments": {text}}}\n</tool_call>'
+        wire += _writable(f'\n<tool_call>\n{{"name": {json.dumps(name)}, "arguments": {text}}}\n</tool_call>')
         arguments = parse_arguments(text)
         if arguments is None:
             error = "truncated" if finish == "length" else "invalid_json"

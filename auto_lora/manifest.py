@@ -82,7 +82,9 @@ def describe_run(
         build: what the server calls its build (`build_info` of `/props`).
         extensions: names of what the user added in Python, which no manifest can hold.
     """
-    training = metrics["iterations"][metrics["best_iteration"] - 1]["training"]
+    training = next(
+        i["training"] for i in metrics["iterations"] if i["iteration"] == metrics["best_iteration"]
+    )
     files = [path for pattern in HASHED for path in sorted(output.glob(pattern)) if path.is_file()]
     return {
         "format": FORMAT,

@@ -171,7 +171,7 @@ def base_gate(
         MismatchError: they are not the same model; with the probe that differs most.
     """
     found = likeness(ours, served)
-    if found["rms"] > near:
+    if not found["rms"] <= near:  # NaN, too
         said = f"{found['rms']} (rms), at most {near}"
         hint = "nothing was trained; is the served GGUF the model that is trained?"
         raise _differs("the base", said, probes, ours, served, template, hint)
@@ -200,7 +200,7 @@ def adapter_gate(
     """
     base, adapter = likeness(ours.base, served.base), likeness(ours.adapter, served.adapter)
     zero, one = (_largest(side, served.base) for side in (scale_zero, served.adapter))
-    if zero > SCALE_ZERO:
+    if not zero <= SCALE_ZERO:
         raise MismatchError(
             f"the server's adapter at scale 0 is not its base: they differ by {zero:.3g}", _HINT
         )
@@ -209,8 +209,8 @@ def adapter_gate(
             "the served adapter changes nothing: at scale 1 the server answers as its base", _HINT
         )
     allowed = TIMES_BASE * base["rms"] + FLOOR
-    far = adapter["relative"] > TIMES_RELATIVE * base["relative"] + FLOOR_RELATIVE
-    if adapter["rms"] > allowed and far:
+    near = adapter["relative"] <= TIMES_RELATIVE * base["relative"] + FLOOR_RELATIVE
+    if not (adapter["rms"] <= allowed or near):
         said = f"{adapter['rms']} (rms), at most {allowed:.3f}, base {base['rms']}"
         raise _differs("base + adapter", said, probes, ours.adapter, served.adapter, template, _HINT)
     return {"probes": len(probes), "base": base, "adapter": adapter, "scale_0": zero, "scale_1": one}

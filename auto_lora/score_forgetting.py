@@ -155,7 +155,7 @@ def kl_per_token(
                 other = _answer_logprobs(adapted, batch)
             totals[scale] += float((base.exp() * (base - other)).sum())
         tokens += len(base)
-    return {scale: max(0.0, total / max(tokens, 1)) for scale, total in totals.items()}
+    return {scale: max(total / max(tokens, 1), 0.0) for scale, total in totals.items()}  # NaN stays NaN
 
 
 def _answer_logprobs(adapted: Any, batch: Sequence[tuple[Sequence[int], Sequence[int]]]) -> torch.Tensor:

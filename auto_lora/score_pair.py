@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auto_lora._conversation import Conversation
+from auto_lora._errors import ServerError
 from auto_lora._progress import Reporter
 from auto_lora._settings import TrainingConfig
 from auto_lora.handover import degenerate_verdict, floor_verdict, judge_success
@@ -149,7 +150,11 @@ class Examiner:
             parallel=self.config.parallel_requests,
             reporter=self.reporter,
         )
-        return await judge.judge(self.test, base, adapter)
+        try:
+            return await judge.judge(self.test, base, adapter)
+        except ServerError as error:  # the calls are scored by then, and stay so
+            self.reporter.say(f"  {error.message}")
+            return {"judge": f"{model} at {url}", "fit": False, "error": error.message}
 
 
 def compare(base: Evaluation, adapter: Evaluation) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def lead(
             "train": [c.to_json() for c in train],
             "validation": [c.to_json() for c in validation],
             "directory": str(folder),
+            "mixed_precision": trainer.config.mixed_precision,
         }
     )
     trainer.train(datasets[0], datasets[1], folder, resume=True)
@@ -55,6 +57,7 @@ def follow(config: TrainingConfig, processes: Processes) -> tuple[Path, dict[str
         TrainingError: the first process stopped; its own message says why.
     """
     while (job := processes.hear())["do"] == "train":
+        config = replace(config, mixed_precision=job["mixed_precision"])
         base = load_base(config)
         template = ChatTemplate(base.tokenizer)
         train, validation = (

@@ -58,7 +58,7 @@ class RoundPlan:
     def to_json(self) -> dict[str, Any]:
         focus = {
             "tools": dict(self.focus.tools),
-            "parameters": {".".join(key): weight for key, weight in self.focus.parameters.items()},
+            "parameters": [[*key, weight] for key, weight in self.focus.parameters.items()],
             "topics": dict(self.focus.topics),
         }
         return {**asdict(self), "shares": dict(self.shares), "focus": focus}
@@ -67,7 +67,7 @@ class RoundPlan:
     def from_json(cls, value: Mapping[str, Any]) -> RoundPlan:
         """The plan that `to_json` wrote."""
         found = value["focus"]
-        parameters = {tuple(key.rsplit(".", 1)): w for key, w in found["parameters"].items()}
+        parameters = {(tool, parameter): weight for tool, parameter, weight in found["parameters"]}
         focus = Focus(tools=found["tools"], parameters=parameters, topics=found.get("topics", {}))
         return cls(**{**value, "focus": focus})
 

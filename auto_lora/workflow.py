@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from auto_lora import __version__, preflight
-from auto_lora._base_model import load_base, load_tokenizer
+from auto_lora._base_model import decided_precision, load_base, load_tokenizer
 from auto_lora._conversation import Conversation, read_conversations, write_conversations
 from auto_lora._errors import ToolsError
+from auto_lora._gguf import check_supported, read_header
 from auto_lora._memory import release_memory
 from auto_lora._processes import Processes
 from auto_lora._progress import Reporter
@@ -196,8 +197,11 @@ class Run:
         if overwrite:
             preflight.clear_run(self.output)
         entries = [t.to_openai() for t in self.tools]
-        remember_run(self.output, __version__, config.to_dict(), entries, resume=resume)
+        decided: dict[str, Any] = {"mixed_precision": decided_precision(config.mixed_precision)}
+        decided = remember_run(self.output, __version__, config.to_dict(), entries, decided, resume=resume)
+        self.config = replace(config, **decided)
         self.gguf = source.gguf or convert_base(source.name, self.output / "base.gguf")
+        check_supported(read_header(self.gguf))  # before hours of training, not after
         self.template = ChatTemplate(load_tokenizer(config))
         if config.activated:
             _ = (
@@ -356,12 +360,7 @@ class Run:
     async def hand_over(self, best: Round, base: Answers) -> tuple[Path, dict[str, Any]]:
         """Copies the best adapter to `final_adapter/`, asks it the frozen test, writes its figures."""
         folder, final = self.output / f"iteration_{best.number}", self.output / "final_adapter"
-        for name in ("adapter_model.safetensors", "adapter_config.json", "adapter.gguf", "drift.json"):
-            write_bytes(final / name, (folder / name).read_bytes())
-        write_text(final / "chat_template.jinja", self.template.text)
-        entries = [t.to_openai() for t in self.tools]
-        write_json(final / "tools.json", entries)
-        async with self._server("final", final / "adapter.gguf") as client:
+        async with self._server("final", folder / "adapter.gguf") as client:
             adapter = await self.examiner.ask(client, "base + adapter")
             forgetting = await self.examiner.forgetting(client, self.plain, best.drift)
             build = str((await client.props()).get("build_info", "unknown"))
@@ -370,7 +369,7 @@ class Run:
             "version": __version__,
             "base_model": self.config.llama_cpp_model_path or self.config.model_name,
             "best_iteration": best.number,
-            "iterations": [read_json(p) for p in sorted(self.output.glob("iteration_*/metrics.json"))],
+            "iterations": self._iterations(),
             "test_writer": donated.test_writer or self.generator.describe_writer(self.test),
             "writer_distance": writer_distance(
                 [c.prompt for c in train if "shape" in c.meta],
@@ -379,6 +378,14 @@ class Run:
             "settings": self.config.to_dict(),
             "serve_command": serve_command(self.gguf, final, self.context),
         }
+        # An adapter never lies beside another's figures: those before go first, the new ones come last.
+        for name in ("metrics.json", "manifest.json", "README.md"):
+            (final / name).unlink(missing_ok=True)
+        for name in ("adapter_model.safetensors", "adapter_config.json", "adapter.gguf", "drift.json"):
+            write_bytes(final / name, (folder / name).read_bytes())
+        write_text(final / "chat_template.jinja", self.template.text)
+        entries = [t.to_openai() for t in self.tools]
+        write_json(final / "tools.json", entries)
         write_json(final / "error_analysis.json", analyse(adapter.test, self.tools))
         write_jsonl(final / "cases.jsonl", case_rows(base.test, adapter.test, self.tools))
         write_json(final / "metrics.json", metrics)
@@ -389,6 +396,11 @@ class Run:
         write_json(final / "manifest.json", manifest)
         print_screen(self.reporter.console, metrics, final, write_report(self.output))
         return final, metrics
+
+    def _iterations(self) -> list[dict[str, Any]]:
+        """The figures of all rounds, in their order."""
+        found = [read_json(path) for path in self.output.glob("iteration_*/metrics.json")]
+        return sorted(found, key=lambda metrics: metrics["iteration"])
 
     @asynccontextmanager
     async def _writing(self, plan: RoundPlan | None = None) -> AsyncIterator[None]:

@@ -109,6 +109,17 @@ def test_an_adapter_that_is_not_applied_is_caught():
         adapter_gate(PROBES, Sides(base, adapter), Sides(served(base), served(base)), served(base), WORDS)
 
 
+def test_nan_is_near_nothing():
+    base, adapter = rows(0), rows(1)
+    lost = [np.full_like(row, np.nan) for row in base]
+    with pytest.raises(MismatchError):
+        base_gate(PROBES, lost, served(base), WORDS)
+    for trained, there, zero in ((lost, adapter, base), (adapter, lost, base), (adapter, adapter, lost)):
+        sides = Sides(base, trained), Sides(served(base), served(there))
+        with pytest.raises(MismatchError):
+            adapter_gate(PROBES, *sides, served(zero), WORDS)
+
+
 def test_scale_zero_must_be_the_base():
     base, adapter = rows(0), rows(1)
     zero = [row + 0.01 for row in base]

@@ -9,11 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from auto_lora import TrainingConfig, judge
 from auto_lora._conversation import Conversation
 from auto_lora._errors import ServerError
+from auto_lora._progress import Quiet
 from auto_lora.handover import quality_sentence
 from auto_lora.judge import FIT, Judge, sanity_set
 from auto_lora.llama_server import LlamaCppClient
+from auto_lora.score_pair import Examiner
 
 GOOD = {p.second for p in sanity_set()} | {"the adapter's answer"}
 CASE = Conversation(
@@ -27,7 +30,7 @@ def served():
     """Starts an OpenAI-compatible server whose verdict is a function of the two answers."""
     servers = []
 
-    def start(verdict) -> str:
+    def start(verdict, status=lambda: 200) -> str:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -35,7 +38,7 @@ def served():
                 a, rest = text.split("\n\nAnswer A: ")[1].split("\n\nAnswer B: ")
                 content = verdict(a, rest.split("\n\nReply with JSON")[0])
                 answer = json.dumps({"choices": [{"message": {"content": content}}]}).encode()
-                self.send_response(200)
+                self.send_response(status())
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)
@@ -122,7 +125,25 @@ async def test_only_verdicts_that_survive_swapping_count(served, verdict, counte
     assert counts[counted] == counts["judged"] == 1
 
 
-async def test_an_absent_judge_is_one_sentence():
+async def test_a_busy_judge_is_asked_again(served, monkeypatch):
+    monkeypatch.setattr(judge, "_PAUSES", (0.0, 0.0))
+    busy = iter([429, 500, *[200] * 3, 503, *[200] * 99])
+    quality = await Judge(served(oracle, lambda: next(busy)), parallel=1).judge([CASE], BASE, ADAPTER)
+    assert quality["fit"] and quality["sanity"]["count"] == 24 and quality["wins"] == 1
+
+
+async def test_a_judge_that_fails_leaves_the_other_figures(served, monkeypatch):
+    monkeypatch.setattr(judge, "_PAUSES", ())
+    config = TrainingConfig(judge_url=served(oracle, lambda: 500))
+    examiner = Examiner(config, [CASE], [], Quiet(), {})
+    quality = await examiner._judge(BASE, ADAPTER, lambda name: None)
+    assert not quality["fit"] and quality_sentence({"quality": quality}).startswith(
+        f"Response quality was not judged: the judge at {config.judge_url.removesuffix('/v1')} failed"
+    )
+
+
+async def test_an_absent_judge_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(judge, "_PAUSES", (0.0,))
     with pytest.raises(ServerError, match="the judge at http://127.0.0.1:9"):
         await Judge("http://127.0.0.1:9", timeout=1).judge([CASE], BASE, ADAPTER)
 

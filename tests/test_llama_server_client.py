@@ -56,6 +56,9 @@ def reply(content="", calls=(), finish="stop"):
     }
 
 
+_OTHER = "The model produced output that does not match the expected"
+
+
 @pytest.mark.parametrize(
     ("answer", "calls", "text", "error"),
     [
@@ -69,6 +72,9 @@ def reply(content="", calls=(), finish="stop"):
         (reply("<tool_call>{no</tool_call>"), (), "", "invalid_json"),
         (reply('<tool_call>{"name"', finish="length"), (), "", "truncated"),
         ((500, {"error": {"message": "Failed to parse input at pos 3: {oops"}}), (), "", "invalid_json"),
+        ((500, {"error": {"message": f"{_OTHER} peg-native format"}}), (), "", "invalid_json"),
+        (reply("", [("f", '{"a": "\\ud83d"}')]), (), "", "invalid_json"),
+        (reply("half \ud83d"), (), "half ?", ""),
     ],
 )
 async def test_replies(answer, calls, text, error, fake):
@@ -95,11 +101,12 @@ async def test_a_loading_model_is_asked_again_and_a_refusal_is_not(fake):
     async with LlamaCppClient(url=fake.url) as client:
         assert (await client.chat(MESSAGES)).text == "ready"
         for status in (400, 500):
-            fake.seen.clear()
-            fake.answers.append((status, {"error": {"message": "a reason of its own"}}))
-            with pytest.raises(ServerError, match="a reason of its own"):
-                await client.chat(MESSAGES)
-            assert len(fake.seen) == 1
+            for reason in ("a reason of its own", "Failed to parse grammar", "Failed to parse tools: none"):
+                fake.seen.clear()
+                fake.answers.append((status, {"error": {"message": reason}}))
+                with pytest.raises(ServerError, match=reason):
+                    await client.chat(MESSAGES)
+                assert len(fake.seen) == 1
 
 
 @pytest.mark.parametrize("body", [b"<html>not llama.cpp</html>", {"hello": 1}, {"choices": []}, []])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,28 @@ def test_malformed_calls_are_data():
     )
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        '{"a": "\\ud83d"}',
+        '{"a": NaN}',
+        '{"a": 1e999}',
+        '{"a": ' + "[" * 100_000,
+        '{"a": 1' + "0" * 5000 + "}",
+    ],
+)
+def test_what_no_file_takes_is_no_call(arguments):
+    assert parse_arguments(arguments) is None
+    raw = f'<tool_call>{{"name": "f", "arguments": {arguments}}}</tool_call>'
+    assert parse_reply(raw).error == "invalid_json"
+
+
+def test_whole_numbers_are_equal_to_the_last_digit():
+    assert not same_value(1234567890, 1234567891) and not same_value(6.67e-11, 9e-10)
+    assert same_value(0.1 + 0.2, 0.3) and same_value(4915112345678, 4915112345678.0)
+    assert not same_value(1.5, 10**400)
+
+
 @given(json_values)
 def test_a_value_is_the_same_as_itself_and_as_its_json(value):
     assert same_value(value, json.loads(json.dumps(value)))
@@ -88,6 +111,12 @@ def test_the_best_pairing_wins_over_the_first():
     expected = [ToolCall("a", {"x": 1}), ToolCall("a", {"x": 1, "y": 2})]
     pairs = match_calls(expected, [ToolCall("a", {"x": 1, "y": 2}), ToolCall("a", {"x": 1})])
     assert all(a and b and same_call(a, b) for a, b in pairs)
+
+
+def test_a_model_that_goes_round_in_circles_is_matched_at_once():
+    few = [ToolCall("a", {"x": i}) for i in range(4)]
+    pairs = match_calls(few, [ToolCall("a", {"x": i % 7}) for i in range(200)])
+    assert len(pairs) == 200 and all(a and b and same_call(a, b) for a, b in pairs[:4])
 
 
 def test_many_calls_are_matched_too():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ from auto_lora._fused_lora import _LoRALinear, fuse_lora
 from auto_lora._memory import Shape, fitting, free_bytes, step_bytes
 from auto_lora._schedule import plan_steps
 from auto_lora._settings import TrainingConfig
-from auto_lora._shared_prefix import run_group, use_shared_prefix
+from auto_lora._shared_prefix import StepSums, run_group, use_shared_prefix
 from auto_lora.encode import group_by_prefix
 from auto_lora.finetune import CHECKPOINT, LoRATrainer
 from tests.test_shared_prefix import distance, examples, padded_gradients, shared_gradients, tiny
@@ -232,6 +234,59 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     (tmp_path / CHECKPOINT).write_bytes(b"cut")
     with pytest.raises(TrainingError, match="cannot be read"):
         LoRATrainer(config, base).train(Data(6, 10, 1), Data(2, 10, 2), tmp_path, resume=True)
+
+
+class _Stopped(Exception):
+    """Raised instead of the next step."""
+
+
+def stopped(trainer, out, data, after: int) -> None:
+    """A training that ends after some steps, as a kill would end it."""
+    took = trainer._step
+
+    def step(*args):
+        nonlocal after
+        after -= 1
+        if after < 0:
+            raise _Stopped
+        return took(*args)
+
+    trainer._step = step
+    with pytest.raises(_Stopped):
+        trainer.train(data, Data(3, 20, 2, activated=bool(data.invocation)), out)
+
+
+@pytest.mark.parametrize("activated", [False, True])
+def test_gone_on_in_another_process_the_adapter_is_the_same(activated, tmp_path, monkeypatch):
+    config = TrainingConfig(batch_size=4, num_epochs=1, checkpoint_seconds=0.0, activated=activated)
+    data, held = Data(20, 30, 1, activated=activated), Data(3, 20, 2, activated=activated)
+    for after in (0, 3):
+        out = tmp_path / str(after)
+        if after:
+            stopped(LoRATrainer(config, tiny_base()), out, data, after)
+            # Of what a resumed run may change nothing, and no more memory either.
+            config = replace(config, port=9999, parallel_requests=7, num_iterations=9)
+        LoRATrainer(config, tiny_base()).train(data, held, out, resume=True)
+    one, two = ((tmp_path / n / "adapter_model.safetensors").read_bytes() for n in "03")
+    assert one == two
+
+
+def test_a_micro_group_is_kept_where_memory_came_back(tmp_path, monkeypatch):
+    config = TrainingConfig(batch_size=4, num_epochs=1, checkpoint_seconds=0.0)
+    data = Data(12, 30, 1)
+    monkeypatch.setattr("auto_lora.finetune.free_bytes", lambda device: 2**20)
+    stopped(LoRATrainer(config, tiny_base()), tmp_path, data, 2)
+    monkeypatch.undo()
+    result = LoRATrainer(config, tiny_base()).train(data, Data(3, 20, 2), tmp_path, resume=True)
+    assert (result.micro_group, result.gradient_checkpointing) == (1, True)
+
+
+def test_what_is_not_finite_is_not_kept(tmp_path, monkeypatch):
+    trainer = LoRATrainer(TrainingConfig(batch_size=2, num_epochs=1), tiny_base())
+    monkeypatch.setattr(trainer, "validate", lambda *_: StepSums(math.nan, 5, 0, 2))
+    with pytest.raises(TrainingError, match="validation loss is not finite"):
+        trainer.train(Data(4, 10, 1), Data(2, 10, 2), tmp_path)
+    assert not (tmp_path / "adapter_model.safetensors").exists()
 
 
 @pytest.mark.slow

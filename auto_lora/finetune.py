@@ -329,6 +329,10 @@ class LoRATrainer:
                 self.micro //= 2
                 self.reporter.say(f"  out of memory: going on with micro-groups of {self.micro}")
         self.processes.add_gradients(weights)
+        if self._divides_late():
+            for weight in weights:
+                if weight.grad is not None:
+                    weight.grad /= _targets(step)
         sums = self._sum(sums)
         norm = torch.nn.utils.clip_grad_norm_(weights, self.config.max_grad_norm)
         _check_finite("training loss", sums.loss)
@@ -338,12 +342,16 @@ class LoRATrainer:
         return sums
 
     def _gradients(self, model: Any, step: list[PrefixGroup]) -> StepSums:
-        """Gradients of this process's share of a step, divided by all its targets."""
-        tokens = sum(e.targets for group in step for e in group.examples)
+        """Gradients of this process's share of a step, divided by all its targets (in fp16 by `_step`)."""
+        tokens = 1 if self._divides_late() else _targets(step)
         sums = StepSums()
         for group in self._share(step):
             sums += self._run(model, group, tokens)
         return sums
+
+    def _divides_late(self) -> bool:
+        """fp16 loses small gradients: of the loss divided by 10,000 targets they were 6 % off, 0.1 % undivided."""
+        return bool(self.base.model.dtype == torch.float16)
 
     def validate(self, model: Any, dataset: ToolCallingDataset) -> StepSums:
         """Teacher-forced loss and greedy exactness: one shared-prefix forward over the data set."""
@@ -388,6 +396,10 @@ class LoRATrainer:
         for part in self.processes.gather(asdict(sums)):
             total += StepSums(**part)
         return total
+
+
+def _targets(step: Sequence[PrefixGroup]) -> int:
+    return sum(e.targets for group in step for e in group.examples)
 
 
 def _check_finite(what: str, value: float) -> None:

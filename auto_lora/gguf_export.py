@@ -229,7 +229,7 @@ def _read_settings(directory: Path) -> dict[str, Any]:
         if not (directory / name).is_file():
             raise ExportError(f"{directory} holds no {name}", "give the folder of a PEFT LoRA adapter")
     settings = read_json(directory / "adapter_config.json")
-    if not isinstance(settings, dict) or not isinstance(settings.get("lora_alpha", 0), (int, float)):
+    if not isinstance(settings, dict) or not isinstance(settings.get("lora_alpha"), (int, float)):
         raise ExportError(
             f"{directory / 'adapter_config.json'} is not a PEFT configuration",
             "give the folder of a PEFT LoRA adapter",

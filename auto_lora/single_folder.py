@@ -20,7 +20,7 @@ from auto_lora.handover import is_activated, print_screen, serve_command
 from auto_lora.llama_server import LlamaCppClient
 from auto_lora.score_pair import Examiner
 
-CONTEXT = 8192  # tokens of a server slot
+CONTEXT = 8192  # tokens of a server slot, at least
 
 
 async def evaluate_adapter(config: TrainingConfig, directory: str | Path) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class AdapterFolder:
             self.base,
             adapter_path=adapter,
             chat_template_file=self.template,
-            context=CONTEXT,
+            context=max(CONTEXT, self.config.max_seq_length),
             parallel=parallel or self.config.slots,
             port=self.config.port,
             timeout=self.config.request_timeout,

@@ -281,6 +281,26 @@ def test_a_micro_group_is_kept_where_memory_came_back(tmp_path, monkeypatch):
     assert (result.micro_group, result.gradient_checkpointing) == (1, True)
 
 
+def test_half_precision_loses_no_small_gradients():
+    """A step of many targets: each one's share is far below what fp16 can hold beside the others."""
+    steps, taken = [Data(256, 40, 1).groups], {}
+    for dtype in (torch.float32, torch.float16):
+        base = tiny_base()
+        base.model.to(dtype)
+        trainer = LoRATrainer(TrainingConfig(batch_size=16, lora_dropout=0.0), base)
+        trainer._fit_into_memory(steps[0])
+        peft_model = trainer._attach()
+        named = {n: p for n, p in peft_model.named_parameters() if p.requires_grad}
+        keeps = torch.optim.SGD(named.values(), lr=0.0)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: 0.0)
+            patch.setattr(keeps, "zero_grad", lambda **_: None)
+            trainer._step(peft_model, steps[0], named, keeps)
+        taken[dtype] = {n: p.grad.clone() for n, p in named.items() if "lora_B" in n}
+        peft_model.unload()
+    assert distance(taken[torch.float16], taken[torch.float32]) < 0.01
+
+
 def test_what_is_not_finite_is_not_kept(tmp_path, monkeypatch):
     trainer = LoRATrainer(TrainingConfig(batch_size=2, num_epochs=1), tiny_base())
     monkeypatch.setattr(trainer, "validate", lambda *_: StepSums(math.nan, 5, 0, 2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 from auto_lora import __version__
 from auto_lora._errors import AutoLoRAError, ToolsError, UsageError
+from auto_lora._interrupts import run
 from auto_lora._settings import TrainingConfig, flag_of, flags, options_table, parse_text, range_of
 
 _GROUPS = {
@@ -143,8 +143,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"  {error.hint}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("auto-lora: stopped; --resume goes on after the last finished step", file=sys.stderr)
+        goes_on = not shows_tools and (args.train or args.reproduce)
+        more = "; --resume goes on after the last finished step" if goes_on else ""
+        print(f"auto-lora: stopped{more}", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # `auto-lora tools ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -176,7 +181,7 @@ def _run(args: argparse.Namespace) -> int:
         from auto_lora.workflow import AutoLoRACreator
 
         creator = AutoLoRACreator(config, _tools(config))
-        _, metrics = asyncio.run(creator.create_adapter(resume=args.resume, overwrite=args.overwrite))
+        _, metrics = run(creator.create_adapter(resume=args.resume, overwrite=args.overwrite))
         return 0 if metrics["success"] else 1
     elif args.generate:
         from auto_lora.synthetic_data import generate_data
@@ -185,7 +190,7 @@ def _run(args: argparse.Namespace) -> int:
     elif args.evaluate:
         from auto_lora.single_folder import evaluate_adapter
 
-        metrics = asyncio.run(evaluate_adapter(config, args.evaluate))
+        metrics = run(evaluate_adapter(config, args.evaluate))
         return 0 if metrics["success"] else 1
     elif args.export:
         from auto_lora.single_folder import export_directory
@@ -194,7 +199,7 @@ def _run(args: argparse.Namespace) -> int:
     elif args.serve:
         from auto_lora.single_folder import serve_directory
 
-        asyncio.run(serve_directory(config, args.serve))
+        run(serve_directory(config, args.serve))
     elif args.report:
         from auto_lora.report import write_report
 
@@ -222,7 +227,7 @@ def _reproduce(config: TrainingConfig, args: argparse.Namespace) -> int:
     before = read_manifest(args.reproduce)
     check_repeat(before, args.reproduce, config)
     creator = AutoLoRACreator(config, parse_tools(before["tools"], args.reproduce))
-    final, _ = asyncio.run(creator.create_adapter(resume=args.resume, overwrite=args.overwrite))
+    final, _ = run(creator.create_adapter(resume=args.resume, overwrite=args.overwrite))
     differences = compare_manifests(before, read_json(final / "manifest.json"))
     print_comparison(creator.reporter.console, differences)
     return 0 if same_run(differences) else 1
@@ -241,6 +246,8 @@ def _show_tools(args: argparse.Namespace) -> int:
     else:
         show.print_tools(Console(width=None if sys.stdout.isatty() else 160), tools)
     if args.fix_tools:
+        if os.path.exists(args.source) and os.path.realpath(args.source) == os.path.realpath(args.fix_tools):
+            raise UsageError(f"{args.fix_tools} is where the tools come from", "give another file")
         path = write_json(args.fix_tools, [t.to_json() for t in lint.fixed(tools)])
         print(f"auto-lora: {path} holds tools that llama.cpp takes", file=sys.stderr)
     return 0 if facts["ok"] or args.fix_tools else 1
@@ -251,7 +258,7 @@ def _check(config: TrainingConfig, as_json: bool) -> int:
 
     from auto_lora.preflight import DependencyChecker
 
-    report = asyncio.run(DependencyChecker(config).run())
+    report = run(DependencyChecker(config).run())
     if as_json:
         print(json.dumps(report.to_json(), indent=2))
     else:
@@ -261,9 +268,10 @@ def _check(config: TrainingConfig, as_json: bool) -> int:
 
 def _dry_run(config: TrainingConfig, as_json: bool) -> int:
     from auto_lora.dialogues import Donated, SyntheticDataGenerator
-    from auto_lora.preflight import dry_run
+    from auto_lora.preflight import check_tools, dry_run
 
     tools = _tools(config)
+    check_tools(tools)
     donated = Donated.of(config, tools)
     plan = SyntheticDataGenerator(tools, config, donated=donated).plan(
         config.num_synthetic_examples, config.training_shares or None

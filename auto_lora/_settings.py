@@ -6,6 +6,7 @@ YAML keys and the README's table are derived from them (`flags`, `from_yaml`, `o
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 from collections.abc import Mapping
@@ -153,7 +154,9 @@ class TrainingConfig:
             if key in NOT_IN_GGUF:
                 raise ConfigError(f"{source}: {key} is refused: {NOT_IN_GGUF[key]}", f"remove {key}")
             if key not in names:
-                near = difflib.get_close_matches(key, names, 1)
+                by_flag = {flag_of(f).removeprefix("--").replace("-", "_"): f.name for f in flags()}
+                near = difflib.get_close_matches(str(key).replace("-", "_"), [*by_flag, *names], 1)
+                near = [by_flag.get(n, n) for n in near]
                 raise ConfigError(
                     f"{source}: unknown setting {key!r}",
                     f"did you mean {near[0]}?" if near else "--help lists the settings",
@@ -175,7 +178,7 @@ class TrainingConfig:
         import yaml
 
         try:
-            data = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+            data = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig")) or {}
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"config file {path} cannot be read: {error}", "give a YAML file with --config"
@@ -278,14 +281,24 @@ def _checked(f: dataclasses.Field[Any], value: Any) -> Any:
     kind = f.metadata["kind"]
     if value is None and "None" in str(f.type):
         return None
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+    if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):  # YAML reads 1e-4 as text
+            value = float(value)
     if isinstance(value, (tuple, Path)):
         value = list(value) if isinstance(value, tuple) else str(value)
     wrong = not isinstance(value, kind) or (kind is int and isinstance(value, bool))
     low, high, choices = f.metadata["low"], f.metadata["high"], f.metadata["choices"]
     if not wrong and low is not None:
         wrong = not low <= value <= high
+    if value == "" and ("None" in str(f.type) or f.name == "output_dir"):
+        raise ConfigError(f"{f.name} is empty", "give a value, or leave it out")
+    if (
+        f.name.endswith("_url")
+        and not wrong
+        and value != "base"
+        and not value.startswith(("http://", "https://"))
+    ):
+        raise ConfigError(f"{f.name} is {value!r}", "begin it with http:// or https://")
     if not wrong and choices:
         wrong = value not in choices
     if wrong:
@@ -316,9 +329,9 @@ def _check_shares(field: str, shares: dict[str, float]) -> None:
     for name, share in shares.items():
         if name not in CATEGORIES:
             raise ConfigError(f"{field} names {name!r}", f"the categories are {', '.join(CATEGORIES)}")
-        if not isinstance(share, (int, float)) or isinstance(share, bool) or share < 0:
+        if not isinstance(share, (int, float)) or isinstance(share, bool) or not 0 <= share <= 1:
             raise ConfigError(f"{field}[{name}] is {share!r}", "shares are numbers from 0 to 1")
-    if abs(sum(shares.values()) - 1) > 1e-6:
+    if not abs(sum(shares.values()) - 1) <= 1e-6:
         raise ConfigError(f"{field} sum to {sum(shares.values()):g}", "they must sum to 1")
 
 
@@ -326,11 +339,11 @@ def _check_targets(modules: list[str]) -> None:
     if not modules:
         raise ConfigError("target_modules is empty", f"choose from {', '.join(PROJECTIONS)}")
     for name in modules:
-        if name in NOT_IN_GGUF:
+        if isinstance(name, str) and name in NOT_IN_GGUF:
             raise ConfigError(
                 f"target_modules names {name}: {NOT_IN_GGUF[name]}", f"choose from {', '.join(PROJECTIONS)}"
             )
-        if name not in PROJECTIONS + FUSED_PROJECTIONS:
+        if not isinstance(name, str) or name not in PROJECTIONS + FUSED_PROJECTIONS:
             raise ConfigError(f"target_modules names {name!r}", f"choose from {', '.join(PROJECTIONS)}")
 
 

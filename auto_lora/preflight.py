@@ -251,7 +251,7 @@ def check_inputs(config: TrainingConfig, tools: Sequence[ToolDefinition]) -> Mod
     source = check_model(config)
     if not tools:
         raise ToolsError("there are no tools", "give them with --tools FILE, or try --demo")
-    refuse_errors(tools)
+    check_tools(tools)
     if config.init_adapter:
         from auto_lora._adapter_folder import check_adapter
 
@@ -260,6 +260,14 @@ def check_inputs(config: TrainingConfig, tools: Sequence[ToolDefinition]) -> Mod
     if config.port:
         check_port(config.port)
     return source
+
+
+def check_tools(tools: Sequence[ToolDefinition]) -> None:
+    """Raises ToolsError for tools that llama.cpp refuses, or whose values the writer cannot make up."""
+    from auto_lora.dialogues import check_patterns
+
+    refuse_errors(tools)
+    check_patterns(tools)
 
 
 def check_model(config: TrainingConfig) -> ModelSource:
@@ -286,10 +294,13 @@ def check_model(config: TrainingConfig) -> ModelSource:
     return source
 
 
-def check_output(directory: Path, *, resume: bool, overwrite: bool, needed: int = 512 * 2**20) -> None:
+def check_output(
+    directory: Path, *, resume: bool, overwrite: bool, resumable: bool = True, needed: int = 512 * 2**20
+) -> None:
     """Raises OutputError or UsageError when a run cannot be written there.
 
     Args:
+        resumable: what is to be written could go on with a run that is there.
         needed: bytes that must be free.
     """
     if resume and overwrite:
@@ -297,7 +308,8 @@ def check_output(directory: Path, *, resume: bool, overwrite: bool, needed: int 
     if holds_run(directory) and not (resume or overwrite):
         raise UsageError(
             f"{directory} already holds a run",
-            "go on with --resume, replace it with --overwrite, or choose another --output",
+            ("go on with --resume, " if resumable else "")
+            + "replace it with --overwrite, or choose another --output",
         )
     parent = _existing(directory)
     if not parent.is_dir() or not os.access(parent, os.W_OK):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,12 +9,14 @@ from pathlib import Path
 
 from auto_lora._conversation import Conversation, write_conversations
 from auto_lora._errors import AutoLoRAError, UsageError
+from auto_lora._gguf import read_header
+from auto_lora._interrupts import run
 from auto_lora._progress import Reporter
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Donated, LLMWriter, SyntheticDataGenerator, vary
 from auto_lora.llama_server import LlamaCppClient
-from auto_lora.preflight import check_output
+from auto_lora.preflight import check_output, check_tools, clear_run
 
 
 def generate_data(
@@ -27,14 +28,21 @@ def generate_data(
 
     Raises:
         UsageError: a language model is to write and there is neither a URL nor a GGUF to serve.
+        ModelError: that GGUF is missing or damaged.
+        ToolsError: see `check_tools`.
     """
     output = Path(config.output_dir)
-    check_output(output, resume=False, overwrite=overwrite)
+    check_output(output, resume=False, overwrite=overwrite, resumable=False)
+    check_tools(tools)
     local = config.writer != "builtin" and not (config.writer_url or config.llama_cpp_url)
     if local and not config.llama_cpp_model_path:
         raise UsageError("no language model to write with", "give --writer-url or --model-path")
+    if local:
+        read_header(str(config.llama_cpp_model_path))
     generator = SyntheticDataGenerator(tools, config, donated=Donated.of(config, tools))
-    asyncio.run(_generate(config, generator, output / "data"))
+    if overwrite:
+        clear_run(output)
+    run(_generate(config, generator, output / "data"))
     return output / "data"
 
 

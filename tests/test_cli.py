@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -183,7 +184,76 @@ def test_generate_writes_openai_messages(run, tmp_path):
     assert code == 0 and "30 conversations" in out
     rows = [json.loads(line) for line in (tmp_path / "out" / "data" / "train.jsonl").read_text().splitlines()]
     assert len(rows) == 30 and all({"messages", "tools"} <= row.keys() for row in rows)
-    said(run("--generate", "--demo"), 2, "already holds a run")
+    stopped = run("--generate", "--demo")
+    said(stopped, 2, "already holds a run", "--overwrite")
+    assert "--resume" not in stopped[2]
+
+
+def test_generate_in_place_of_a_run_leaves_nothing_of_it(run, tmp_path):
+    for name in (
+        "run.json",
+        "data/own_answers.json",
+        "iteration_1/metrics.json",
+        "final_adapter/metrics.json",
+    ):
+        write_json(tmp_path / "out" / name, {})
+    assert run("--generate", "--demo", "--examples", "20", "--overwrite")[0] == 0
+    left = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert left == {f"data/{split}.jsonl" for split in ("train", "validation", "test")}
+
+
+def test_what_training_refuses_is_refused_before(run, tmp_path):
+    tools = tmp_path / "patterns.json"
+    for n, pattern in enumerate((r"^\p{L}+$", r"^(?<year>\d{4})$", r"^(?=.*\d)(?=.*[a-z]).{8,}$")):
+        out = tmp_path / f"out{n}"
+        word = {"type": "string", "description": "A word.", "pattern": pattern}
+        parameters = {"type": "object", "properties": {"word": word}, "required": ["word"]}
+        write_json(tools, [{**GOOD, "parameters": parameters}])
+        for action in ("--generate", "--dry-run", "--train"):
+            said(
+                run(action, "--demo", "--tools", tools, output=out),
+                2,
+                "parameters.properties.word",
+                "--fix-tools",
+            )
+        fixed = tmp_path / "fixed.json"
+        assert run_tools(str(tools), "--fix-tools", str(fixed)) == 0
+        assert run("--generate", "--demo", "--tools", fixed, "--examples", "20", output=out)[0] == 0
+
+
+def run_tools(*argv):
+    return main(["tools", *argv])
+
+
+def test_tools_are_not_written_over_their_source(tools_file, capsys):
+    before = tools_file.read_bytes()
+    assert run_tools(str(tools_file), "--fix-tools", str(tools_file)) == 2
+    assert tools_file.read_bytes() == before and "where the tools come from" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_the_first_ctrl_c_ends_the_writing(tools_file, tmp_path):
+    argv = [
+        sys.executable,
+        "-m",
+        "auto_lora",
+        "--generate",
+        "--tools",
+        str(tools_file),
+        "--examples",
+        "1000000",
+    ]
+    process = subprocess.Popen(
+        [*argv, "--output", str(tmp_path / "out")],
+        cwd=Path(__file__).parents[1],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(10)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and said.strip() == "auto-lora: stopped"
 
 
 @pytest.mark.slow

@@ -168,7 +168,21 @@ WRONG = {
     "are no object, or `optional` is no list": case("a", {"name": "set_light", "arguments": ["x"]}),
     "`optional` names 'speed'": case("a", {**ON, "optional": ["speed"]}),
     "the arguments of set_light are no JSON object": openai("a", "set_light", "x"),
+    "the `function` of a call is no object": {
+        "messages": [user("a"), {"role": "assistant", "tool_calls": [{"function": None}]}]
+    },
+    "a call to the unknown tool ['set_light']": case("a", {"name": ["set_light"], "arguments": {}}),
+    "`optional` names ['room']": case("a", {**ON, "optional": [["room"]]}),
+    "it is not JSON: 'utf-8' codec": '{"messages": [{"role": "user", "content": "cut \\ud83d"}], "expected": []}',
+    "it is not JSON: Out of range float": '{"messages": [], "expected": NaN}',
 }  # fmt: skip
+
+
+def test_a_mark_at_the_start_of_a_file_is_no_text(tmp_path):
+    path = tmp_path / "windows.jsonl"
+    path.write_text(json.dumps(case("kitchen light on", ON)) + "\r\n", encoding="utf-8-sig")
+    assert [c.prompt for c in read(str(path)).test] == ["kitchen light on"]
+    assert [c.prompt for c in seeds(str(path)).seeds] == ["kitchen light on"]
 
 
 @pytest.mark.parametrize(("said", "row"), WRONG.items())
@@ -304,6 +318,7 @@ def test_prompts_in_every_format_are_read(tmp_path):
     ("said", "row"),
     [
         ("line 2: it is not JSON", '{"prompt": '),
+        ("line 2: it is no object", [{"prompt": "lights on"}]),
         ("line 2: it has neither a prompt nor a list of messages", {"text": "lights on"}),
         ("line 2: no user says anything in it", {"prompt": " "}),
         ("line 2: a message has no role", {"messages": [{"content": "x"}]}),
@@ -402,6 +417,15 @@ CLOCK = {
 }
 
 
+def with_pattern(pattern):
+    """A tool whose pattern Python does not know."""
+    name = {"type": "string", "pattern": pattern}
+    return {
+        "type": "function",
+        "function": {**CITY["function"], "parameters": {"type": "object", "properties": {"name": name}}},
+    }
+
+
 def mixed_row(i, tools=(CITY, CLOCK), text=""):
     return {
         **openai(f"which city is number {i} {text}".strip(), "get_city", {"name": f"N{i}"}),
@@ -445,6 +469,8 @@ def test_rows_of_a_mix_are_verified_and_kept_from_the_test(tmp_path):
         {**openai("b", "get_city", {"name": 3}), "tools": [CITY]},
         {**openai("c", "get_city", {"name": "x"}), "tools": []},
         {"messages": "[", "tools": [CITY]},
+        {**openai("d", "get_city", {"name": "x"}), "tools": [with_pattern(r"^\p{L}+$")]},
+        {**openai("e", "get_city", {"name": "x"}), "tools": [{**CITY, "function": {"name": 5}}]},
         [1],
     ]
     text = {k: json.dumps(v) for k, v in mixed_row(99, text="as text").items()}

@@ -37,6 +37,12 @@ def test_every_range_is_kept_and_named(field):
         ({"target_modules": ["gate"]}, "'gate'"),
         ({"category_shares": {"single": 0.5}}, "sum to 0.5"),
         ({"category_shares": {"solo": 1.0}}, "'solo'"),
+        ({"category_shares": {"single": float("nan")}}, "single.* is nan"),
+        ({"target_modules": [["q_proj"]]}, "target_modules names"),
+        ({"judge_url": "localhost:8080"}, "judge_url is 'localhost:8080'"),
+        ({"test_file": ""}, "test_file is empty"),
+        ({"output_dir": ""}, "output_dir is empty"),
+        ({3: 4}, "unknown setting 3"),
         ({"use_dora": True}, "use_dora is refused"),
         ({"lora_rank": 8}, "unknown setting 'lora_rank'"),
     ],
@@ -56,6 +62,15 @@ def test_flags_win_over_yaml_and_yaml_over_defaults(tmp_path):
     config = config_of(args)
     assert (config.lora_r, config.num_epochs, config.target_modules) == (8, 2, ["q_proj", "v_proj"])
     assert config.category_shares == {"single": 0.5, "no_call": 0.5}
+
+
+def test_yaml_reads_numbers_and_names_as_the_flags_do(tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text("learning_rate: 1e-4\n", encoding="utf-8-sig")
+    assert TrainingConfig.from_yaml(file).learning_rate == 1e-4
+    with pytest.raises(ConfigError) as caught:
+        TrainingConfig.from_dict({"examples": 4})
+    assert caught.value.hint == "did you mean num_synthetic_examples?"
 
 
 def test_every_default_survives_its_flag():

@@ -58,11 +58,12 @@ from auto_lora.dialogues.generator import SyntheticDataGenerator, find_links
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.maker import Writer
 from auto_lora.dialogues.own_values import ValueSampler
+from auto_lora.dialogues.patterns import check_patterns
 from auto_lora.dialogues.planned import PlannedCall, Written
 from auto_lora.dialogues.planner import Focus
 from auto_lora.dialogues.variants import vary
 
 __all__ = [
     "Donated", "Focus", "LLMWriter", "PlannedCall", "SyntheticDataGenerator", "ValueSampler", "Writer", "Written",
-    "find_links", "vary",
+    "check_patterns", "find_links", "vary",
 ]  # fmt: skip

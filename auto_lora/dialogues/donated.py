@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from auto_lora._conversation import Conversation
-from auto_lora._errors import DataError, MissingPartError, ToolsError, UsageError
+from auto_lora._errors import DataError, MissingPartError, UsageError
 from auto_lora._settings import TrainingConfig, split_mix
 from auto_lora.catalog import ToolDefinition, parse_tools
 from auto_lora.dialogues.reader import Reader, lines_of, parse_line
@@ -197,5 +197,5 @@ def mix_conversations(rows: Iterable[Any], writer: str, dropped: Counter[str]) -
             row = {k: parse_line(v) if k in _JSON_TEXT and isinstance(v, str) else v for k, v in row.items()}
             tools = parse_tools(row.get("tools") or [], "it")
             yield Reader(tools).conversation(row, f"mix-{number:06d}", writer)
-        except (ValueError, ToolsError) as error:
+        except Exception as error:  # public sets hold tools of every kind of wrong
             dropped[str(error)] += 1

@@ -73,7 +73,7 @@ class Reader:
         found, texts, dropped = [], [], Counter[str]()
         for number, text in lines_of(path):
             try:
-                row = _with_messages(parse_line(text) if text.startswith("{") else {"prompt": text})
+                row = _with_messages(parse_line(text) if text[0] in "{[" else {"prompt": text})
                 messages = self._messages([{**m, "tool_calls": None} for m in row["messages"]])
             except ValueError as error:
                 raise UsageError(f"{path}, line {number}: {error}", "mend or remove that line") from None
@@ -145,6 +145,8 @@ class Reader:
 
     def _call(self, entry: Any) -> ToolCall:
         function = entry.get("function", entry) if isinstance(entry, Mapping) else {}
+        if not isinstance(function, Mapping):
+            raise ValueError("the `function` of a call is no object")
         arguments = parse_arguments(function.get("arguments", {}))
         if arguments is None:
             raise ValueError(f"the arguments of {function.get('name')} are no JSON object")
@@ -164,7 +166,7 @@ class Reader:
             first = {k: v[0] for k, v in accepted.items()}
             for name, value in [(k, v) for k, values in accepted.items() for v in values] or [("", None)]:
                 self._checked(tool.name, {**first, name: value} if name else {})
-            unknown = [n for n in optional if n not in tool.properties]
+            unknown = [n for n in optional if not isinstance(n, str) or n not in tool.properties]
             if unknown:
                 raise ValueError(f"`optional` names {unknown[0]!r}, which {tool.name} has not")
             rules.append({"name": tool.name, "arguments": accepted, "optional": optional})
@@ -181,7 +183,7 @@ class Reader:
         return ToolCall(tool.name, arguments)
 
     def _tool(self, name: Any) -> ToolDefinition:
-        if name not in self.tools:
+        if not isinstance(name, str) or name not in self.tools:
             raise ValueError(f"a call to the unknown tool {name!r}")
         return self.tools[name]
 
@@ -189,7 +191,7 @@ class Reader:
 def lines_of(path: str | Path) -> Iterator[tuple[int, str]]:
     """The numbered lines of a text file that are not empty; raises UsageError when it cannot be read."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # with or without the mark that Windows puts first
             for number, line in enumerate(file, 1):
                 if line.strip():
                     yield number, line.strip()
@@ -201,13 +203,17 @@ def lines_of(path: str | Path) -> Iterator[tuple[int, str]]:
 def parse_line(text: str) -> Any:
     """A line's JSON value; ValueError says where it is none."""
     try:
-        return json.loads(text)
-    except ValueError as error:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # NaN, half a surrogate pair
+        return value
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"it is not JSON: {error}") from None
 
 
 def _with_messages(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """A row of prompts with `messages`, whichever way it was written."""
+    if not isinstance(row, Mapping):
+        raise ValueError("it is no object")
     if "messages" not in row and isinstance(row.get("prompt"), str):
         return {**row, "messages": [{"role": "user", "content": row["prompt"]}]}
     messages = row.get("messages")

@@ -25,6 +25,20 @@ def test_formats_people_have():
     assert bare == openai and bare[0].to_openai()["function"] == GOOD
 
 
+@pytest.mark.parametrize("key", ["parameters", "input_schema", "inputSchema", "args_schema"])
+def test_the_schema_of_arguments_by_any_of_its_names(key):
+    entry = {"name": "a", "description": "Do a.", key: GOOD["parameters"], "outputSchema": {}}
+    assert parse_tools([entry]) == parse_tools([{"function": entry}]) == [ToolDefinition(**GOOD)]
+    if key != "parameters":
+        assert parse_tools([{**entry, "parameters": None}]) == [ToolDefinition(**GOOD)]
+        assert parse_tools([{**entry, "parameters": {}}])[0].properties == {}
+
+
+def test_a_tool_without_arguments():
+    for more in ({}, {"parameters": None}, {"output_schema": {}, "strict": True, "annotations": {}}):
+        assert parse_tools([{"name": "a", "description": "Do a.", **more}])[0].properties == {}
+
+
 def test_arguments_in_schema_order_required_first():
     tool = ToolDefinition(**GOOD)
     assert list(tool.properties) == ["y", "x"]
@@ -48,6 +62,11 @@ def test_bare_properties_become_a_schema():
         (json.dumps([{**GOOD, "description": ""}]), "no description"),
         (json.dumps([{**GOOD, "parameters": {"type": "array"}}]), "parameters.type"),
         (json.dumps([{**GOOD, "parameters": {"type": "object", "required": ["z"]}}]), "'z', which is not a property"),
+        (json.dumps([{"name": "a", "description": "Do a.", "paramaters": {}}]), "tool 1: 'paramaters' is no key of a tool"),
+        (json.dumps([{"name": "a", "description": "Do a.", "input-schema": {}}]), "tool 1: 'input-schema' is no key"),
+        (json.dumps([{**GOOD, "parameters": True}]), 'tool 1: "a": parameters are True'),
+        (json.dumps([{**GOOD, "parameters": []}]), r'tool 1: "a": parameters are \[\]'),
+        (json.dumps([{**GOOD, "parameters": "x"}]), "tool 1: \"a\": parameters are 'x'"),
         ("[3]", "tool 1 is not an object"),
     ],
 )  # fmt: skip

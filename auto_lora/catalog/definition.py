@@ -1,7 +1,8 @@
 """One tool, checked; and the JSON lists of tools that people have.
 
 A JSON list (or `{"tools": [...]}`) of OpenAI entries (`{"type": "function", "function": {...}}`)
-or bare `{name, description, parameters, returns}`.
+or bare `{name, description, parameters, returns}`, the arguments also under the names that
+Anthropic, MCP and LangChain have for them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property, wraps
 from typing import Any, TypeVar
 
@@ -16,6 +18,13 @@ from auto_lora._errors import ToolsError
 
 T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_PARAMETERS = (
+    "parameters",
+    "input_schema",
+    "inputSchema",
+    "args_schema",
+)  # OpenAI, Anthropic, MCP, LangChain
+_RESULT = ("output_schema", "outputSchema")  # near them in spelling, but of the result
 
 
 @dataclass(frozen=True)
@@ -125,11 +134,24 @@ def _parse_tool(entry: Any, where: str) -> ToolDefinition:
         return ToolDefinition(
             name=entry.get("name", ""),
             description=entry.get("description", ""),
-            parameters=entry.get("parameters") or {},
+            parameters=_parameters(entry),
             returns=entry.get("returns"),
         )
     except ToolsError as error:
         raise ToolsError(f"{where}: {error.message}", error.hint) from None
+
+
+def _parameters(entry: Mapping[str, Any]) -> Any:
+    for key in _PARAMETERS:
+        if entry.get(key) is not None:
+            return entry[key]
+    for key in entry:
+        near = get_close_matches(str(key), _PARAMETERS, 1, 0.7)
+        if near and key not in (*_PARAMETERS, *_RESULT):
+            raise ToolsError(
+                f"{key!r} is no key of a tool", f"the schema of its arguments goes by {near[0]!r}"
+            )
+    return {}
 
 
 def _as_object_schema(parameters: Any) -> Any:
@@ -150,6 +172,11 @@ def _check(tool: ToolDefinition) -> None:
         )
     if not isinstance(tool.description, str) or not tool.description.strip():
         raise ToolsError(f'"{tool.name}" has no description', "say in a sentence what the tool does")
+    if not isinstance(tool.parameters, Mapping):
+        raise ToolsError(
+            f'"{tool.name}": parameters are {tool.parameters!r}',
+            'expected a JSON Schema: {"type": "object", "properties": {...}}',
+        )
     for part, schema in (("parameters", tool.parameters), ("returns", tool.returns)):
         if schema is not None:
             _check_schema(tool.name, part, schema)

@@ -51,6 +51,21 @@ def test_bare_properties_become_a_schema():
 
 
 @pytest.mark.parametrize(
+    "keywords",
+    [
+        {"$schema": "http://json-schema.org/draft-07/schema#"},
+        {"additionalProperties": False},
+        {"title": "H", "description": "No arguments.", "required": []},
+    ],
+)
+def test_keywords_alone_are_an_object_without_arguments(keywords):
+    tool = ToolDefinition("f", "Do f.", keywords)
+    assert tool.properties == {} and tool.parameters == {"type": "object", "properties": {}, **keywords}
+    beside = ToolDefinition("f", "Do f.", {"title": {"type": "string"}, **{"additionalProperties": False}})
+    assert list(beside.properties) == ["title"] and beside.parameters["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         ("{", "is not JSON"),

@@ -25,6 +25,11 @@ _PARAMETERS = (
     "args_schema",
 )  # OpenAI, Anthropic, MCP, LangChain
 _RESULT = ("output_schema", "outputSchema")  # near them in spelling, but of the result
+# In a bare mapping of names to schemas each value is a mapping: one of these with another value is the keyword.
+_KEYWORDS = frozenset(
+    "$schema $id $anchor $comment title description default examples deprecated readOnly writeOnly type required"
+    " additionalProperties unevaluatedProperties minProperties maxProperties".split()
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class ToolDefinition:
         name: letters, digits, `_`, `-` and `.`, at most 64 characters.
         description: what it does, in the words the model will read.
         parameters: JSON Schema of the arguments (`{"type": "object", "properties": ...}`);
-            a bare mapping of parameter name to schema is taken as properties, all required.
+            a bare mapping of parameter name to schema is taken as properties, all required;
+            keywords alone (`{"additionalProperties": false}`) are an object without arguments.
         returns: JSON Schema of the result, used to simulate responses; never shown to the model.
 
     Raises:
@@ -159,8 +165,10 @@ def _as_object_schema(parameters: Any) -> Any:
         return parameters
     parameters = dict(parameters)
     is_schema = "properties" in parameters or isinstance(parameters.get("type"), str)
-    if not is_schema and parameters:
-        parameters = {"properties": parameters, "required": list(parameters)}
+    if not is_schema:
+        said = {k: v for k, v in parameters.items() if k in _KEYWORDS and not isinstance(v, Mapping)}
+        bare = {k: v for k, v in parameters.items() if k not in said}
+        parameters = ({"properties": bare, "required": list(bare)} if bare else {}) | said
     return {"type": "object", "properties": {}, **parameters}
 
 

@@ -423,6 +423,58 @@ def test_what_is_misread_or_not_enforced(schema, findings):
     assert all(f.level == "note" for f in lint(fixed([tool(schema)])))
 
 
+WHOLE = {"type": "integer"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "place", "what", "mended"),
+    [
+        ({**WHOLE, "minimum": 10, "maximum": 1}, "minimum", "between minimum 10 and maximum 1", WHOLE),
+        ({"type": "number", "exclusiveMinimum": 1, "maximum": 1}, "exclusiveMinimum", "no number", {"type": "number"}),
+        ({**WHOLE, "minimum": 1.2, "maximum": 1.8}, "minimum", "no whole number", WHOLE),
+        ({**WHOLE, "exclusiveMinimum": 1, "exclusiveMaximum": 2}, "exclusiveMinimum", "no whole number", WHOLE),
+        ({**WHOLE, "minimum": 1, "maximum": 4, "multipleOf": 5}, "minimum", "that 5 divides", {**WHOLE, "multipleOf": 5}),
+        ({**WHOLE, "enum": ["low", "high"]}, "enum", "of the type integer", {"enum": ["low", "high"]}),
+        ({"type": ["integer", "null"], "enum": ["a"]}, "enum", "integer or null", {"enum": ["a"]}),
+        ({**WHOLE, "const": "a"}, "const", "of the type integer", {"const": "a"}),
+    ],
+)  # fmt: skip
+def test_a_schema_that_no_value_fits_is_an_error(schema, place, what, mended):
+    error = lint([tool(schema)])[0]
+    assert (error.level, error.path) == ("error", f"parameters.properties.x.{place}") and what in error.what
+    assert fixed([tool(schema)])[0].properties["x"] == mended
+    assert all(f.level == "note" for f in lint(fixed([tool(schema)])))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {**WHOLE, "minimum": 1, "maximum": 1},
+        {**WHOLE, "minimum": 0.5, "maximum": 1},
+        {**WHOLE, "exclusiveMinimum": 0, "exclusiveMaximum": 2},
+        {**WHOLE, "enum": [1.0, "a"]},
+        {"type": ["string", "integer"], "minimum": 2, "maximum": 1},
+        {"type": ["string", "null"], "enum": [None]},
+    ],
+)
+def test_a_schema_that_some_value_fits_is_none(schema):
+    assert not [f for f in lint([tool(schema)]) if f.level == "error"]
+
+
+def test_references_that_lead_only_to_each_other():
+    circle = {"A": {"$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A"}}
+    about = {"description": "What."}
+    for beside in ({}, about):
+        given = tool({"$ref": "#/$defs/A", **beside}, **{"$defs": circle})
+        assert [(f.level, f.path) for f in lint([given])] == [("error", "parameters.properties.x.$ref")]
+        assert fixed([given])[0].properties["x"] == (beside or {"description": "Any value."})
+    node = {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}
+    real = tool({"$ref": "#/$defs/Node"}, **{"$defs": {"Node": node}})
+    assert {f.level for f in lint([real])} == {"warning"}
+    anything = tool({"$ref": "#/$defs/Any", **about}, **{"$defs": {"Any": True}})
+    assert fixed([anything])[0].properties["x"] == about
+
+
 def test_all_of_keeps_what_is_optional():
     whole = fixed(
         [tool({"allOf": [{"properties": {"a": TEXT}, "required": ["a"]}, {"properties": {"b": TEXT}}]})]

@@ -9,6 +9,7 @@ One walk makes both the findings and the projection, so that they cannot disagre
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +17,11 @@ from typing import Any
 from auto_lora._errors import ToolsError
 from auto_lora.catalog.definition import ToolDefinition
 from auto_lora.catalog.grammar_patterns import MOST_REPETITIONS, read_pattern
-from auto_lora.catalog.schemas import UnresolvedReference, inline, look_up, map_children, merged
+from auto_lora.catalog.schemas import UnresolvedReference, goes_in_circles, inline, map_children, merged
 
 FIX_TOOLS = "see `auto-lora tools SOURCE`; `--fix-tools FILE` writes tools that work"
 _ANY = {"description": "Any value."}  # {} alone is read as an object
+_BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
 _UNENFORCED = (
     "not", "if", "dependentRequired", "dependentSchemas", "patternProperties", "propertyNames", "minProperties",
     "maxProperties", "uniqueItems", "contains", "multipleOf", "unevaluatedProperties", "unevaluatedItems",
@@ -33,7 +35,7 @@ class Finding:
     Attributes:
         tool: name of the tool.
         path: place in its definition, as in `parameters.properties.city.pattern`.
-        level: "error": llama-server refuses the tools (or never answers); "warning": some builds refuse
+        level: "error": llama-server refuses the tools (or never answers), or no value fits; "warning": some builds refuse
             them, or the grammar means something else; "note": not enforced, so the model must know it.
         what: what is there and what comes of it.
         fix: what `fixed` puts there; empty for notes, which stay.
@@ -121,10 +123,12 @@ class _Walk:
         place = f"{path}.$ref"
         beside = {k: v for k, v in schema.items() if k != "$ref"}
         try:
-            look_up(reference, self.tool.parameters)
+            fix = "any value" if not beside else "what stands beside it"
+            if goes_in_circles(reference, self.tool.parameters):
+                self._say("error", place, f"{reference} leads only to references, and back to itself", fix)
+                return beside or dict(_ANY)
             whole = inline(schema, self.tool.parameters)
         except UnresolvedReference as error:
-            fix = "any value" if not beside else "what stands beside it"
             self._say("error", place, f"{error} is not in this schema, which is refused", fix)
             return beside or dict(_ANY)
         if not isinstance(whole, Mapping) or reference == "#" or "~" in reference or "%" in reference:
@@ -156,6 +160,13 @@ class _Walk:
         if schema.get("enum") == []:
             self._say("error", f"{path}.enum", "an empty list of values is refused", "no enum")
             schema.pop("enum")
+        values = schema["enum"] if isinstance(schema.get("enum"), list) else [schema.get("const")]
+        key = "enum" if "enum" in schema else "const"
+        if key in schema and "type" in schema and not any(_is_of(value, schema["type"]) for value in values):
+            kind = schema["type"] if isinstance(schema["type"], str) else " or ".join(schema["type"])
+            what = f"none of its values is of the type {kind}: nothing fits"
+            self._say("error", f"{path}.{key}", what, f"{key} without type")
+            schema.pop("type")
         return schema
 
     def _lengths(self, schema: dict[str, Any], path: str) -> dict[str, Any]:
@@ -180,7 +191,12 @@ class _Walk:
         return schema
 
     def _numbers(self, schema: dict[str, Any], path: str) -> dict[str, Any]:
-        for key in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
+        if what := _empty_range(schema):
+            # Which of them is wrong, only the author knows.
+            first = next(key for key in _BOUNDS if key in schema)
+            self._say("error", f"{path}.{first}", f"{what}: nothing fits", "no bounds")
+            schema = {k: v for k, v in schema.items() if k not in _BOUNDS}
+        for key in _BOUNDS:
             if key in schema and schema.get("type") == "number":
                 self._say(
                     "note",
@@ -216,3 +232,34 @@ class _Walk:
             schema["properties"] = {k: v for k, v in properties.items() if k not in never}
             schema["required"] = [k for k in schema.get("required", ()) if k not in never]
         return schema
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator({"type": kind}).is_valid(value)
+
+
+def _empty_range(schema: Mapping[str, Any]) -> str:
+    """What keeps every number out of a numeric schema's bounds; empty where one fits or bounds are not read."""
+    kinds = schema.get("type")
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    if not set(kinds) <= {"integer", "number"}:
+        return ""
+    lows = [(schema[k], k) for k in ("minimum", "exclusiveMinimum") if k in schema]
+    highs = [(schema[k], k) for k in ("maximum", "exclusiveMaximum") if k in schema]
+    if not lows or not highs or not all(math.isfinite(bound) for bound, _ in lows + highs):
+        return ""
+    (low, low_key), (high, high_key) = max(lows), min(highs)
+    said = f"{low_key} {low} and {high_key} {high}"
+    excluded = low_key == "exclusiveMinimum" or high_key == "exclusiveMaximum"
+    if low > high or (low == high and excluded):
+        return f"no number is between {said}"
+    if "number" not in kinds:
+        first = math.floor(low) + 1 if low_key == "exclusiveMinimum" else math.ceil(low)
+        last = math.ceil(high) - 1 if high_key == "exclusiveMaximum" else math.floor(high)
+        step = schema.get("multipleOf", 1)
+        step = step if isinstance(step, int) else 1
+        if -(-first // step) * step > last:
+            return f"no whole number{f' that {step} divides' if step > 1 else ''} is between {said}"
+    return ""

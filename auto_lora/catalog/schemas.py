@@ -52,6 +52,22 @@ def look_up(reference: str, root: Any) -> Any:
     return target
 
 
+def goes_in_circles(reference: str, root: Any) -> bool:
+    """Whether a reference leads only to references and back: nothing is said of the value.
+
+    Raises:
+        UnresolvedReference: one of them points nowhere.
+    """
+    seen: set[str] = set()
+    while reference not in seen:
+        seen.add(reference)
+        target = look_up(reference, root)
+        if not (isinstance(target, Mapping) and isinstance(target.get("$ref"), str)):
+            return False
+        reference = target["$ref"]
+    return True
+
+
 def inline(schema: Any, root: Any, *, deepest: int = _DEEPEST, within: tuple[str, ...] = ()) -> Any:
     """The schema with every local `$ref` replaced by its target; what stands beside it wins.
 
@@ -73,7 +89,10 @@ def inline(schema: Any, root: Any, *, deepest: int = _DEEPEST, within: tuple[str
                 **beside,
             }
         target = inline(target, root, deepest=deepest, within=(*within, reference))
-        return {**target, **inline(beside, root, deepest=deepest, within=within)} if beside else target
+        if not beside:
+            return target
+        known = target if isinstance(target, Mapping) else {}
+        return {**known, **inline(beside, root, deepest=deepest, within=within)}
     kept = {k: v for k, v in schema.items() if k not in ("$defs", "definitions")}
     return map_children(kept, lambda sub, _: inline(sub, root, deepest=deepest, within=within))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
 from auto_lora._errors import ToolsError
 from auto_lora.catalog import ToolDefinition, load_tools, parse_tools
+from auto_lora.catalog.lint import lint
 
 GOOD = {
     "name": "a",
@@ -82,6 +84,12 @@ def test_keywords_alone_are_an_object_without_arguments(keywords):
         (json.dumps([{**GOOD, "parameters": True}]), 'tool 1: "a": parameters are True'),
         (json.dumps([{**GOOD, "parameters": []}]), r'tool 1: "a": parameters are \[\]'),
         (json.dumps([{**GOOD, "parameters": "x"}]), "tool 1: \"a\": parameters are 'x'"),
+        (json.dumps([{**GOOD, "returns": {"default": math.nan}}]), "holds nan, which JSON has no word for"),
+        (json.dumps([GOOD])[:-1] + ", 1e999]", "holds inf, which"),
+        (json.dumps([{**GOOD, "description": "Bad \ud800."}]), "holds half a character"),
+        (json.dumps([{**GOOD, "\udfff": ""}]), "holds half a character"),
+        ("[" * 5000 + "]" * 5000, "is nested more than 50 deep"),
+        ("[" * 60 + "]" * 60, "is nested more than 50 deep"),
         ("[3]", "tool 1 is not an object"),
     ],
 )  # fmt: skip
@@ -91,6 +99,21 @@ def test_errors_name_the_place(tmp_path, content, said):
     with pytest.raises(ToolsError, match=said) as caught:
         load_tools(file)
     assert caught.value.hint and caught.value.exit_code == 2
+
+
+def test_a_byte_order_mark_is_no_part_of_it(tmp_path):
+    file = tmp_path / "tools.json"
+    file.write_text(json.dumps([GOOD]), encoding="utf-8-sig")
+    assert load_tools(file) == [ToolDefinition(**GOOD)]
+
+
+def test_nests_that_tools_have_are_taken(tmp_path):
+    schema: dict = {"type": "string"}
+    for _ in range(15):
+        schema = {"type": "object", "properties": {"x": schema}}
+    file = tmp_path / "tools.json"
+    file.write_text(json.dumps([{**GOOD, "parameters": schema}]))
+    assert lint(load_tools(file)) == []
 
 
 def test_no_such_file(tmp_path):

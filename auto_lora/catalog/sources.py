@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,9 @@ from typing import Any
 from auto_lora._errors import ToolsError
 from auto_lora.catalog.definition import ToolDefinition, check_names, parse_tools
 
+_DEEPEST = 50  # schemas are walked by recursion, and JSON Schema's own checker takes a dozen frames a level
+_TOO_DEEP = f"is nested more than {_DEEPEST} deep"
+_HALF = re.compile("[\ud800-\udfff]")  # a surrogate without its pair, which UTF-8 cannot write
 MCP = "mcp:stdio "
 _KINDS = "a JSON file, a Python module (.py), an OpenAPI 3 document, an MCP URL or 'mcp:stdio COMMAND ...'"
 
@@ -50,16 +55,37 @@ def load_tools(source: str | Path) -> list[ToolDefinition]:
 
 def _read(path: Path) -> Any:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # a BOM is what Windows' editors put before it
     except (OSError, UnicodeDecodeError) as error:
         reason = "does not exist" if not path.exists() else f"cannot be read ({error})"
         raise ToolsError(f"tools file {path} {reason}", f"give with --tools {_KINDS}") from None
-    if path.suffix in (".yaml", ".yml"):
-        return _yaml(text, path)
     try:
-        return json.loads(text)
+        data = _yaml(text, path) if path.suffix in (".yaml", ".yml") else json.loads(text)
+    except RecursionError:
+        raise ToolsError(f"tools file {path} {_TOO_DEEP}", "flatten it") from None
     except ValueError as error:
         raise ToolsError(f"tools file {path} is not JSON: {error}", "mend it at that place") from None
+    _check_values(data, path)
+    return data
+
+
+def _check_values(data: Any, path: Path) -> None:
+    """Raises ToolsError for what a parser takes and no model can be shown: NaN, half characters, endless nests."""
+    waiting: list[tuple[Any, int]] = [(data, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise ToolsError(f"tools file {path} {_TOO_DEEP}", "flatten it")
+        if isinstance(value, Mapping):
+            waiting += [(part, depth + 1) for pair in value.items() for part in pair]
+        elif isinstance(value, list):
+            waiting += [(part, depth + 1) for part in value]
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ToolsError(f"tools file {path} holds {value}, which JSON has no word for", "leave it out")
+        elif isinstance(value, str) and _HALF.search(value):
+            raise ToolsError(
+                f"tools file {path} holds half a character: {value!r}", "write both \\u escapes or none"
+            )
 
 
 def _yaml(text: str, path: Path) -> Any:

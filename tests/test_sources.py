@@ -255,6 +255,85 @@ def test_openapi_errors_name_the_operation(tmp_path, change, said):
     assert caught.value.hint
 
 
+def operations(tmp_path, paths: str, components: str = "") -> list[ToolDefinition]:
+    path = tmp_path / "api.yaml"
+    path.write_text(f"openapi: 3.1.0\npaths:{paths}\n{f'components:{components}' if components else ''}\n")
+    return load_tools(path)
+
+
+def test_a_path_elsewhere_in_the_document(tmp_path):
+    (tool,) = operations(
+        tmp_path, "\n  /a: {$ref: '#/components/pathItems/A'}", "\n  pathItems: {A: {get: {summary: A it}}}"
+    )
+    assert (tool.name, tool.description) == ("get_a", "A it")
+
+
+@pytest.mark.parametrize(
+    ("body", "properties", "required"),
+    [
+        ("required: true, content: {text/plain: {schema: {type: string}}}", {"body": {"type": "string"}}, ("body",)),
+        ("description: A note., content: {text/plain: {}}", {"body": {"type": "string", "description": "A note."}}, ()),
+        (
+            "required: true, content: {application/json: {schema: {required: [text], properties: {text: {type: string}},"
+            " oneOf: [{required: [mail], properties: {mail: {type: string}}}, {anyOf: [{properties: {phone: {type: integer}}}]}]}}}",
+            {"text": {"type": "string"}, "mail": {"type": "string"}, "phone": {"type": "integer"}}, ("text",),
+        ),
+    ],
+)  # fmt: skip
+def test_bodies(tmp_path, body, properties, required):
+    (tool,) = operations(tmp_path, f"\n  /a: {{post: {{requestBody: {{{body}}}}}}}")
+    assert tool.properties == properties and tool.required == required
+
+
+def test_what_the_path_alone_names(tmp_path):
+    one, other = operations(
+        tmp_path,
+        "\n  '/b/{id}': {get: {}, put: {parameters: [{name: id, in: query, schema: {type: integer}}]}}",
+    )
+    assert one.properties == {"id": {"type": "string"}} and one.required == ("id",)
+    assert other.properties == {"id": {"type": "integer"}}
+
+
+def test_empty_places(tmp_path):
+    nothing = "parameters: null, requestBody: null, responses: null"
+    (tool,) = operations(tmp_path, f"\n  /a: {{parameters: null, get: {{{nothing}}}}}")
+    assert tool.properties == {} and tool.returns is None
+    (tool,) = operations(
+        tmp_path, "\n  /a: {get: {parameters: [{name: x, in: query, schema: null}], responses: {200: null}}}"
+    )
+    assert tool.properties == {"x": {"type": "string"}}
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        (" [1, 2]", "api.yaml: paths is no mapping"),
+        ("\n  /a: {get: {parameters: {name: x, in: query}}}", "GET /a: parameters is no list"),
+        ("\n  /a: {get: {parameters: [{in: query}]}}", "GET /a: a parameter has no name"),
+        ("\n  /a: {get: {parameters: [{$ref: '#/components/parameters/A'}]}}", "GET /a: $ref #/components/parameters/A leads only back"),
+        ("\n  /a: {$ref: './other.yaml'}", "path /a: $ref ./other.yaml points nowhere"),
+    ],
+)  # fmt: skip
+def test_places_of_another_kind(tmp_path, paths, said):
+    circle = (
+        "\n  parameters: {A: {$ref: '#/components/parameters/B'}, B: {$ref: '#/components/parameters/A'}}"
+    )
+    with pytest.raises(ToolsError, match=re.escape(said)) as caught:
+        operations(tmp_path, paths, circle)
+    assert caught.value.hint
+
+
+def test_operations_whose_names_become_equal_are_numbered(tmp_path):
+    long = "a" * 70
+    tools = operations(
+        tmp_path,
+        "\n  '/a/{id}': {get: {}}\n  '/a/{id}/': {get: {}}\n  /a-id: {get: {operationId: get a id}}"
+        f"\n  /{long}b: {{get: {{}}}}\n  /{long}c: {{get: {{}}}}",
+    )
+    cut = f"get_{long}"
+    assert [t.name for t in tools] == ["get_a_id", "get_a_id_2", "get_a_id_3", cut[:64], f"{cut[:62]}_2"]
+
+
 SERVER = """
 import sys
 from typing import Literal

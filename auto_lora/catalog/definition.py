@@ -18,12 +18,8 @@ from auto_lora._errors import ToolsError
 
 T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-_PARAMETERS = (
-    "parameters",
-    "input_schema",
-    "inputSchema",
-    "args_schema",
-)  # OpenAI, Anthropic, MCP, LangChain
+# Of OpenAI, Anthropic, MCP and LangChain.
+_PARAMETERS = ("parameters", "input_schema", "inputSchema", "args_schema")
 _RESULT = ("output_schema", "outputSchema")  # near them in spelling, but of the result
 # In a bare mapping of names to schemas each value is a mapping: one of these with another value is the keyword.
 _KEYWORDS = frozenset(

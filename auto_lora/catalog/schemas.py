@@ -107,16 +107,19 @@ def strip(schema: Any, unwanted: Callable[[str], bool]) -> Any:
 
 def merged(schema: Mapping[str, Any]) -> dict[str, Any]:
     """`allOf` in one piece: all properties, all requirements; of other keywords the first one said."""
+    if not isinstance(schema.get("allOf"), list):
+        return dict(schema)
     out = {k: v for k, v in schema.items() if k != "allOf"}
-    for part in schema.get("allOf", ()):
+    for part in schema["allOf"]:
         if isinstance(part, Mapping):
             part = merged(part)
-            both = {k: v for k, v in part.items() if k in ("properties", "required") and k in out}
+            mine, theirs = ({"properties": {}, "required": [], **s} for s in (out, part))
             out = {**part, **out}
-            if "properties" in both:
-                out["properties"] = {**both["properties"], **out["properties"]}
-            if "required" in both:
-                out["required"] = list(dict.fromkeys([*out["required"], *both["required"]]))
+            if all(isinstance(s["properties"], Mapping) for s in (mine, theirs)) and "properties" in out:
+                out["properties"] = {**theirs["properties"], **mine["properties"]}
+            if all(isinstance(s["required"], list) for s in (mine, theirs)) and "required" in out:
+                more = [name for name in theirs["required"] if name not in mine["required"]]
+                out["required"] = [*mine["required"], *more]
     return out
 
 
@@ -124,7 +127,8 @@ def without_null(schema: Any) -> Any:
     """The schema with null dropped wherever a property may be left out instead, at any depth."""
     if not isinstance(schema, Mapping):
         return schema
-    required = schema.get("required", ())
+    required = schema.get("required")
+    required = required if isinstance(required, list) else []
 
     def change(sub: Any, path: str) -> Any:
         kind, _, name = path.partition(".")

@@ -146,12 +146,33 @@ def test_a_python_module(module):
         ("x = 1\n", "holds no tools"),
         ("__all__ = ['g']\n", "__all__ names 'g'"),
         ("__all__ = ['f']\ndef f(x: int): ...\n", "has no description"),
+        ("__all__ = ['f', 3]\ndef f(x: int): 'Do.'\n", "__all__ is ['f', 3], no list of names"),
+        ("__all__ = 'f'\ndef f(x: int): 'Do.'\n", "__all__ is 'f', no list of names"),
+        (
+            "import functools\n__all__ = ['f', 'g']\ndef f(x: int): 'Do.'\ng = functools.partial(f, 1)\n",
+            "'g', which is no function but of type partial",
+        ),
     ],
 )
 def test_a_module_that_cannot_be_read(module, text, said):
     with pytest.raises(ToolsError, match=re.escape(said)) as caught:
         load_tools(module(text))
     assert caught.value.hint
+
+
+def test_what_a_module_prints_is_kept_from_stdout(module, capsys):
+    load_tools(module("print('hello')\ndef f(x: int):\n    'Do.'\n"))
+    said = capsys.readouterr()
+    assert said.out == "" and said.err == "hello\n"
+
+
+def test_defaults_that_json_has_no_word_for_are_left_out(module):
+    (tool,) = load_tools(
+        module(
+            "def f(x: float = float('inf'), y: list[float] = [float('nan')], z: float = 1.5):\n    'Do.'\n"
+        )
+    )
+    assert [s.get("default") for s in tool.properties.values()] == [None, None, 1.5] and not tool.required
 
 
 API = """

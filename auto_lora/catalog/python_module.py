@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import json
 import sys
 import typing
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -51,7 +52,8 @@ def _loaded(path: Path) -> Iterator[ModuleType]:
     sys.path.insert(0, str(path.resolve().parent))
     try:
         try:
-            spec.loader.exec_module(module)
+            with redirect_stdout(sys.stderr):  # what it prints must not stand before --json
+                spec.loader.exec_module(module)
         except (Exception, SystemExit) as error:  # whatever the user's own code raises
             where = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
             raise ToolsError(
@@ -69,10 +71,19 @@ def _functions(module: ModuleType, path: Path) -> list[tuple[str, Callable[..., 
     if named is None:
         own = [(n, f) for n, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == _NAME]
         return [(n, f) for n, f in own if not n.startswith("_") and inspect.getdoc(f)]
+    if not isinstance(named, (list, tuple)) or not all(isinstance(n, str) for n in named):
+        raise ToolsError(f"{path}: __all__ is {named!r}, no list of names", "mend __all__")
     missing = [n for n in named if not hasattr(module, n)]
     if missing:
         raise ToolsError(f"{path}: __all__ names {missing[0]!r}, which is not there", "mend __all__")
-    return [(n, getattr(module, n)) for n in named if inspect.isfunction(getattr(module, n))]
+    found = [(n, getattr(module, n)) for n in named]
+    for name, thing in found:
+        if not inspect.isfunction(thing):
+            raise ToolsError(
+                f"{path}: __all__ names {name!r}, which is no function but of type {type(thing).__name__}",
+                "write a function for it, or leave it out of __all__",
+            )
+    return found
 
 
 def _tool(name: str, function: Callable[..., Any], path: Path) -> ToolDefinition:
@@ -129,6 +140,8 @@ def _default(value: Any) -> dict[str, Any]:
     from pydantic_core import PydanticSerializationError, to_jsonable_python
 
     try:
-        return {} if value is None else {"default": to_jsonable_python(value)}
-    except PydanticSerializationError:
+        plain = to_jsonable_python(value)
+        json.dumps(plain, allow_nan=False)
+    except (PydanticSerializationError, ValueError):  # no JSON form; NaN or infinite
         return {}
+    return {} if plain is None else {"default": plain}

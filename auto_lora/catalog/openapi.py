@@ -215,8 +215,9 @@ def _with_alternatives(schema: dict[str, Any]) -> dict[str, Any]:
     for key in ("oneOf", "anyOf"):
         branches = schema[key] if isinstance(schema.get(key), list) else []
         for branch in branches:
-            more = _with_alternatives({"properties": {}, **_mapping(branch)})["properties"]
-            out["properties"] = {**_mapping(more), **out["properties"]}
+            more = _mapping(_with_alternatives({"properties": {}, **_mapping(branch)})["properties"])
+            own = out["properties"]
+            out["properties"] = {**own, **{k: v for k, v in more.items() if k not in own}}
     return out
 
 

@@ -160,6 +160,12 @@ def test_a_module_that_cannot_be_read(module, text, said):
     assert caught.value.hint
 
 
+def test_classes_and_constants_in_all_are_no_tools(module):
+    head = "import enum\n__all__ = ['Mode', 'LIMIT', 'f']\nLIMIT = 3\nclass Mode(enum.Enum):\n    A = 'a'\n"
+    (tool,) = load_tools(module(head + "def f(x: Mode):\n    'Do.'\n"))
+    assert tool.name == "f" and tool.properties["x"]["enum"] == ["a"]
+
+
 def test_what_a_module_prints_is_kept_from_stdout(module, capsys):
     load_tools(module("print('hello')\ndef f(x: int):\n    'Do.'\n"))
     said = capsys.readouterr()

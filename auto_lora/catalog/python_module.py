@@ -15,7 +15,7 @@ import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from auto_lora._errors import MissingPartError, ToolsError
@@ -23,6 +23,7 @@ from auto_lora.catalog.definition import ToolDefinition
 from auto_lora.catalog.schemas import inline, strip, without_null
 
 _NAME = "auto_lora_tools_module"
+_CONSTANTS = (str, bytes, int, float, list, tuple, dict, set, frozenset, type(None))
 
 
 def tools_of_module(path: Path) -> list[ToolDefinition]:
@@ -78,12 +79,13 @@ def _functions(module: ModuleType, path: Path) -> list[tuple[str, Callable[..., 
         raise ToolsError(f"{path}: __all__ names {missing[0]!r}, which is not there", "mend __all__")
     found = [(n, getattr(module, n)) for n in named]
     for name, thing in found:
-        if not inspect.isfunction(thing):
+        # Classes, modules and constants are no tools; what else is no function may have been meant as one.
+        if not isinstance(thing, (FunctionType, type, ModuleType, *_CONSTANTS)):
             raise ToolsError(
                 f"{path}: __all__ names {name!r}, which is no function but of type {type(thing).__name__}",
                 "write a function for it, or leave it out of __all__",
             )
-    return found
+    return [(name, thing) for name, thing in found if inspect.isfunction(thing)]
 
 
 def _tool(name: str, function: Callable[..., Any], path: Path) -> ToolDefinition:

@@ -376,7 +376,6 @@ class Run:
                 [c.prompt for c in [*donated.test, *donated.seeds]] or shipped_prompts(self.tools),
             ),
             "settings": self.config.to_dict(),
-            "serve_command": serve_command(self.gguf, final, self.context),
         }
         # An adapter never lies beside another's figures: those before go first, the new ones come last.
         for name in ("metrics.json", "manifest.json", "README.md"):
@@ -384,6 +383,7 @@ class Run:
         for name in ("adapter_model.safetensors", "adapter_config.json", "adapter.gguf", "drift.json"):
             write_bytes(final / name, (folder / name).read_bytes())
         write_text(final / "chat_template.jinja", self.template.text)
+        metrics["serve_command"] = serve_command(self.gguf, final, self.context)
         entries = [t.to_openai() for t in self.tools]
         write_json(final / "tools.json", entries)
         write_json(final / "error_analysis.json", analyse(adapter.test, self.tools))

@@ -19,7 +19,7 @@ _HOMES = {
     "AutoLoRAError": "_errors",
     "Conversation": "_conversation",
     "DependencyChecker": "preflight",
-    "Extensions": "workflow",
+    "Extensions": "whole_run",
     "LlamaCppClient": "llama_server",
     "LoRATrainer": "finetune",
     "SyntheticDataGenerator": "dialogues",

@@ -147,7 +147,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         more = "; --resume goes on after the last finished step" if goes_on else ""
         print(f"auto-lora: stopped{more}", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `auto-lora tools ... | head`
+    except BrokenPipeError:  # `auto-lora tools ... | head`; elsewhere nobody reads along
+        if not (shows_tools or args.json):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 

@@ -25,9 +25,10 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 @dataclass
 class Position:
-    """How far a run is: all that a checkpoint holds beside tensors.
+    """How far a run is, and how: all that a checkpoint holds beside tensors.
 
-    `epoch` and `step` are the next ones to take; `sums` are those of the epoch so far.
+    `epoch` and `step` are the next ones to take; `sums` are those of the epoch so far; `micro` and `checkpointing` are the
+    trainer's, by which dropout and rounding go.
     """
 
     epoch: int = 1
@@ -41,6 +42,8 @@ class Position:
     best_loss: float | None = None
     best_epoch: int = 0
     stale: int = 0
+    micro: int = 0
+    checkpointing: bool = False
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Position:
@@ -113,14 +116,14 @@ def read_position(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
             return json.loads(file.metadata()["position"])
-    except (SafetensorError, OSError, RuntimeError) as error:
+    except (SafetensorError, OSError, RuntimeError, TypeError, KeyError, ValueError) as error:
         raise TrainingError(f"{path} cannot be read: {error}", "start anew with --overwrite") from None
 
 
 def load_checkpoint(
     path: Path, weights: Mapping[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, rank: int
-) -> dict[str, Any]:
-    """Puts a checkpoint's state back and returns its position.
+) -> None:
+    """Puts a checkpoint's state back.
 
     Raises:
         TrainingError: it cannot be read, or is of another adapter.
@@ -140,7 +143,6 @@ def load_checkpoint(
                     }
             kept = sum(n.startswith(f"random/{rank}/") for n in names)
             restore_random_state([file.get_tensor(f"random/{rank}/{i}") for i in range(kept)])
-            return json.loads(file.metadata()["position"])
     except (SafetensorError, OSError, RuntimeError) as error:
         raise TrainingError(f"{path} cannot be read: {error}", "start anew with --overwrite") from None
 

@@ -9,6 +9,7 @@ prefix's keys and values per example, a packed row does not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,37 @@ def fitting(
             ):
                 return micro, again
     return 1, ways[-1]
+
+
+def fitting_all(
+    shape: Shape,
+    lists: Sequence[tuple[int, int]],
+    own: int,
+    most: int,
+    free: int,
+    *,
+    packed: bool,
+    checkpointing: bool | None,
+    activated: bool,
+) -> tuple[int, bool, int]:
+    """The micro-group up to `most` for all tool lists, whether with checkpointing, and the bytes of the largest step.
+
+    Args:
+        lists: tokens of each list's prefix, and of its longest example, which alone has to fit, too.
+        own: tokens of a usual example.
+    """
+    needs = []
+    for prefix, longest in lists:
+        alone = fitting(
+            shape, prefix, longest, 1, free, packed=packed, checkpointing=checkpointing, activated=activated
+        )
+        again = (alone[1] or None) if checkpointing is None else checkpointing
+        micro, twice = fitting(
+            shape, prefix, own, most, free, packed=packed, checkpointing=again, activated=activated
+        )
+        step = step_bytes(shape, prefix, own, micro, packed=packed, checkpointing=twice, activated=activated)
+        needs.append((micro, twice, step))
+    return min(n[0] for n in needs), any(n[1] for n in needs), max(n[2] for n in needs)
 
 
 def free_bytes(device: str) -> int:

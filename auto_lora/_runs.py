@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,22 @@ from auto_lora._errors import DataError, OutputError, UsageError
 
 # Settings that a resumed run may change: nothing that it makes depends on them.
 FREE = ("output_dir", "num_iterations", "port", "parallel_requests", "request_timeout", "llama_cpp_url")
+_FILES = ("run.json", "base.gguf", "chat_template.jinja")
+_FOLDERS = ("data", "logs", "final_adapter")
+
+
+def holds_run(directory: Path) -> bool:
+    """Whether a folder holds what a run writes."""
+    return any((directory / name).exists() for name in ("run.json", "final_adapter", "iteration_1", "data"))
+
+
+def clear_run(directory: Path) -> None:
+    """Removes what a run wrote, and nothing else."""
+    for path in [*(directory / name for name in _FOLDERS), *directory.glob("iteration_*")]:
+        if path.is_dir():
+            shutil.rmtree(path)
+    for name in _FILES:
+        (directory / name).unlink(missing_ok=True)
 
 
 def remember_run(
@@ -105,6 +122,20 @@ def write_bytes(path: str | Path, data: bytes) -> Path:
             "check the folder's permissions and the free space, or choose another with --output",
         ) from None
     return path
+
+
+def loads(text: str) -> Any:
+    """A foreign text's JSON, if it can be written again.
+
+    Raises:
+        ValueError: it is no JSON, is nested too deeply, or holds NaN, an infinite number or half a surrogate pair.
+    """
+    try:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return value
 
 
 def dumps(value: Any) -> str:

@@ -202,7 +202,7 @@ class ServerProcess:
         known = _flags_of(server)
         if served.adapter_path and served.adapter_scale == 1.0:
             argv += ["--lora", str(served.adapter_path)]
-        elif served.adapter_path and "--lora-scaled FNAME SCALE" in known:  # before October 2025
+        elif served.adapter_path and "--lora-scaled FNAME SCALE" in known:  # two words in some builds
             argv += ["--lora-scaled", str(served.adapter_path), str(served.adapter_scale)]
         elif served.adapter_path:
             argv += ["--lora-scaled", f"{served.adapter_path}:{served.adapter_scale}"]

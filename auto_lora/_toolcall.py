@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from auto_lora._runs import loads
+
 _BLOCK = re.compile(r"<tool_call>(.*?)(</tool_call>|\Z)", re.DOTALL)
 
 
@@ -89,22 +91,10 @@ def parse_arguments(value: Any) -> dict[str, Any] | None:
     """Arguments as an object, from an object or a JSON string; None when they are neither."""
     if isinstance(value, str):
         try:
-            value = _loads(value or "{}")
-        except (ValueError, RecursionError):
+            value = loads(value or "{}")
+        except ValueError:
             return None
     return dict(value) if isinstance(value, Mapping) else None
-
-
-def _loads(text: str) -> Any:
-    """JSON that can be written again.
-
-    Raises:
-        ValueError: it is no JSON, or holds NaN, an infinite number or half a surrogate pair.
-        RecursionError: it is nested too deeply.
-    """
-    value = json.loads(text)
-    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    return value
 
 
 def parse_reply(raw: str) -> ParsedReply:
@@ -122,8 +112,8 @@ def parse_reply(raw: str) -> ParsedReply:
 
 def _parse_block(body: str) -> ToolCall | None:
     try:
-        value = _loads(body)
-    except (ValueError, RecursionError):
+        value = loads(body)
+    except ValueError:
         return None
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return None

@@ -12,7 +12,7 @@ import hashlib
 import math
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,11 @@ from auto_lora._fused_lora import fuse_lora
 from auto_lora._memory import (
     Shape,
     at_once,
-    fitting,
+    fitting_all,
     free_bytes,
     give_back_freed_memory,
     is_out_of_memory,
     release_memory,
-    step_bytes,
 )
 from auto_lora._processes import Processes, shard, wants_sharding
 from auto_lora._progress import Quiet, Reporter
@@ -124,11 +123,18 @@ class LoRATrainer:
         torch.manual_seed(config.seed + self.processes.rank)
         self.invocation = train.invocation
         self._fit_into_memory([*train.groups, *validation.groups])
+        at, run = Position(), _fingerprint(config, train)
         if resume and (directory / CHECKPOINT).is_file():
-            self._as_before(read_position(directory / CHECKPOINT))
+            saved = read_position(directory / CHECKPOINT)
+            if saved.pop("run") != run:
+                raise TrainingError(
+                    f"{directory / CHECKPOINT} is of another run", "start anew with --overwrite"
+                )
+            at = Position.from_json(saved)
+            self._as_before(at)
         peft_model = self._attach()
         try:
-            result = self._loop(peft_model, train, validation, directory, resume)
+            result = self._loop(peft_model, train, validation, directory, at, run)
         finally:
             peft_model.unload()
             del peft_model
@@ -152,34 +158,37 @@ class LoRATrainer:
         self.own = (
             max(lengths) if self.sharded else max(sum(lengths) // len(lengths), -(-max(lengths) // batch))
         )
-        kind = {"packed": is_packed(embedding), "activated": bool(self.invocation)}
-        most = at_once(batch, self.own, kind["packed"])
-        needs = []
-        for group in groups:
-            prefix, longest = len(group.prefix), max(len(e.own) for e in group.examples)
-            alone = fitting(shape, prefix, longest, 1, free, checkpointing=wanted, **kind)
-            again = (alone[1] or None) if wanted is None else wanted
-            micro, twice = fitting(shape, prefix, self.own, most, free, checkpointing=again, **kind)
-            step = step_bytes(shape, prefix, self.own, micro, checkpointing=twice, **kind)
-            needs.append((micro, twice, step))
-        everyone = self.processes.gather((min(n[0] for n in needs), any(n[1] for n in needs)))
+        packed = is_packed(embedding)
+        most = at_once(batch, self.own, packed)
+        lists = [(len(g.prefix), max(len(e.own) for e in g.examples)) for g in groups]
+        micro, twice, step = fitting_all(
+            shape,
+            lists,
+            self.own,
+            most,
+            free,
+            packed=packed,
+            checkpointing=wanted,
+            activated=bool(self.invocation),
+        )
+        everyone = self.processes.gather((micro, twice))
         self.micro = min(e[0] for e in everyone)
         self.checkpointing = any(e[1] for e in everyone)
         if self.micro < most or self.checkpointing:
             self.reporter.say(
                 f"  micro-groups of {self.micro}{', activations computed twice' if self.checkpointing else ''}: "
-                f"about {max(n[2] for n in needs) / 2**30:.1f} GiB of {free / 2**30:.1f} GiB free"
+                f"about {step / 2**30:.1f} GiB of {free / 2**30:.1f} GiB free"
             )
 
-    def _as_before(self, saved: Mapping[str, Any]) -> None:
-        """Takes the micro-group of a checkpoint: dropout and rounding go by it."""
-        if self.micro < saved["micro"] or self.checkpointing > saved["checkpointing"]:
+    def _as_before(self, at: Position) -> None:
+        """Takes the micro-group of a checkpoint, where there is still room for it."""
+        if self.micro < at.micro or self.checkpointing > at.checkpointing:
             self.reporter.say(
-                f"  less memory than before: micro-groups of {self.micro}, not {saved['micro']}; "
+                f"  less memory than before: micro-groups of {self.micro}, not {at.micro}; "
                 "what is trained will differ a little from a run without a break"
             )
-        self.micro = min(self.micro, saved["micro"])
-        self.checkpointing |= saved["checkpointing"]
+        self.micro = min(self.micro, at.micro)
+        self.checkpointing |= at.checkpointing
 
     def _attach(self) -> Any:
         from peft import LoraConfig, get_peft_model
@@ -227,7 +236,8 @@ class LoRATrainer:
         train: ToolCallingDataset,
         validation: ToolCallingDataset,
         directory: Path,
-        resume: bool,
+        at: Position,
+        run: str,
     ) -> TrainResult:
         config, processes = self.config, self.processes
         named = {n: p for n, p in peft_model.named_parameters() if p.requires_grad}
@@ -237,26 +247,18 @@ class LoRATrainer:
         factor = warmup_cosine(
             config.num_epochs * len(plan_steps(train.groups, config, 1)), config.warmup_ratio
         )
-        run = _fingerprint(config, train)
-        at = Position()
-        if resume and (directory / CHECKPOINT).is_file():
-            saved = load_checkpoint(directory / CHECKPOINT, named, optimizer, processes.rank)
-            if saved.pop("run") != run:
-                raise TrainingError(
-                    f"{directory / CHECKPOINT} is of another run", "start anew with --overwrite"
-                )
-            at = Position.from_json({k: v for k, v in saved.items() if k not in ("micro", "checkpointing")})
+        if at.global_step:
+            load_checkpoint(directory / CHECKPOINT, named, optimizer, processes.rank)
             self.reporter.say(f"  going on after {at.seen} of {config.num_epochs * len(train)} examples")
         before, started, saved_at = at.seconds, time.monotonic(), time.monotonic()
 
         def save() -> None:
             nonlocal saved_at
             at.seconds = before + time.monotonic() - started
+            at.micro, at.checkpointing = self.micro, self.checkpointing
             states = processes.gather(random_state())
             if processes.first:
-                ways = {"micro": self.micro, "checkpointing": self.checkpointing}
-                position = {**asdict(at), "run": run, **ways}
-                save_checkpoint(directory / CHECKPOINT, named, optimizer, states, position)
+                save_checkpoint(directory / CHECKPOINT, named, optimizer, states, {**asdict(at), "run": run})
             saved_at = time.monotonic()
 
         patience = config.early_stopping_patience

@@ -184,17 +184,17 @@ class Judge:
 
     async def _post(self, http: httpx.AsyncClient, body: dict[str, Any]) -> httpx.Response:
         """Asks again, with longer and longer pauses, where the judge is busy, fails or cannot be reached."""
-        for pause in (*_PAUSES, None):
+        pauses = list(_PAUSES)
+        while True:
             try:
                 response = await http.post(f"{self.url}/v1/chat/completions", json=body)
-                if pause is None or not (response.status_code == 429 or response.status_code >= 500):
-                    response.raise_for_status()
-                    return response
-            except httpx.TransportError:
-                if pause is None:
+                response.raise_for_status()
+                return response
+            except httpx.HTTPError as error:
+                status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 500
+                if not pauses or (status < 500 and status != 429):
                     raise
-            await asyncio.sleep(pause)
-        raise AssertionError("the last attempt returns or raises")
+            await asyncio.sleep(pauses.pop(0))
 
 
 def _results(conversation: Conversation) -> tuple[str, ...]:

@@ -283,8 +283,8 @@ class LlamaCppClient:
         return value
 
 
-# What llama-server says, with status 500, when the model's own text is no valid call: since b8240 or so the second
-# (ggml-org/llama.cpp issues 24327, 27025), very old builds the third.
+# What llama-server says, with status 500, when the model's own text is no valid call, by build (ggml-org/llama.cpp
+# issues 24327 and 27025); the third is its JSON parser's own.
 _NO_CALL = re.compile(
     r"^Failed to parse input|^The model produced output that does not match|json\.exception\.parse_error"
 )

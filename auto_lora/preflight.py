@@ -22,6 +22,7 @@ from rich.table import Table
 
 from auto_lora._errors import AutoLoRAError, MissingPartError, ModelError, OutputError, ToolsError, UsageError
 from auto_lora._gguf import GGUFHeader, check_supported, read_header
+from auto_lora._runs import holds_run
 from auto_lora._server_process import check_port, find_server
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, load_tools
@@ -35,8 +36,6 @@ PACKAGES = (
     "torch", "transformers", "peft", "accelerate", "safetensors", "gguf", "jinja2", "jsonschema", "faker", "httpx", "pyyaml",
     "psutil", "rich", "sentencepiece",
 )  # fmt: skip
-RUN_FILES = ("run.json", "base.gguf", "chat_template.jinja")
-RUN_FOLDERS = ("data", "logs", "final_adapter")
 
 
 @dataclass(frozen=True)
@@ -320,20 +319,6 @@ def check_output(
             f"only {free // 2**20} MiB are free for {directory}, {needed // 2**20} MiB are needed",
             "free some space or choose another --output",
         )
-
-
-def holds_run(directory: Path) -> bool:
-    """Whether a folder holds what a run writes."""
-    return any((directory / name).exists() for name in ("run.json", "final_adapter", "iteration_1", "data"))
-
-
-def clear_run(directory: Path) -> None:
-    """Removes what a run wrote, and nothing else."""
-    for path in [*(directory / name for name in RUN_FOLDERS), *directory.glob("iteration_*")]:
-        if path.is_dir():
-            shutil.rmtree(path)
-    for name in RUN_FILES:
-        (directory / name).unlink(missing_ok=True)
 
 
 def resolve_model(config: TrainingConfig) -> ModelSource:

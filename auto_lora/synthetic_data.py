@@ -12,11 +12,12 @@ from auto_lora._errors import AutoLoRAError, UsageError
 from auto_lora._gguf import read_header
 from auto_lora._interrupts import run
 from auto_lora._progress import Reporter
+from auto_lora._runs import clear_run
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Donated, LLMWriter, SyntheticDataGenerator, vary
 from auto_lora.llama_server import LlamaCppClient
-from auto_lora.preflight import check_output, check_tools, clear_run
+from auto_lora.preflight import check_output, check_tools
 
 
 def generate_data(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -141,6 +142,26 @@ async def test_a_native_server_that_cannot_run_is_quoted(tmp_path, smollm):
     server.chmod(0o755)
     with pytest.raises(ServerError, match="illegal instruction"):
         await LlamaCppClient(smollm, llama_cpp_path=tmp_path, log_path=tmp_path / "log").start()
+
+
+@pytest.mark.parametrize(
+    ("help_text", "said"),
+    [("--lora-scaled FNAME:SCALE,...", "{adapter}:0.5"), ("--lora-scaled FNAME SCALE", "{adapter} 0.5")],
+)
+async def test_the_scale_is_said_as_the_build_wants_it(help_text, said, tmp_path, smollm):
+    server = tmp_path / "llama-server"
+    server.write_text(f'#!/bin/sh\ntest "$1" = --help && echo "{help_text}" && exit\necho "$@" >&2\nexit 3\n')
+    server.chmod(0o755)
+    adapter = tmp_path / "adapter.gguf"
+    adapter.touch()
+    with pytest.raises(ServerError, match=re.escape(f"--lora-scaled {said.format(adapter=adapter)}")):
+        await LlamaCppClient(
+            smollm,
+            adapter_path=adapter,
+            adapter_scale=0.5,
+            llama_cpp_path=tmp_path,
+            log_path=tmp_path / "log",
+        ).start()
 
 
 async def test_without_a_log_path_the_last_words_are_quoted_too(tmp_path, smollm, monkeypatch):

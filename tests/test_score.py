@@ -18,6 +18,7 @@ from auto_lora._progress import Quiet
 from auto_lora._settings import TrainingConfig
 from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.planner import Focus
 from auto_lora.handover import headline, judge_success, model_card, print_screen, serve_command
 from auto_lora.llama_server import ChatReply
 from auto_lora.score import CaseResult, Evaluation, ToolCallEvaluator, mcnemar, proportion, score_turn
@@ -320,3 +321,12 @@ def test_last_screen_and_model_card_say_the_same(demo_tools, tmp_path):
         )
         assert "the test was written by the built-in writer" in " ".join(text.split())
     assert "1/10" in screen and SimpleNamespace(**metrics).success
+
+
+def test_a_plan_is_read_as_it_was_written():
+    """Names may have dots: the tool's and the parameter's."""
+    focus = Focus(
+        tools={"mail.send": 2.0}, parameters={("mail.send", "filter.name"): 3.0}, topics={"mail": 1.5}
+    )
+    plan = RoundPlan(8, {"single": 1.0}, focus, 0.7, ["because"])
+    assert RoundPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan

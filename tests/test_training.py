@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 
 from auto_lora import _shared_prefix
 from auto_lora._activation import BasePrefixes
+from auto_lora._checkpoint import load_checkpoint, save_checkpoint
 from auto_lora._errors import ModelError, TrainingError
 from auto_lora._fused_lora import _LoRALinear, fuse_lora
 from auto_lora._memory import Shape, fitting, free_bytes, step_bytes
@@ -258,15 +259,26 @@ def stopped(trainer, out, data, after: int) -> None:
         trainer.train(data, Data(3, 20, 2, activated=bool(data.invocation)), out)
 
 
+def test_random_states_are_put_back_in_their_order(tmp_path, monkeypatch):
+    """The processor's, then those of eleven GPUs: names end in 10 before 2."""
+    states, back = [torch.tensor([n]) for n in range(12)], []
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.AdamW([weight])
+    save_checkpoint(tmp_path / CHECKPOINT, {"w": weight}, optimizer, [states], {})
+    monkeypatch.setattr("auto_lora._checkpoint.restore_random_state", back.extend)
+    load_checkpoint(tmp_path / CHECKPOINT, {"w": weight}, optimizer, 0)
+    assert [int(s) for s in back] == list(range(12))
+
+
 @pytest.mark.parametrize("activated", [False, True])
-def test_gone_on_in_another_process_the_adapter_is_the_same(activated, tmp_path, monkeypatch):
+def test_gone_on_after_a_stop_the_adapter_is_the_same(activated, tmp_path):
+    """With dropout, and with those settings changed that a resumed run may change."""
     config = TrainingConfig(batch_size=4, num_epochs=1, checkpoint_seconds=0.0, activated=activated)
     data, held = Data(20, 30, 1, activated=activated), Data(3, 20, 2, activated=activated)
     for after in (0, 3):
         out = tmp_path / str(after)
         if after:
             stopped(LoRATrainer(config, tiny_base()), out, data, after)
-            # Of what a resumed run may change nothing, and no more memory either.
             config = replace(config, port=9999, parallel_requests=7, num_iterations=9)
         LoRATrainer(config, tiny_base()).train(data, held, out, resume=True)
     one, two = ((tmp_path / n / "adapter_model.safetensors").read_bytes() for n in "03")

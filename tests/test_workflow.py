@@ -17,9 +17,10 @@ import pytest
 
 from auto_lora import AutoLoRACreator, ToolDefinition, TrainingConfig
 from auto_lora.__main__ import main
-from auto_lora._errors import ToolsError, UsageError
+from auto_lora._errors import ServerError, ToolsError, UsageError
 from auto_lora._progress import Quiet
 from auto_lora.llama_server import LlamaCppClient
+from auto_lora.score_pair import Examiner
 from auto_lora.single_folder import export_directory
 from tests.tiny_models import random_model, save_gguf, vocabulary_of
 
@@ -132,6 +133,24 @@ async def test_resume_keeps_what_is_finished_and_ends_the_same(finished, demo_to
     assert (output / "iteration_2" / "adapter_model.safetensors").read_bytes() == adapter
     for key in ("base", "adapter"):
         assert after[key]["overall"] == before[key]["overall"]
+
+
+async def test_a_scoring_that_fails_leaves_the_adapter_with_its_own_figures(
+    finished, demo_tools, monkeypatch
+):
+    config, final, _ = finished
+    (final / "adapter.gguf").rename(final / "kept")
+    (final / "adapter.gguf").write_bytes(b"of the run before")
+    before = {p.name: p.read_bytes() for p in final.iterdir()}
+
+    async def fails(*_):
+        raise ServerError("it died")
+
+    monkeypatch.setattr(Examiner, "forgetting", fails)
+    with pytest.raises(ServerError):
+        await AutoLoRACreator(config, demo_tools[:3], reporter=Quiet()).create_adapter(resume=True)
+    assert {p.name: p.read_bytes() for p in final.iterdir()} == before
+    (final / "kept").rename(final / "adapter.gguf")
 
 
 async def test_resume_with_other_settings_is_refused(finished, demo_tools):

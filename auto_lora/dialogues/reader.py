@@ -12,7 +12,6 @@ file a wrong line is an error; among prompts it is dropped and counted.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +22,7 @@ from jsonschema import Draft202012Validator
 
 from auto_lora._conversation import Conversation, Message
 from auto_lora._errors import UsageError
+from auto_lora._runs import loads
 from auto_lora._settings import CATEGORIES
 from auto_lora._toolcall import AcceptedCall, ToolCall, parse_arguments
 from auto_lora.catalog import ToolDefinition
@@ -203,10 +203,8 @@ def lines_of(path: str | Path) -> Iterator[tuple[int, str]]:
 def parse_line(text: str) -> Any:
     """A line's JSON value; ValueError says where it is none."""
     try:
-        value = json.loads(text)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # NaN, half a surrogate pair
-        return value
-    except (ValueError, RecursionError) as error:
+        return loads(text)
+    except ValueError as error:
         raise ValueError(f"it is not JSON: {error}") from None
 
 

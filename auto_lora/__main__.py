@@ -178,6 +178,8 @@ def _run(args: argparse.Namespace) -> int:
     if args.check:
         return _check(config, args.json)
     if args.dry_run:
+        if args.resume and args.overwrite:
+            raise UsageError("--resume and --overwrite exclude each other", "choose one")
         return _dry_run(config, args.json)
     if args.train:
         from auto_lora.workflow import AutoLoRACreator

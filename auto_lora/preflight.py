@@ -10,7 +10,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -245,12 +245,14 @@ def _converter() -> Row:
         return Row("llama.cpp converter", "missing", error.message, error.hint)
 
 
-def check_inputs(config: TrainingConfig, tools: Sequence[ToolDefinition]) -> ModelSource:
+def check_inputs(
+    config: TrainingConfig, tools: Sequence[ToolDefinition], samplers: Mapping[str, Any] | None = None
+) -> ModelSource:
     """Raises the error for whatever would stop a run later; returns where the model comes from."""
     source = check_model(config)
     if not tools:
         raise ToolsError("there are no tools", "give them with --tools FILE, or try --demo")
-    check_tools(tools)
+    check_tools(tools, samplers)
     if config.init_adapter:
         from auto_lora._adapter_folder import check_adapter
 
@@ -261,12 +263,12 @@ def check_inputs(config: TrainingConfig, tools: Sequence[ToolDefinition]) -> Mod
     return source
 
 
-def check_tools(tools: Sequence[ToolDefinition]) -> None:
+def check_tools(tools: Sequence[ToolDefinition], samplers: Mapping[str, Any] | None = None) -> None:
     """Raises ToolsError for tools that llama.cpp refuses, or whose values the writer cannot make up."""
-    from auto_lora.dialogues import check_patterns
+    from auto_lora.dialogues import check_values
 
     refuse_errors(tools)
-    check_patterns(tools)
+    check_values(tools, samplers or {})
 
 
 def check_model(config: TrainingConfig) -> ModelSource:

@@ -102,7 +102,7 @@ class Run:
         self.config, self.tools, self.reporter = config, list(tools), reporter
         self.extensions, self.processes = extensions, processes
         self.output = Path(config.output_dir)
-        source = preflight.check_inputs(config, self.tools)
+        source = preflight.check_inputs(config, self.tools, extensions.samplers)
         donated = Donated.of(config, self.tools)
         preflight.check_output(self.output, resume=resume, overwrite=overwrite)
         if overwrite:

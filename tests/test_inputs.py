@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from auto_lora.__main__ import main
 from auto_lora._conversation import read_conversations, write_conversations
-from auto_lora._errors import ConfigError, DataError, MissingPartError, ModelError, UsageError
+from auto_lora._errors import ConfigError, DataError, MissingPartError, ModelError, ToolsError, UsageError
 from auto_lora._settings import TrainingConfig, split_mix
 from auto_lora._toolcall import AcceptedCall, ToolCall
 from auto_lora.catalog import ToolDefinition
@@ -26,7 +26,7 @@ from auto_lora.dialogues.style import Style
 from auto_lora.dialogues.verify import NearPrompts, _words
 from auto_lora.finetune import LoRATrainer
 from auto_lora.handover import headline
-from auto_lora.preflight import check_inputs
+from auto_lora.preflight import check_inputs, check_tools
 from auto_lora.score import CaseResult, Evaluation, score_turn
 from auto_lora.score_pair import compare
 from tests import train_tiny
@@ -424,6 +424,25 @@ def with_pattern(pattern):
         "type": "function",
         "function": {**CITY["function"], "parameters": {"type": "object", "properties": {"name": name}}},
     }
+
+
+@pytest.mark.parametrize(
+    "level",
+    [
+        {"type": "string", "minLength": 5, "pattern": "^[a-z]{1,3}$"},
+        {"type": "integer", "not": {"type": "integer"}},
+        {"type": "array", "items": {"enum": ["a"]}, "minItems": 2, "uniqueItems": True},
+    ],
+)
+def test_an_argument_that_no_made_up_value_fits_is_told_before_anything_is_written(level):
+    def lamp(**more):
+        parameters = {"type": "object", "properties": {"level": level}, **more}
+        return ToolDefinition("set_lamp", "Sets a lamp's level.", parameters)
+
+    with pytest.raises(ToolsError, match=r'"set_lamp", parameters.properties.level: of 60 .* none fits'):
+        check_tools([lamp(required=["level"])])
+    check_tools([lamp()])  # it is only never given
+    check_tools([lamp(required=["level"])], {"set_lamp.level": lambda rng: (1, "one")})
 
 
 def mixed_row(i, tools=(CITY, CLOCK), text=""):

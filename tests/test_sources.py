@@ -581,6 +581,23 @@ def test_references_that_lead_only_to_each_other():
     assert fixed([anything])[0].properties["x"] == about
 
 
+def test_a_schema_that_requires_itself_fits_nothing():
+    def findings(**node):
+        given = tool({"$ref": "#/$defs/Node"}, **{"$defs": {"Node": {"type": "object", **node}}})
+        assert all(f.level == "note" for f in lint(fixed([given])))
+        return sorted((f.level, f.path) for f in lint([given]))
+
+    place, own = "parameters.properties.x.$ref", {"$ref": "#/$defs/Node"}
+    ends, never = [("warning", place)], [("error", place), ("warning", place)]
+    some = {"type": "array", "items": own}
+    assert findings(properties={"next": own}, required=["next"]) == never
+    assert findings(properties={"next": own}, required=[]) == ends
+    assert findings(properties={"all": some}, required=["all"]) == ends
+    assert findings(properties={"all": {**some, "minItems": 1}}, required=["all"]) == never
+    assert findings(properties={"next": {"anyOf": [own, TEXT]}}, required=["next"]) == ends
+    assert findings(properties={"next": {"anyOf": [own, own]}}, required=["next"]) == never
+
+
 def test_all_of_keeps_what_is_optional():
     whole = fixed(
         [tool({"allOf": [{"properties": {"a": TEXT}, "required": ["a"]}, {"properties": {"b": TEXT}}]})]

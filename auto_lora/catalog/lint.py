@@ -17,7 +17,14 @@ from typing import Any
 from auto_lora._errors import ToolsError
 from auto_lora.catalog.definition import ToolDefinition
 from auto_lora.catalog.grammar_patterns import MOST_REPETITIONS, read_pattern
-from auto_lora.catalog.schemas import UnresolvedReference, goes_in_circles, inline, map_children, merged
+from auto_lora.catalog.schemas import (
+    UnresolvedReference,
+    goes_in_circles,
+    inline,
+    map_children,
+    merged,
+    never_ends,
+)
 
 FIX_TOOLS = "see `auto-lora tools SOURCE`; `--fix-tools FILE` writes tools that work"
 _ANY = {"description": "Any value."}  # {} alone is read as an object
@@ -127,6 +134,9 @@ class _Walk:
             if goes_in_circles(reference, self.tool.parameters):
                 self._say("error", place, f"{reference} leads only to references, and back to itself", fix)
                 return beside or dict(_ANY)
+            if never_ends(schema, self.tool.parameters):
+                what = f"{reference} requires itself, without end: nothing fits"
+                self._say("error", place, what, "what it refers to, any object where that stands in itself")
             whole = inline(schema, self.tool.parameters)
         except UnresolvedReference as error:
             self._say("error", place, f"{error} is not in this schema, which is refused", fix)

@@ -51,6 +51,7 @@ planner.py    one call: which arguments, and values that go together
 maker.py      one conversation: its calls planned, worded, answered
 generator.py  as many as are wanted, none twice, verified
 variants.py   distractors, meaningless names
+writable.py   whether values can be made up at all
 """
 
 from auto_lora.dialogues.donated import Donated
@@ -58,12 +59,12 @@ from auto_lora.dialogues.generator import SyntheticDataGenerator, find_links
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.maker import Writer
 from auto_lora.dialogues.own_values import ValueSampler
-from auto_lora.dialogues.patterns import check_patterns
 from auto_lora.dialogues.planned import PlannedCall, Written
 from auto_lora.dialogues.planner import Focus
 from auto_lora.dialogues.variants import vary
+from auto_lora.dialogues.writable import check_values
 
 __all__ = [
     "Donated", "Focus", "LLMWriter", "PlannedCall", "SyntheticDataGenerator", "ValueSampler", "Writer", "Written",
-    "check_patterns", "find_links", "vary",
+    "check_values", "find_links", "vary",
 ]  # fmt: skip

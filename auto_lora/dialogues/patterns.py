@@ -5,38 +5,7 @@ from __future__ import annotations
 import random
 import re
 import string
-from collections.abc import Iterator, Sequence
 from typing import Any
-
-from auto_lora._errors import ToolsError
-from auto_lora.catalog import ToolDefinition
-from auto_lora.catalog.lint import FIX_TOOLS
-
-
-def check_patterns(tools: Sequence[ToolDefinition]) -> None:
-    """Raises ToolsError for a pattern of which no string can be made up, or that Python reads otherwise than JSON Schema."""
-    for tool in tools:
-        for path, pattern in _patterns(tool.parameters, "parameters"):
-            try:
-                from_pattern(pattern, random.Random(0))
-            except (re.error, ValueError, RecursionError, OverflowError) as error:
-                raise ToolsError(
-                    f'"{tool.name}", {path}: no text can be made up for the pattern {pattern} ({error})',
-                    FIX_TOOLS,
-                ) from None
-
-
-def _patterns(schema: Any, path: str) -> Iterator[tuple[str, str]]:
-    """The patterns in a schema with their places."""
-    if isinstance(schema, list):
-        for number, part in enumerate(schema):
-            yield from _patterns(part, f"{path}[{number}]")
-    if isinstance(schema, dict):
-        if isinstance(schema.get("pattern"), str):
-            yield path, schema["pattern"]
-        for key, part in schema.items():
-            if key not in ("enum", "const", "default", "examples"):
-                yield from _patterns(part, f"{path}.{key}")
 
 
 def from_pattern(pattern: str, rng: random.Random) -> str:

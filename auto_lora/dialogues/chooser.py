@@ -67,6 +67,7 @@ _ALSO = {
 _WANTED = re.compile(r"(?:get me|i need|i want|i'd like) \{object\}", re.I)
 _ASKS_WHICH = re.compile(r"\W*(?:which|where|who|what)\b", re.I)
 _WHOLE_HOUSE = re.compile(r"\bthe (?:whole )?(?:house|place|home|apartment|flat)\b")
+_SETS = re.compile(r"(?:resume|skip|shuffle|next)\b(?= (?:(?:the|this|my) )?(?:music|song|track)\b)")
 _WORDY = 0.3  # of the requests give most of what they could
 # Not said where the sentence has no place for it: "the weather with windy".
 _UNSAID_AT_END = ("kind", "weather", "warmth")
@@ -116,6 +117,7 @@ class FrameChooser:
         roles, required = roles_of(tool), {*tool.required, *switches_of(tool)}
         if not at_least and _changes(tool, roles):
             at_least = 1
+        dated = asks(tool) and "date" in roles.values()  # what is looked up is of a day, seldom of an hour
         bare, wordy = not required, self.random.random() < _WORDY
         if bare and not at_least and self.random.random() < self._nothing_given(tool):
             return self._frame_for(tool, set()), []
@@ -146,6 +148,8 @@ class FrameChooser:
                     chance = 0.12 if wordy or role in _ANYWHERE else 0.05
                 else:
                     chance = max(optional, 0.12)
+                if dated and role in ("time", "daypart") and not needed:
+                    chance /= 2
                 chance *= 1 + (weights or {}).get(name, 0.0)
                 if needed or self.random.random() < chance:
                     given.add(name)
@@ -231,6 +235,8 @@ class FrameChooser:
                 own = [f for f in own if not _ASKS_WHICH.match(f.text)]
             if "regex" in roles:  # to grep is not to list a directory
                 own = [f for f in own if "query" in f.named]
+            if "setting" in roles:  # "shuffle the music" gives it
+                own = [f for f in own if not _SETS.match(f.text)]
             if "room" in roles:  # "hold the house at 20 in the kitchen"
                 own = [f for f in own if not _WHOLE_HOUSE.search(f.text)]
             general: list[Frame] = []

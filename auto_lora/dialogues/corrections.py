@@ -23,8 +23,11 @@ _FAMILIES = {
         "person recipient person_name owner account player cast director artist username email phone org".split()
     ),
 }
-# Nobody could tell what is taken back: somebody's own words, or words that stand in the sentence itself.
-_NEVER = frozenset("message note text query state action boolean object kind weather warmth hidden".split())
+# Nobody could tell what is taken back: somebody's own words, or words that stand in the sentence itself. Parts of the day
+# have prepositions of their own: "at dusk, no, in the evening".
+_NEVER = frozenset(
+    "daypart message note text query state action boolean object kind weather warmth hidden".split()
+)
 
 
 def with_correction(

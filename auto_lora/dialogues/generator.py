@@ -97,7 +97,7 @@ class SyntheticDataGenerator:
         """Who wrote these prompts, for the headline: never mistaken for people."""
         found = sorted({str(c.meta.get("writer", "builtin")) for c in conversations})
         who = ", ".join("the built-in writer" if n == "builtin" else n for n in found)
-        return f"{who or 'the built-in writer'} (phrases and values that training never saw)"
+        return f"{who or 'the built-in writer'} (phrases, and names and combinations of values, that training never saw)"
 
     def plan(self, count: int, shares: Mapping[str, float] | None = None) -> dict[str, int]:
         """Conversations per category; what the tools cannot do goes to the others in proportion."""

@@ -22,7 +22,7 @@ from auto_lora.dialogues.no_call import NoCallWriter, ask_for
 from auto_lora.dialogues.own_values import ValueSampler
 from auto_lora.dialogues.phrasebook import phrases
 from auto_lora.dialogues.planned import PlannedCall, Written
-from auto_lora.dialogues.planner import Focus, Planner
+from auto_lora.dialogues.planner import Focus, Planner, in_all_splits
 from auto_lora.dialogues.respond import final_answer, tool_response
 from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.several import undoes
@@ -241,7 +241,7 @@ class Maker:
         responses: Sequence[Any] = (),
         chain: bool = False,
     ) -> tuple[Conversation | Draft | None, str]:
-        combined = values_key(calls) if any(c.values for c in calls) else ""
+        combined = "" if all(map(in_all_splits, calls)) else values_key(calls)
         if combined and not self._in_split(calls):
             return None, "value combination of another split"
         turn = self.writer is not None and (self.config.writer != "both" or self.random.random() < 0.5)

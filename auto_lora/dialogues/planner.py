@@ -22,7 +22,7 @@ from auto_lora.dialogues.moments import read, told
 from auto_lora.dialogues.own_values import OwnValues, ValueSampler
 from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
-from auto_lora.dialogues.pools import plural
+from auto_lora.dialogues.pools import EVERYDAY, plural
 from auto_lora.dialogues.programs import is_program
 from auto_lora.dialogues.roles import KINDS, roles_by_tool, roles_of
 from auto_lora.dialogues.said import kind_beside
@@ -191,7 +191,7 @@ class Planner:
         return []
 
     def _at_one_time(self, values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
-        """Without what says the time twice or otherwise: nobody asks for "noon in the evening" or "tomorrow this morning"."""
+        """Without what says the time twice or otherwise: nobody asks for "noon in the evening", "tomorrow this morning" or "next week at noon"."""
         day, clock, part = (
             next((n for n, v in values.items() if v.role == role), None)
             for role in ("date", "time", "daypart")
@@ -199,18 +199,18 @@ class Planner:
         said: set[str | None] = set()
         if clock and values[clock].surface.endswith("from now"):
             said |= {day, part}
+        elif (
+            clock and day and _SPAN.fullmatch(values[day].surface)
+        ):  # what is at three for the rest of the week?
+            said.add(clock if self.random.random() < 0.7 else day)
         if part and day:
             this = re.match(r"this |later |tonight", values[part].surface, re.I)
             if values[day].surface.lower() == "tonight" or (this and values[day].surface.lower() != "today"):
                 said.add(part)
         if part and clock and part not in said:
-            hour = re.fullmatch(
-                r"(?!noon|mid)[a-z]+|\d+ o'clock|(?:half|quarter) (?:past|to) \w+",
-                values[clock].surface,
-                re.I,
-            )
+            hour = _AN_HOUR.fullmatch(values[clock].surface) or _of_part(values[clock], values[part])
             whole = not re.search(r"noon$|mid|dawn|dusk|sunrise", values[part].surface, re.I)
-            if not (hour and whole) or self.random.random() < 0.5:
+            if not (hour and whole) or self.random.random() < 0.3:
                 said.add(part if self.random.random() < 0.7 else clock)
         return {n: v for n, v in values.items() if n not in said or n in tool.required}
 
@@ -273,7 +273,7 @@ class Planner:
         A user's values decide alone, and a tool's only argument, if a string, is where strings are drawn: of 14 planets the test's
         fifth, not a fifth of that fifth.
         """
-        if _few_ways(call):
+        if in_all_splits(call):
             return True
         own = {n: key for n in call.values if (key := self.own.key(call.tool, n))}
         if own:
@@ -283,6 +283,22 @@ class Planner:
             if isinstance(value.json, str):
                 return split_of("value", value.json.casefold()) == self.split
         return split_of("call", values_key([call])) == self.split
+
+
+_AN_HOUR = re.compile(r"(?!noon|mid)[a-z]+|\d+ o'clock|(?:half|quarter) (?:past|to) \w+", re.I)
+_HOURS_OF = {
+    "morning": re.compile(r"\b(?:[5-9]|1[01]|five|six|seven|eight|nine|ten|eleven) ?a\.?m\b", re.I),
+    "afternoon": re.compile(r"\b(?:[1-5]|one|two|three|four|five) ?p\.?m\b", re.I),
+    "evening": re.compile(r"\b(?:[5-9]|five|six|seven|eight|nine) ?p\.?m\b", re.I),
+    "night": re.compile(r"\b(?:[7-9]|1[01]|seven|eight|nine|ten|eleven) ?p\.?m\b", re.I),
+}
+_SPAN = re.compile(r"(?:the|this|next|the rest of the) (?:week|weekend|month)|the next few days", re.I)
+
+
+def _of_part(clock: Value, part: Value) -> bool:
+    """Whether a whole hour with am or pm is of that part of the day: "six am tomorrow morning"."""
+    hours = (hours for word, hours in _HOURS_OF.items() if part.surface.lower().endswith(word))
+    return any(h.search(clock.surface) for h in hours)
 
 
 def _backwards(values: Mapping[str, Value], tool: ToolDefinition) -> bool:
@@ -297,10 +313,12 @@ def _backwards(values: Mapping[str, Value], tool: ToolDefinition) -> bool:
     return len(moments) == 2 and moments[0] > moments[1]
 
 
-def _few_ways(call: PlannedCall) -> bool:
-    """Whether the given arguments have so few values that a split would have some of them only: "on" here, "off" there."""
+def in_all_splits(call: PlannedCall) -> bool:
+    """Whether the given arguments have so few values, or ones so common, that a split would miss them: "on" here, "off" there."""
     ways = 1
-    for name in call.values:
+    for name, value in call.values.items():
+        if str(value.json).casefold() in EVERYDAY:
+            continue
         schema = resolve(call.tool.properties[name], call.tool.parameters)
         low, high = schema.get("minimum"), schema.get("maximum")
         if schema.get("enum"):

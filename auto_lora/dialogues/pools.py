@@ -10,6 +10,7 @@ import random
 import re
 import string
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from faker import Faker
 
@@ -33,6 +34,30 @@ def number_words(value: int) -> str:
         return _ONES[value]
     tens, ones = divmod(value, 10)
     return _TENS[tens] + (f"-{_ONES[ones]}" if ones else "")
+
+
+_OPEN = frozenset(
+    "city city_and_country artist org restaurant symbol poi place region country event_title topic text message".split()
+)
+_TIMES = frozenset("date start end time when weekday month frequency".split())
+
+
+@cache
+def is_closed(role: str) -> bool:
+    """Whether all of a role's values are the words for them that people know: days and hours, meals, colours, genres.
+
+    Of what people make up themselves (names, titles, notes) an inventory has only some.
+    """
+    known = phrases("inventories").get(role, ())
+    made = role in _OPEN or role in phrases("forms")
+    return role in _TIMES or (
+        bool(known) and not made and sum(len(v.split()) > 2 for v in known) < len(known) / 5
+    )
+
+
+# Days that stand in most requests with a day; no split goes without them.
+EVERYDAY = ("today", "tomorrow", "tonight", "this week", "this weekend")
+_SOON = 0.4  # of the days in a user's words
 
 
 def ordinal(day: int) -> str:
@@ -313,6 +338,8 @@ class Pools:
     def day(self) -> str:
         d, month, weekday = self.random.randint(1, 28), self.pick(_MONTHS), self.pick(_DAYS)
         weekday = weekday.capitalize() if self.random.random() < 0.5 else weekday
+        if self.random.random() < _SOON:
+            return self.pick([*EVERYDAY, *EVERYDAY[:2] * 3, weekday, weekday, f"this {weekday}"])
         return self.pick([
             "today", "tomorrow", "tomorrow", "the day after tomorrow", weekday, weekday, f"next {weekday}", f"this {weekday}", "this weekend", "next week", "this week", "the weekend",
             f"{month} {ordinal(d)}", f"the {ordinal(d)} of {month}", f"{month} {d}", f"{d} {month}", f"the {ordinal(d)}", f"{month} {ordinal(d)}, {self.random.randint(2024, 2034)}", f"{self.random.randint(1, 12)}/{d}/{self.random.randint(2024, 2034)}",

@@ -24,6 +24,7 @@ from auto_lora.dialogues.phrasebook import (
     values_of,
     words_of,
 )
+from auto_lora.dialogues.pools import is_closed
 from auto_lora.dialogues.programs import is_programs
 from auto_lora.dialogues.surfaces import Value
 from auto_lora.dialogues.units import units_measuring
@@ -246,7 +247,7 @@ class Strings(Codes):
                 )
             )
             return Value(value, self.random.choice([value, value, f"the {value}"]), role)
-        value = self._mine(lambda: self.pools.make(pool))
+        value = self._of_pool(pool)
         if role == "time_zone":  # people name the city of it
             city = value.rpartition("/")[2].replace("_", " ")
             return Value(value, self.random.choice([city, city, value]), role)
@@ -257,6 +258,10 @@ class Strings(Codes):
             return Value(value, self._written(value, role), role)
         label = re.sub(r"^(?:the|an?) (?=.)", "", value) if role in _WITHOUT_ARTICLE else value
         return Value(label, value, role)
+
+    def _of_pool(self, pool: str) -> str:
+        """A value of a pool; an open vocabulary's is this split's. A split without "Tuesday", "takeaway" or "happy" would not know them."""
+        return self.pools.make(pool) if is_closed(pool) else self._mine(lambda: self.pools.make(pool))
 
     def _written(self, value: str, role: str) -> str:
         """A name of a program as it is typed among words: bare, or in marks."""
@@ -368,7 +373,7 @@ class Strings(Codes):
         separator = next(iter(re.findall(r"joined by '([^']+)'", about)), ", ")
         pair = {"currency_from", "currency_to"} <= self.slots
         count = 2 if pair else self.random.choice([1, 2, 2])
-        drawn = (self._mine(lambda: self.pools.make(pool)) for _ in range(20))
+        drawn = (self._of_pool(pool) for _ in range(20))
         values = list(islice(dict.fromkeys(drawn), count))
         between = (
             self.random.choice([" to ", " and ", " into ", " in ", " versus "])

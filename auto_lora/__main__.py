@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from auto_lora import __version__
@@ -178,8 +179,10 @@ def _run(args: argparse.Namespace) -> int:
     if args.check:
         return _check(config, args.json)
     if args.dry_run:
-        if args.resume and args.overwrite:
-            raise UsageError("--resume and --overwrite exclude each other", "choose one")
+        if args.resume or args.overwrite:
+            from auto_lora.preflight import check_output
+
+            check_output(Path(config.output_dir), resume=args.resume, overwrite=args.overwrite)
         return _dry_run(config, args.json)
     if args.train:
         from auto_lora.workflow import AutoLoRACreator

@@ -68,25 +68,33 @@ def goes_in_circles(reference: str, root: Any) -> bool:
     return True
 
 
-def never_ends(schema: Any, root: Any, within: tuple[str, ...] = ()) -> bool:
+def never_ends(schema: Any, root: Any, within: tuple[str, ...] = (), ends: set[str] | None = None) -> bool:
     """Whether every value of a schema holds another value of it, so that nothing finite fits: a node that requires a node.
+
+    Args:
+        within: references that the schema stands in; ends: those known to end, each followed once.
 
     Raises:
         UnresolvedReference: a reference points nowhere.
     """
     if not isinstance(schema, Mapping):
         return False
+    ends = set() if ends is None else ends
     if isinstance(reference := schema.get("$ref"), str):
-        return reference in within or never_ends(look_up(reference, root), root, (*within, reference))
+        if reference in within or reference in ends:
+            return reference not in ends
+        endless = never_ends(look_up(reference, root), root, (*within, reference), ends)
+        ends |= set() if endless else {reference}
+        return endless
     needed = list(schema["allOf"]) if isinstance(schema.get("allOf"), list) else []
     if isinstance(properties := schema.get("properties"), Mapping):
         needed += [properties[name] for name in schema.get("required") or () if name in properties]
     if schema.get("minItems", 0) >= 1:
         needed.append(schema.get("items"))
-    if any(never_ends(part, root, within) for part in needed):
+    if any(never_ends(part, root, within, ends) for part in needed):
         return True
     branches = [schema[key] for key in ("anyOf", "oneOf") if isinstance(schema.get(key), list)]
-    return any(options and all(never_ends(o, root, within) for o in options) for options in branches)
+    return any(options and all(never_ends(o, root, within, ends) for o in options) for options in branches)
 
 
 def inline(schema: Any, root: Any, *, deepest: int = _DEEPEST, within: tuple[str, ...] = ()) -> Any:

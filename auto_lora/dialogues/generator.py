@@ -188,7 +188,7 @@ class SyntheticDataGenerator:
 
         Args:
             count: how many; fewer come when the tools allow no more different ones.
-            split: "train", "validation" or "test"; no two share a prompt, a frame or a value combination.
+            split: "train", "validation" or "test"; no two share a prompt, a frame or a value combination (but `in_all_splits`).
             shares: of the categories; default: the config's.
             focus: tools and parameters to prefer.
             seed: default: the config's; the same seed gives the same bytes.

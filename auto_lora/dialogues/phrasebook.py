@@ -86,6 +86,25 @@ def split_of(*parts: object) -> str:
     return "train" if number < 70 else "validation" if number < 80 else "test"
 
 
+_OPEN = frozenset(
+    "city city_and_country artist org restaurant symbol poi place region country event_title topic text message".split()
+)
+_TIMES = frozenset("date start end time when weekday month frequency".split())
+
+
+@cache
+def is_closed(role: str) -> bool:
+    """Whether all of a role's values are the words for them that people know: days and hours, meals, colours, genres.
+
+    Of what people make up themselves (names, titles, notes) an inventory has only some.
+    """
+    known = phrases("inventories").get(role, ())
+    made = role in _OPEN or role in phrases("forms")
+    return role in _TIMES or (
+        bool(known) and not made and sum(len(v.split()) > 2 for v in known) < len(known) / 5
+    )
+
+
 def share_out(items: list[Any], split: str) -> list[Any]:
     """The part of a list that belongs to a split, by position."""
     return [item for i, item in enumerate(items) if _OWNERS[i % 10] == split]

@@ -10,7 +10,6 @@ import random
 import re
 import string
 from collections.abc import Callable, Sequence
-from functools import cache
 
 from faker import Faker
 
@@ -34,25 +33,6 @@ def number_words(value: int) -> str:
         return _ONES[value]
     tens, ones = divmod(value, 10)
     return _TENS[tens] + (f"-{_ONES[ones]}" if ones else "")
-
-
-_OPEN = frozenset(
-    "city city_and_country artist org restaurant symbol poi place region country event_title topic text message".split()
-)
-_TIMES = frozenset("date start end time when weekday month frequency".split())
-
-
-@cache
-def is_closed(role: str) -> bool:
-    """Whether all of a role's values are the words for them that people know: days and hours, meals, colours, genres.
-
-    Of what people make up themselves (names, titles, notes) an inventory has only some.
-    """
-    known = phrases("inventories").get(role, ())
-    made = role in _OPEN or role in phrases("forms")
-    return role in _TIMES or (
-        bool(known) and not made and sum(len(v.split()) > 2 for v in known) < len(known) / 5
-    )
 
 
 # Days that stand in most requests with a day; no split goes without them.

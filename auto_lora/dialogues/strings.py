@@ -19,12 +19,12 @@ from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
     WEATHER_FORMS,
     in_form,
+    is_closed,
     is_joined,
     phrases,
     values_of,
     words_of,
 )
-from auto_lora.dialogues.pools import is_closed
 from auto_lora.dialogues.programs import is_programs
 from auto_lora.dialogues.surfaces import Value
 from auto_lora.dialogues.units import units_measuring

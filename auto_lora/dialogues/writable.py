@@ -28,7 +28,7 @@ def check_values(tools: Sequence[ToolDefinition], samplers: Mapping[str, ValueSa
     Args:
         samplers: values of the user's domain, by "parameter" or "tool.parameter"; they are not tried.
     """
-    rng = random.Random(0)
+    rng, sampler = random.Random(0), Sampler(0, "train")
     own = OwnValues(samplers, "train", rng)
     for tool in tools:
         for path, pattern in _patterns(tool.parameters, "parameters"):
@@ -40,18 +40,17 @@ def check_values(tools: Sequence[ToolDefinition], samplers: Mapping[str, ValueSa
                     FIX_TOOLS,
                 ) from None
         for name in tool.required:
-            if name in tool.properties and not own.key(tool, name) and not _drawable(tool, name):
+            if name in tool.properties and not own.key(tool, name) and not _drawable(sampler, tool, name):
                 raise ToolsError(
                     f'"{tool.name}", parameters.properties.{name}: of {_DRAWS} values made up for it none fits its schema',
                     "correct what contradicts itself there, or say with an enum which values there are",
                 )
 
 
-def _drawable(tool: ToolDefinition, name: str) -> bool:
+def _drawable(sampler: Sampler, tool: ToolDefinition, name: str) -> bool:
     """Whether a value comes up that fits one parameter's schema."""
     about = {k: v for k, v in tool.parameters.items() if k in ("properties", "$defs", "definitions")}
     check = Draft202012Validator({**about, "required": [name]})  # not what ties several together
-    sampler = Sampler(0, "train")
     draws = (sampler.sample(name, tool.properties[name], tool.parameters).json for _ in range(_DRAWS))
     return any(check.is_valid({name: value}) for value in draws)
 

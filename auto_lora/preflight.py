@@ -218,13 +218,18 @@ class DependencyChecker:
 
 def _tools_row(tools: Sequence[ToolDefinition]) -> Row:
     detail = f"{len(tools)} tools: {', '.join(t.name for t in tools)[:80]}"
-    findings = [f for f in lint(tools) if f.level != "note"]
+    try:
+        check_tools(tools)
+    except ToolsError as error:
+        return Row("tools", "missing", f"{detail}; {error.message}", error.hint)
+    findings = [f for f in lint(tools) if f.level == "warning"]
     if not findings:
         return Row("tools", "ok", detail)
-    worst = min(findings, key=lambda f: f.level)  # an error before a warning
-    status = "missing" if worst.level == "error" else "warning"
     return Row(
-        "tools", status, f"{detail}; {summary(findings)} {worst}", "auto-lora tools SOURCE names them all"
+        "tools",
+        "warning",
+        f"{detail}; {summary(findings)} {findings[0]}",
+        "auto-lora tools SOURCE names them all",
     )
 
 

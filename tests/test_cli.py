@@ -177,6 +177,17 @@ def test_dry_run_writes_nothing(run, tmp_path):
     code, out, _ = run("--dry-run", "--demo", "--json", "--examples", "100")
     assert code == 0 and sum(json.loads(out)["examples_per_category"].values()) == 100
     assert not (tmp_path / "out").exists()
+    said(run("--dry-run", "--demo", "--resume", "--overwrite"), 2, "exclude each other", "choose one")
+
+
+def test_a_check_refuses_what_the_training_would(run, tmp_path):
+    level = {"type": "string", "minLength": 5, "pattern": "^[a-z]{1,3}$"}
+    parameters = {"type": "object", "properties": {"level": level}, "required": ["level"]}
+    path = tmp_path / "tools.json"
+    path.write_text(json.dumps([{"name": "set_lamp", "description": "Sets it.", "parameters": parameters}]))
+    code, out, _ = run("--check", "--json", "--tools", path, "--model-path", embedded_model())
+    (row,) = (r for r in json.loads(out)["rows"] if r["name"] == "tools")
+    assert code == 1 and row["status"] == "missing" and "none fits" in row["detail"]
 
 
 def test_generate_writes_openai_messages(run, tmp_path):

@@ -20,7 +20,7 @@ from auto_lora.dialogues.naming import (
     spoken_name,
     without_order,
 )
-from auto_lora.dialogues.phrasebook import phrases, tails_of, words_of
+from auto_lora.dialogues.phrasebook import in_form, phrases, tails_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import plural
 from auto_lora.dialogues.roles import KINDS, kinds_named, roles_of
@@ -35,6 +35,7 @@ BESIDE: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
     "playlist": (("owner",), ()),
     "list": (("owner",), ()),
     "kind": (("position", "sort", "mood", "genre", "cuisine", "year", "color", "size"), ()),
+    "kind_place": (("sort", "cuisine"), ()),
     "song": (("kind",), ()), "title": (("kind",), ()), "album": (("kind",), ()), "book": (("kind",), ()), "movie": (("kind",), ()),
     "rating": ((), (("rating_unit", " {v}"), ("rating_max", " out of {v}"))),
     "amount": ((), (("currency", " {v}"), ("currency_from", " {v}"))),
@@ -42,6 +43,7 @@ BESIDE: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
     "date": ((), (("daypart", " {v}"), ("time", " at {v}"))),
     "dish": ((), (("org", " from {v}"),)),
 }  # fmt: skip
+_PICKS = frozenset("current next last first previous second following latest".split())
 _NEVER_LISTED = frozenset("boolean object state action rating temperature date time when daypart".split())
 _TIMELY_PREPOSITIONS = frozenset("since until before after".split())
 _BOUNDS = {
@@ -59,6 +61,14 @@ BARE_TIMES = re.compile(
 _OWN_CLAUSE = re.compile(r"(?:it|make|don't|that) ")
 _SPAN = re.compile(r"([\d.]+) (second|minute|hour|day|week|month|year)s?")
 _AT = re.compile(r"(?:noon|midday|midnight|dawn|dusk|sunrise|night)$", re.I)
+_SEASON = re.compile(
+    r"(?:january|february|march|april|may|june|july|august|september|october|november|december|winter|spring|summer|autumn|fall)$",
+    re.I,
+)
+_HOUR = re.compile(
+    r"^(?:breakfast|lunch|dinner|brunch)$|:\d\d|\d ?[ap]\.?m|o'clock|(?:half|quarter) (?:past|to) |^(?:\w+ )?\w+ [ap]\.?m|^\w+ (?:thirty|fifteen|forty five)|^(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b",
+    re.I,
+)
 _WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.I)
 
 
@@ -199,15 +209,25 @@ class Arguments:
         """An argument's words, with those that stand right beside it."""
         before, after = BESIDE.get(self.roles[name], ((), ()))
         text = value.surface
-        for role in before:
+        for role in reversed(before):  # the outermost last: "the best thai bar"
             found = next(
                 (n for n in self.left if self.roles[n] == role and role not in self.frame.named), None
             )
+            if role == "spatial":
+                continue  # a phrase's: "near the park", but "check the park"
             if found and role == "kind" and self.roles[name] != "kind":
                 forms = ["the {k} {v}", "the {k} {v}", "{k} {v}", "the {v} {k}", "{v} {k}"]
                 text = self.random.choice(forms).format(k=self.left.pop(found).surface, v=text)
-            elif found and self.random.random() < 0.85:
-                text = f"{self.left.pop(found).surface} {text}"
+            elif (
+                found
+                and role == "sort"
+                and self.left[found].surface.lower() not in phrases("inventories")["sort"]
+            ):
+                continue  # "by price" is no quality
+            elif found and (role in ("owner", "sort") or self.random.random() < 0.85):
+                text = f"{self._determined(role, self.left.pop(found).surface)} {text}"
+        if self.roles[name] == "rating" and self.random.random() < 0.4:
+            after = after[::-1]  # "4 out of 5 stars", "4 stars out of 5"
         for role, form in after:
             found = next(
                 (n for n in self.left if self.roles[n] == role and role not in self.frame.named and self._goes_with(n, name)), None
@@ -216,6 +236,11 @@ class Arguments:
                 words = self.left.pop(found).surface
                 text += form.format(v=_part_of_day(words) if role == "daypart" else words)
         return text
+
+    def _determined(self, role: str, words: str) -> str:
+        """ "The current" for an argument that picks one: "rate the current album"."""
+        bare = role == "position" and words.lower() in _PICKS and self.random.random() < 0.7
+        return f"the {words}" if bare else words
 
     def _dates(self) -> list[str]:
         return [n for n in self.call.values if self.roles.get(n) in ("date", "start", "end", "when")]
@@ -283,8 +308,15 @@ class Arguments:
         kept = 1.0 if spoken[-1] in _TIMELY_PREPOSITIONS else 0.7  # "on friday" is not effective_after
         if spoken[-1] in ENDS_IN_PREPOSITION and len(spoken) > 1 and self.random.random() < kept:
             return f"{' '.join(spoken)} {value.surface}"  # "directed by Ann Lee"
-        spatial = next((n for n in self.left if self.roles[n] == "spatial"), None)
-        if role in ("place", "poi") and spatial:
+        spatial = next(
+            (n for n, v in self.left.items() if self.roles[n] == "spatial" and in_form(v.surface, "spatial")),
+            None,
+        )
+        sights = ("place", "poi")
+        near = role in sights or (
+            role in ("region", "country", "here") and not any(self.roles[n] in sights for n in self.left)
+        )
+        if near and spatial:
             return f"{self.left.pop(spatial).surface} {self._with_neighbours(name, value)}"
         kinds = [n for n in self.left if self.roles[n] == "kind"]
         text = self._with_neighbours(name, value)
@@ -322,7 +354,8 @@ class Arguments:
         if role == "delivery" and re.match(r"to |for |delivered", text):
             return text
         if role == "when":
-            return self.random.choice(["on {v}", "for {v}", "at {v}"]).format(v=text)
+            at = "in" if _SEASON.match(text) else "at" if _HOUR.search(text) else "on"
+            return self.random.choice([f"{at} {text}", f"{at} {text}", f"for {text}"])
         return None
 
     def _formed(self, name: str, value: Value, text: str, spoken: list[str]) -> str:
@@ -358,6 +391,8 @@ class Arguments:
             ]  # "for the garage door"
         if role == "identifier" and not value.surface.isdigit():
             forms = [f for f in forms if not f.startswith("number")]  # "the channel id C024BE91L"
+        if role == "spatial" and in_form(text, "spatial_alone"):
+            forms = ["{v}"]  # "nearby", but "near here"
         creates = tool_act(self.call.tool)[0] == "create"
         if role == "file" and creates:
             forms = ["to {v}", "as {v}", "at {v}"]  # not "from {v}"

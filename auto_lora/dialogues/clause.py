@@ -45,6 +45,9 @@ _SORTED = frozenset("generic type dish item product event hobby".split())
 _ASPECTS = frozenset(
     "info information details stat stats statistic statistics metric indicator aspect attribute fact".split()
 )
+_MOST_OF_ALL = re.compile(
+    r"\ban? (?=(?:most|best|worst|cheapest|nearest|closest|newest|latest|highest|fanciest|oldest|greatest)\b)"
+)
 _COUNTED = {"two": 2, "three": 3}
 _APART = 0.2
 
@@ -92,7 +95,8 @@ class Clause(Arguments):
         text = re.sub(
             r"\bfor (?=in \w+ (?:minutes|hours|days|weeks|months)\b)", "", text
         )  # "for in six weeks"
-        text = re.sub(r"\b(?:a|an|the|this|my) (the [a-z])", r"\1", text)  # "the the song Waterloo"
+        text = re.sub(r"\b(?:a|an|the|this|my) (the \w)", r"\1", text)  # "the the song Waterloo"
+        text = _MOST_OF_ALL.sub("the ", text)  # "a best bar"
         text = re.sub(r'""([^"]*)""', r'"\1"', text)  # a sentence's quotes around those of a value
         return re.sub(
             r"\ba (?!(?:and|or|is|as|of|in|if|on|at|it|eight\w*|eleven)\b)(?=[aeio]\w)", "an ", text
@@ -137,7 +141,11 @@ class Clause(Arguments):
 
     def _find(self, slot: str) -> str | None:
         """The argument for a slot: one of that very role before a kindred one."""
-        exact = [n for n in self.left if self.roles[n] == slot and self._stands(n, slot)]
+        exact = [
+            n
+            for n, v in self.left.items()
+            if self.roles[n] == slot and in_form(v.surface, slot) and self._stands(n, slot)
+        ]
         if slot == "identifier" and len(exact) > 1:  # from which account to which?
             return None
         kin = [n for n, v in self.left.items() if fills(self.roles[n], slot) and in_form(v.surface, slot)]
@@ -191,7 +199,8 @@ class Clause(Arguments):
             if "delivery" in self.roles.values():  # "order the takeaway" would be one of its arguments
                 named = [n for n in named if n.removeprefix("the ") not in phrases("inventories")["delivery"]]
             own = objects_of(self.call.tool.name, self.call.tool.description)
-            nouns = [n for n in (*named, *own) if n.split()[-1] not in (*self.kinds, self.verb)]
+            said = (*self.kinds, self.verb, f"{self.verb}ing")  # "book the booking"
+            nouns = [n for n in (*named, *own) if n.split()[-1] not in said]
             return self._wanted(self.random.choice(nouns or [*named, *own]))
         if slot.role == "verb":
             return self.verb
@@ -201,7 +210,8 @@ class Clause(Arguments):
         if name is None:
             return None
         value = self.left.pop(name)
-        return self._phrase(name, value) if slot.phrase else self._with_neighbours(name, value)
+        said = self._phrase(name, value) if slot.phrase else self._with_neighbours(name, value)
+        return said if slot.phrase else self._determined(slot.role, said)
 
     def _wanted(self, words: str) -> str:
         """An object with the arguments that are what is wanted: "the capital of Sweden" for information about a country, "an espresso" for a drink."""

@@ -387,7 +387,8 @@ def described_values(description: str) -> tuple[str, ...]:
     # Not a bare list of values ("shuffle, repeat, next."): a sentence, or what a value is made of ("street, city, country").
     if not found and any(len(p.split()) > 2 or role_of(p, "", "string") in _MADE_OF for p in parts):
         return ()
-    if any(_EXPLAINS.search(p) or role_of(p, "", "string") in _TYPES for p in parts):
+    types = sum(role_of(p, "", "string") in _TYPES for p in parts)
+    if any(map(_EXPLAINS.search, parts)) or types * 2 >= len(parts):  # "restaurant, bar, diner" are kinds
         return ()
     kept = tuple(
         p for p in parts if p and len(p.split()) <= 3 and p not in ("etc", "...") and "default" not in p

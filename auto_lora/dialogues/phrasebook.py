@@ -60,6 +60,7 @@ _KIN = (
     frozenset("currency currency_to".split()), frozenset("unit unit_to".split()), frozenset("lamp device".split()), frozenset("origin place".split()), frozenset("destination place".split()),
     frozenset("cast person".split()), frozenset("director person".split()), frozenset("currency_pair currency".split()), frozenset("currency_pair currency_from".split()), frozenset("currency_pair currency_to".split()),
     frozenset("weather weather_noun weather_adjective weather_verb weather_measure".split()), frozenset("warmth weather_adjective".split()), frozenset("object settings".split()),
+    frozenset("spatial spatial_alone spatial_adjective".split()),
 )  # fmt: skip
 _STATES = set(
     "on off open closed close locked unlocked lock unlock enabled disabled start stop started stopped".split()
@@ -298,16 +299,19 @@ def fills(role: str, slot: str) -> bool:
     return slot in slots_for(role)
 
 
-# Slots for one form of what the weather may be: "will there be {weather_noun}", "is it {weather_adjective}".
-WEATHER_FORMS = frozenset("weather_noun weather_adjective weather_verb weather_measure".split())
+# Slots for one form of what the weather may be ("will there be {weather_noun}", "is it {weather_adjective}"), and of where
+# something is to be: "{spatial} {place}", "a pub {spatial_alone}", "the {spatial_adjective} pub". The first is that of unknown words.
+WEATHER_FORMS = ("weather_noun", "weather_adjective", "weather_verb", "weather_measure")
+SPATIAL_FORMS = ("spatial", "spatial_alone", "spatial_adjective")
 
 
 def in_form(words: str, slot: str) -> bool:
-    """Whether words may stand in a slot for one form; words that no inventory knows are nouns."""
-    if slot not in WEATHER_FORMS:
+    """Whether words may stand in a slot for one form."""
+    forms = next((forms for forms in (WEATHER_FORMS, SPATIAL_FORMS) if slot in forms), None)
+    if forms is None:
         return True
-    known = [f for f in WEATHER_FORMS if words.lower() in phrases("inventories")[f]]
-    return slot in (known or ["weather_noun"])
+    known = [f for f in forms if words.lower() in phrases("inventories")[f]]
+    return slot in (known or forms[:1])
 
 
 # Tools to acts.

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.casing import uncapitalised
-from auto_lora.dialogues.chooser import FrameChooser
+from auto_lora.dialogues.chooser import NEAR_TO, FrameChooser
 from auto_lora.dialogues.dates import in_order
 from auto_lora.dialogues.ends import ascending
 from auto_lora.dialogues.frames import Frame
@@ -105,6 +105,8 @@ class Planner:
         for _ in range(25):
             frame, chosen = chooser.choose(tool, optional=optional, at_least=at_least, weights=weights)
             self.sampler.slots = frame.named if frame else frozenset()
+            if not any(roles[n] in NEAR_TO for n in chosen):  # "a pub nearby", not "a pub near"
+                self.sampler.slots = self.sampler.slots - {"spatial"} | {"spatial_alone"}
             values: dict[str, Value] = {}
             for name, schema in tool.properties.items():
                 if given and name in given:
@@ -136,7 +138,7 @@ class Planner:
         priced = any(r.startswith("currency") for r in roles_of(tool).values())  # then no "$" beside it
         self.sampler.tool_words = f"{tool.name} {tool.description}{' currency' if priced else ''}"
         self.sampler.switches, self.sampler.roles = switches_of(tool), roles_by_tool(tool)
-        self.sampler.asked = asks(tool)
+        self.sampler.asked, self.sampler.warm = asks(tool), "warmth" in roles_of(tool).values()
 
     def alike(self, first: PlannedCall, count: int) -> list[PlannedCall]:
         """`count` calls, `first` among them, that differ in one argument; now and then in two, or two values of each are four calls.

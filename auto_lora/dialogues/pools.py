@@ -359,9 +359,11 @@ class Pools:
 
     def when(self) -> str:
         count = self.small_number(2, 45)
+        clock = next((t for t in (self.time() for _ in range(5)) if not t.endswith("from now")), "noon")
+        one_day = self.pick(["today", "tomorrow", "yesterday", *_DAYS, f"next {self.pick(_DAYS)}"])
         return self.pick([
-            self.day(), self.day(), self.day(), self.time(), f"{self.time()} {self.day()}", f"{self.day()} at {self.time()}", f"in {count} {self.pick(['minutes', 'hours', 'days', 'weeks', 'months', 'seconds', 'years'])}", f"{count} {self.pick(['minutes', 'hours', 'days', 'weeks', 'months'])} from now",
-            self.stock("daypart"), f"{self.day()} {self.pick(['morning', 'night', 'evening', 'afternoon'])}", f"{self.pick(['before', 'after', 'around', 'by'])} {self.time()}", "now", "right now", "later", "later today", "soon", f"at {self.time()}", "during the week", "breakfast", "lunch", "dinner", "winter", f"{self.pick(_MONTHS)}", "this afternoon", "next weekend", "in an hour", "half an hour",
+            self.day(), self.day(), self.day(), self.time(), f"{clock} {self.day()}", f"{self.day()} at {clock}", f"in {count} {self.pick(['minutes', 'hours', 'days', 'weeks', 'months', 'seconds', 'years'])}", f"{count} {self.pick(['minutes', 'hours', 'days', 'weeks', 'months'])} from now",
+            self.stock("daypart"), f"{one_day} {self.pick(['morning', 'night', 'evening', 'afternoon'])}", f"{self.pick(['before', 'after', 'around', 'by'])} {clock}", "now", "right now", "later", "later today", "soon", f"at {clock}", "during the week", "breakfast", "lunch", "dinner", "winter", f"{self.pick(_MONTHS)}", "this afternoon", "next weekend", "in an hour", "half an hour",
         ])  # fmt: skip
 
     def duration(self) -> str:

@@ -17,6 +17,7 @@ from auto_lora.dialogues.dates import PAST, sample_date
 from auto_lora.dialogues.meaning import described_values
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
+    SPATIAL_FORMS,
     WEATHER_FORMS,
     in_form,
     is_closed,
@@ -204,8 +205,13 @@ class Strings(Codes):
                 pool = max(alike, key=alike.__getitem__)
             elif given:
                 pool, only_given = "generic", True
-        elif pool in ("weather", "condition") and (forms := sorted(self.slots & WEATHER_FORMS)):
+        elif pool in ("weather", "condition") and (forms := sorted(self.slots.intersection(WEATHER_FORMS))):
             pool = self.random.choice(forms)
+            given = [v for v in given if in_form(v, pool)]
+            if self.warm:  # how warm it is is another argument
+                given = [v for v in given if v not in phrases("inventories")["warmth"]]
+        elif role == "spatial":
+            pool = self.random.choice(sorted(self.slots.intersection(SPATIAL_FORMS)) or ["spatial"])
             given = [v for v in given if in_form(v, pool)]
         closed = role in (
             "generic",
@@ -248,6 +254,9 @@ class Strings(Codes):
             )
             return Value(value, self.random.choice([value, value, f"the {value}"]), role)
         value = self._of_pool(pool)
+        if pool == "weather_adjective" and self.warm:
+            warm = phrases("inventories")["warmth"]
+            value = self.random.choice([w for w in phrases("inventories")[pool] if w not in warm])
         if role == "time_zone":  # people name the city of it
             city = value.rpartition("/")[2].replace("_", " ")
             return Value(value, self.random.choice([city, city, value]), role)
@@ -329,7 +338,9 @@ class Strings(Codes):
             pool = "repo_path"
         if role in _NOTED and _TO_DO.search(told):
             pool = "chore"
-        if pool == "service" and not _ENTERTAINING.search(told):
+        if pool == "service" and re.search(r"\b(?:music|songs?|playlists?)\b", told, re.I):
+            pool = "service_music"
+        elif pool == "service" and not _ENTERTAINING.search(told):
             pool = "system"
         if role in ("start", "end") and "time" in words_of(name):
             pool = "time"

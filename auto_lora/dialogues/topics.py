@@ -41,7 +41,8 @@ class Topic:
     """A topic pack: cues in tools' words, nouns, frames by split; `mixed`: its frames ask for several things to be done.
 
     `unlike`: its nouns are not one thing (the volume, the language). `unless`: a tool with one of these words is of another.
-    `field`: they name a field ("do the physics"), not what is asked for.
+    `field`: they name a field ("do the physics"), not what is asked for. `whole`: the sentences of acts ("add the playlist", "rate
+    the rating") say something else of its things.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Topic:
     field: bool = False
     unlike: bool = False
     unless: frozenset[str] = frozenset()
+    whole: bool = False
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -90,6 +92,7 @@ def topics() -> tuple[Topic, ...]:
                     entry.get("field", False),
                     entry.get("unlike", False),
                     frozenset(entry.get("unless", ())),
+                    entry.get("whole", False),
                 )
             )
     return tuple(found)

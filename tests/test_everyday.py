@@ -209,7 +209,7 @@ def test_orders_are_no_questions_and_rooms_no_houses():
         assert not re.match(r"\W*(?:which|where|who|what)\b", frame.text)
     heat = tool("set_thermostat", "Set the temperature of a room.", ["room", "temperature"], room=text("Room"), temperature=NUMBER)  # fmt: skip
     for prompt, _ in asked(heat, 60):
-        assert not re.search(r"\bthe (?:house|home|apartment)\b", prompt.lower()), prompt
+        assert not re.search(r"\bthe (?:house|home|apartment)\b(?! cinema)", prompt.lower()), prompt
 
 
 # What a reviewer found who tried to break the above.

@@ -31,11 +31,13 @@ corrections.py people who change their mind
 asides.py     an argument in a sentence of its own
 told_forms.py how a definition has an argument said
 arguments.py  how an argument is said
+timely.py     times as they stand in a sentence
 clause.py     a planned call in a frame
 said.py       words of a sentence that are an argument where a tool has one for them
 several.py    calls of one tool in one breath
 planned.py    what a writer is asked for and what it gives
 chooser.py    which frame a tool is asked for in, and which arguments are given
+together.py   which arguments people give beside which
 surroundings.py what people put around a request, and how they type it
 writer.py     the built-in writer: planned calls in words
 no_call.py    requests that no tool serves

@@ -25,6 +25,7 @@ from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import plural
 from auto_lora.dialogues.roles import KINDS, kinds_named, roles_of
 from auto_lora.dialogues.surfaces import Value, join_words
+from auto_lora.dialogues.timely import part_of_day, timely
 from auto_lora.dialogues.told_forms import described, forms_by_definition, is_repeated
 
 # What stands beside an argument when both are given: role to (before, after with its form).
@@ -53,23 +54,8 @@ _BOUNDS = {
 # Two of these in one sentence would both be "called X", or "saying X".
 _CALLED = frozenset("title label event song thing_name subject message note text".split())
 _BOUNDED = frozenset("amount duration distance rating temperature percent age weight".split())
-BARE_TIMES = re.compile(
-    r"(?:today|tomorrow|yesterday|tonight|next|this|every|in|at|on|after|before|around|by|between|now|right now|later|soon|the day|a week|"
-    r"half an hour|during|early|late|each|for|from|until|since|weekly|daily|\w+ (?:days|weeks|hours|minutes) from)\b",
-    re.I,
-)
 _OWN_CLAUSE = re.compile(r"(?:it|make|don't|that) ")
 _SPAN = re.compile(r"([\d.]+) (second|minute|hour|day|week|month|year)s?")
-_AT = re.compile(r"(?:noon|midday|midnight|dawn|dusk|sunrise|night)$", re.I)
-_SEASON = re.compile(
-    r"(?:january|february|march|april|may|june|july|august|september|october|november|december|winter|spring|summer|autumn|fall)$",
-    re.I,
-)
-_HOUR = re.compile(
-    r"^(?:breakfast|lunch|dinner|brunch)$|:\d\d|\d ?[ap]\.?m|o'clock|(?:half|quarter) (?:past|to) |^(?:\w+ )?\w+ [ap]\.?m|^\w+ (?:thirty|fifteen|forty five)|^(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b",
-    re.I,
-)
-_WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.I)
 
 
 _LETTERED = re.compile(
@@ -234,7 +220,7 @@ class Arguments:
             )  # fmt: skip
             if found and self.random.random() < 0.85:
                 words = self.left.pop(found).surface
-                text += form.format(v=_part_of_day(words) if role == "daypart" else words)
+                text += form.format(v=part_of_day(words) if role == "daypart" else words)
         return text
 
     def _determined(self, role: str, words: str) -> str:
@@ -333,30 +319,8 @@ class Arguments:
             return (
                 f"with a {span[1]}-{span[2]} {' '.join(said_name(name, value))}"  # "with a 0.5-second window"
             )
-        said = self._timely(role, text)
+        said = timely(self.random, role, text)
         return self._formed(name, value, text, spoken) if said is None else said
-
-    def _timely(self, role: str, text: str) -> str | None:
-        """A time, a place of one's own or a delivery with its preposition, where its words tell it; else None."""
-        if role == "here" and (at := re.match(r"(my|our|this)\b.*?(area|town)?$", text, re.I)):
-            return f"in {text}" if at[2] else f"at {text}"
-        if role in ("date", "time", "when", "daypart", "frequency", "here") and (
-            BARE_TIMES.match(text) or role in ("frequency", "here")
-        ):
-            return text
-        if role == "daypart" or (role in ("time", "when") and _AT.match(text)):
-            said = _part_of_day(text)
-            return said if said != text else f"in the {text}"
-        if role == "date" and _WEEKDAY.match(text) and self.random.random() < 0.3:
-            return text  # "wake me at six tuesday"
-        if role == "date" and re.match(r"the (?:rest|next|week)", text):
-            return f"for {text}"
-        if role == "delivery" and re.match(r"to |for |delivered", text):
-            return text
-        if role == "when":
-            at = "in" if _SEASON.match(text) else "at" if _HOUR.search(text) else "on"
-            return self.random.choice([f"{at} {text}", f"{at} {text}", f"for {text}"])
-        return None
 
     def _formed(self, name: str, value: Value, text: str, spoken: list[str]) -> str:
         """An argument in one of the forms of its role, or of those that its definition asks for.
@@ -417,13 +381,6 @@ def _in_a_row(names: list[str]) -> bool:
     if not all(letter in ("a", "b", "c") for letter in letters):
         return True
     return _LETTERED.search(names[0]) is not None
-
-
-def _part_of_day(text: str) -> str:
-    """A part of the day as it stands after a day: "at noon", "in the morning", "this evening"."""
-    if _AT.match(text):
-        return f"at {text}"
-    return f"in {text}" if text.startswith("the ") else text
 
 
 def _is_person(call: PlannedCall) -> bool:

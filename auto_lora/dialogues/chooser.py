@@ -24,26 +24,19 @@ from auto_lora.dialogues.meaning import (
     tool_act,
 )
 from auto_lora.dialogues.phrasebook import (
-    SPATIAL_FORMS,
     act_frames,
     fills,
     main_roles,
     measure_frames,
     slots_for,
     stem,
-    words_of,
 )
 from auto_lora.dialogues.programs import is_program
 from auto_lora.dialogues.roles import KINDS, roles_of
 from auto_lora.dialogues.said import with_slots
+from auto_lora.dialogues.together import lesser_kinds, neighbours, supported
 from auto_lora.dialogues.topics import Topic, frames_for, topic_of
 
-# Says nothing without the other: where such an argument is given, one of those must be.
-_LEANS_ON = {
-    "spatial": ("poi", "place", "region", "country", "here"), "sort": ("kind", "kind_place"), "rating_unit": ("rating",), "rating_max": ("rating",), "owner": ("playlist", "list"),
-    "position": ("kind", "series"), "series": ("title", "position"), "rating": ("title", "position", "kind", "book", "movie", "song"),
-}  # fmt: skip
-NEAR_TO = frozenset("poi place region country here".split())  # what one may be near to
 _NOTHING_GIVEN = 0.15  # of the requests to a tool that requires nothing: "turn off the lights"
 # Acts whose sentences have other verbs than the tool's own too ("change the lock"): beside them "lock the screen" is asked for,
 # but not "turn the heater", which needs its "off".
@@ -120,7 +113,7 @@ class FrameChooser:
         roles, required = roles_of(tool), {*tool.required, *switches_of(tool)}
         if not at_least and _changes(tool, roles):
             at_least = 1
-        lesser = _lesser_kinds(tool, roles, self.topic_of(tool))
+        lesser = lesser_kinds(tool, roles, self.topic_of(tool))
         dated = asks(tool) and "date" in roles.values()  # what is looked up is of a day, seldom of an hour
         bare, wordy = not required, self.random.random() < _WORDY
         if bare and not at_least and self.random.random() < self._nothing_given(tool):
@@ -162,14 +155,14 @@ class FrameChooser:
                 if needed or self.random.random() < chance:
                     given.add(name)
             if bare or optional:
-                given |= self._neighbours(given, roles)
-            given = self._supported(_one_weather(given, roles, required, frame), roles, required, frame)
+                given |= neighbours(self.random, given, roles)
+            given = supported(self.random, given, roles, required, frame)
             free = [n for n in roles if n not in given]
             self.random.shuffle(free)
             if frame:  # first what it has a place for
                 free.sort(key=lambda n: bool(slots_for(roles[n]) & frame.named))
             while free and (len(given - required) < at_least or not given):
-                given = self._supported(given | {free.pop()}, roles, required, frame)
+                given = supported(self.random, given | {free.pop()}, roles, required, frame)
             beside = {r for n in given for r in BESIDE.get(roles[n], ((), ()))[0]}
             unsaid = [n for n in given - required if not _sayable(roles[n], frame) and roles[n] not in beside]
             if not unsaid and len(given - required) >= min(at_least, len(roles) - len(required)):
@@ -178,50 +171,11 @@ class FrameChooser:
             given -= set(unsaid)
         return frame, [n for n in tool.properties if n in given]
 
-    def _neighbours(self, given: set[str], roles: dict[str, str]) -> set[str]:
-        """Some of what stands right beside a given argument: the unit of a rating, the owner of a playlist."""
-        found = set()
-        for head in sorted(given):
-            before, after = BESIDE.get(roles[head], ((), ()))
-            beside = [
-                n for n, r in roles.items() if n not in given and r in (*before, *(r for r, _ in after))
-            ]
-            found |= {n for n in beside if self.random.random() < 0.6 / len(beside)}
-        return found
-
     def _nothing_given(self, tool: ToolDefinition) -> float:
         """How many of the requests name no argument; fewer where the topic has no sentence for that."""
         topic = self.topic_of(tool)
         said = topic is None or any(not f.needed - OWN_SLOTS for f in frames_for(topic, tool, self.split))
         return _NOTHING_GIVEN if said else _NOTHING_GIVEN / 2
-
-    def _supported(
-        self, given: set[str], roles: dict[str, str], required: set[str], frame: Frame | None
-    ) -> set[str]:
-        """Without arguments that say nothing alone; what they lean on is added where the tool has it.
-
-        Nobody names a place and says "here", too, and few a town with its state and its country.
-        """
-        if any(roles[g] in ("place", "region", "country") for g in given):
-            given = {g for g in given if roles[g] != "here" or g in required}
-        areas = [g for g in sorted(given - required) if roles[g] in ("region", "country")]
-        if len(areas) > 1 and self.random.random() < 0.8:
-            given = given - {self.random.choice(areas)}
-        given = given - (_said_otherwise({roles[g] for g in given}, roles, frame) - required)
-        alone = frame is not None and not frame.named.isdisjoint(SPATIAL_FORMS[1:])
-        for name in sorted(given - required):
-            wanted = _LEANS_ON.get(roles[name])
-            if roles[name] == "spatial" and (alone or self.random.random() < 0.4):
-                wanted = None  # "a pub nearby"
-            if wanted and name not in required and not set(wanted) & set(roles.values()):
-                wanted = None  # a hotel's stars lean on nothing
-            if wanted and not any(roles[g] in wanted for g in given):
-                able = [n for n, r in roles.items() if r in wanted]
-                if able and self.random.random() < 0.8:
-                    given = given | {self.random.choice(able)}
-                else:
-                    given = given - {name}
-        return given
 
     def _frame_for(self, tool: ToolDefinition, roles: set[str]) -> Frame | None:
         usable = self.usable(tool, roles)
@@ -318,44 +272,6 @@ def _changes(tool: ToolDefinition, roles: Mapping[str, str]) -> bool:
     required = [roles[n] for n in tool.required if n in roles]
     changing = act_of(tool.name, tool.description)[0] == "set" and len(roles) > len(required)
     return changing and bool(required) and _WHICH.issuperset(required)
-
-
-_NAMES = frozenset("title song album movie book playlist show".split())
-
-
-def _said_otherwise(given: set[str], roles: Mapping[str, str], frame: Frame | None) -> set[str]:
-    """Arguments that nobody gives beside others: who names a film says neither "this one" nor "the best"."""
-    named = frame.named if frame else frozenset()
-    out: set[str] = set()
-    if given & _NAMES and "sort" not in named:
-        out.add("sort")
-    if {"title", "position"} <= given:
-        out.add("title" if "position" in named else "position")
-    if {"kind", "series"} <= given:  # "the current saga"
-        out.add("series" if "kind" in named else "kind")
-    return {n for n, r in roles.items() if r in out}
-
-
-def _lesser_kinds(tool: ToolDefinition, roles: Mapping[str, str], topic: Topic | None) -> set[str]:
-    """Of several arguments for what kind of thing is meant those that are of none of the tool's things: of `object_type` and
-    `movie_type` the first, where films are sought."""
-    kinds = [n for n, r in roles.items() if r == "kind"]
-    things = {stem(w) for w in words_of(tool.name)} | (topic.words if topic else frozenset())
-    own = {n for n in kinds if things & {stem(w) for w in words_of(n)[:-1]}}
-    return set(kinds) - own if own else set()
-
-
-def _one_weather(
-    given: set[str], roles: Mapping[str, str], required: set[str], frame: Frame | None
-) -> set[str]:
-    """With one of how warm it is and what else the weather is like, where a sentence has a place for one only."""
-    if frame is None or not {"weather", "warmth"} <= {roles[g] for g in given}:
-        return given
-    places = frame.named & (slots_for("weather") | slots_for("warmth"))
-    if len(places) > 1:
-        return given
-    out = "weather" if "warmth" in places else "warmth" if "weather_adjective" not in places else "weather"
-    return {g for g in given if roles[g] != out or g in required}
 
 
 def _without_answers(frames: list[Frame], tool: ToolDefinition) -> list[Frame]:

@@ -210,8 +210,9 @@ class Clause(Arguments):
         if name is None:
             return None
         value = self.left.pop(name)
-        said = self._phrase(name, value) if slot.phrase else self._with_neighbours(name, value)
-        return said if slot.phrase else self._determined(slot.role, said)
+        if slot.phrase:
+            return self._phrase(name, value)
+        return self._determined(slot.role, self._with_neighbours(name, value))
 
     def _wanted(self, words: str) -> str:
         """An object with the arguments that are what is wanted: "the capital of Sweden" for information about a country, "an espresso" for a drink."""

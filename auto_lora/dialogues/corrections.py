@@ -26,7 +26,7 @@ _FAMILIES = {
 # Nobody could tell what is taken back: somebody's own words, or words that stand in the sentence itself. Parts of the day
 # have prepositions of their own: "at dusk, no, in the evening".
 _NEVER = frozenset(
-    "daypart message note text query state action boolean object kind weather warmth hidden".split()
+    "daypart message note text query state action boolean object kind weather warmth spatial sort hidden".split()
 )
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.arguments import BARE_TIMES
 from auto_lora.dialogues.clause import is_question
 from auto_lora.dialogues.frames import Frame, Slot, fill, parse
 from auto_lora.dialogues.naming import ENDS_IN_PREPOSITION, spoken_name
@@ -23,6 +22,7 @@ from auto_lora.dialogues.near import (
 from auto_lora.dialogues.phrasebook import phrases, share_out, stem, tails_of, values_of, words_of
 from auto_lora.dialogues.planned import Written
 from auto_lora.dialogues.surroundings import Surroundings
+from auto_lora.dialogues.timely import BARE_TIMES
 from auto_lora.dialogues.topics import Topic, topics
 
 

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.casing import uncapitalised
-from auto_lora.dialogues.chooser import NEAR_TO, FrameChooser
+from auto_lora.dialogues.chooser import FrameChooser
 from auto_lora.dialogues.dates import in_order
 from auto_lora.dialogues.ends import ascending
 from auto_lora.dialogues.frames import Frame
@@ -29,6 +29,7 @@ from auto_lora.dialogues.said import kind_beside
 from auto_lora.dialogues.schemas import resolve
 from auto_lora.dialogues.several import may_differ
 from auto_lora.dialogues.surfaces import Value, join_words
+from auto_lora.dialogues.together import NEAR_TO
 from auto_lora.dialogues.units import kind_of_unit
 from auto_lora.dialogues.values import Sampler
 from auto_lora.dialogues.verify import values_key

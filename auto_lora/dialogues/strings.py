@@ -27,6 +27,7 @@ from auto_lora.dialogues.phrasebook import (
     words_of,
 )
 from auto_lora.dialogues.programs import is_programs
+from auto_lora.dialogues.roles import KINDS
 from auto_lora.dialogues.surfaces import Value
 from auto_lora.dialogues.units import units_measuring
 
@@ -77,6 +78,7 @@ _TO_DO = re.compile(r"\b(?:to-?dos?|to do lists?|tasks?|chores?|reminders?|remin
 _ENTERTAINING = re.compile(
     r"\b(?:music|song|stream|video|play|watch|movie|listen|subscri|chat|app|message|deliver|ride)", re.I
 )
+_AND_MORE = re.compile(r"\.\.\.|\bsuch as\b|\be\.g\.|\betc\b")
 _EATEN = re.compile(r"(?<![a-z])(?:food|eats?|meals?|menu|dish|restaurants?)(?![a-z])", re.I)
 _SIGHTS = frozenset("museum park stadium cinema theater theatre gallery zoo library arena".split())
 _KIND_POOLS = ("kind_media", "kind_work", "kind_eatery", "kind_place")
@@ -131,12 +133,14 @@ class Strings(Codes):
     Attributes:
         tool_words: name and description of the tool whose arguments are sampled; they say what a unit measures.
         slots: those of the sentence that the arguments are sampled for; some want a form, such as an adjective.
+        warm: the tool has an argument of its own for how warm it is.
     """
 
     def __init__(self, rng: random.Random, split: str) -> None:
         super().__init__(rng, split)
         self.tool_words = ""
         self.slots: frozenset[str] = frozenset()
+        self.warm = False
 
     def _string(self, name: str, schema: Mapping[str, Any], role: str) -> Value:
         timed = role in ("start", "end") and "time" in words_of(name)
@@ -230,6 +234,8 @@ class Strings(Codes):
         pool = inventory or pool
         # Of flavours nobody knows others than those named; of fruit one does.
         share = 0.45 if not closed else 0.95 if pool == "generic" and len(given) > 2 else 0.85
+        if role in KINDS and _AND_MORE.search(about):
+            share = 0.6  # "book, novel, film..."
         if given and (only_given or self.random.random() < share):
             value = self.random.choice(given)
             return Value(value, value, role)

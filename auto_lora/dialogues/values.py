@@ -45,7 +45,6 @@ class Sampler(Objects):
         switches: the tool's boolean that says on or off, with the words for it.
         roles: of its parameters, those that only the tool tells (`roles_by_tool`).
         asked: the tool finds or tells something.
-        warm: it has an argument of its own for how warm it is.
     """
 
     def __init__(self, seed: int, split: str) -> None:
@@ -53,7 +52,6 @@ class Sampler(Objects):
         self.switches: Mapping[str, Switch] = {}
         self.roles: Mapping[str, str] = {}
         self.asked = False
-        self.warm = False
         self._depth = 0
 
     def sample(

@@ -1,0 +1,125 @@
+"""Where, how warm, which one and how good: arguments that people give in a few words, which the writer once said with their names."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from auto_lora._settings import TrainingConfig
+from auto_lora.dialogues import SyntheticDataGenerator
+from auto_lora.dialogues.meaning import described_values
+from auto_lora.dialogues.pools import Pools
+from auto_lora.dialogues.timely import timely
+from tests.tool_lists import text, tool
+
+WEATHER = tool(
+    "get_weather", "Get the weather.", [], city=text("City."), country=text("Country."), state=text("State or province."),
+    condition_temperature=text("Temperature condition asked about: hot, cold, freezing."), poi=text("Point of interest."),
+    condition=text("Weather condition asked about: rain, storm, fog."), current_location=text("Words for the place where the user is."),
+    spatial_relation=text("Where in relation to the place: near, close by, far from."),
+)  # fmt: skip
+TABLE = tool(
+    "book_restaurant", "Book a table at a restaurant.", [], restaurant_type=text("Kind of place: restaurant, bar, diner, pub..."),
+    sort=text("Order or preference: best, highly rated, popular."), cuisine=text("Cuisine."), city=text("City."),
+    poi=text("Point of interest to be near to."), spatial_relation=text("Where in relation to the place: near, close by, far from."),
+)  # fmt: skip
+RATE = tool(
+    "rate_book", "Give a book a rating.", [], rating=text("Rating given."), rating_unit=text("Unit of the rating: stars, points."),
+    best_rating=text("Highest possible rating."), which=text("Which one: this, current, next."), title=text("Name of the work."),
+    kind=text("Kind of work: book, novel, film, song..."), series_type=text("series, saga or chronicle."),
+)  # fmt: skip
+ADD = tool(
+    "add_to_playlist", "Add a song, album or artist to one of the user's playlists.", [], playlist=text("Name of the playlist."),
+    owner=text("Whose playlist it is, in the words of the user (my, Anna's)."), artist=text("Name of the artist."),
+    music_item=text("Kind of thing: song, track, album, artist, tune."), entity_name=text("Name of the song or album to add."),
+)  # fmt: skip
+TIMER = tool("set_timer", "Set a timer.", ["minutes"], minutes={"type": "integer", "description": "Minutes."})
+WARM = "hot cold freezing warm chilly mild cool colder warmer hotter boiling scorching frosty icy".split()
+
+
+def asked(definition, count):
+    """(prompt, arguments) of the calls written for one tool beside a timer."""
+    made = SyntheticDataGenerator([definition, TIMER], TrainingConfig(seed=3)).generate(
+        2 * count, "train", shares={"single": 0.5, "optional": 0.5}
+    )
+    calls = [(c.prompt, c.scored_turns()[0].expected[0]) for c in made]
+    return [(prompt, dict(call.arguments)) for prompt, call in calls if call.name == definition.name]
+
+
+@pytest.mark.parametrize("definition", [WEATHER, TABLE], ids=lambda d: d.name)
+def test_a_relation_stands_before_a_place_or_alone(definition):
+    alone = 0
+    for prompt, given in asked(definition, 200):
+        said = given.get("spatial_relation", "").lower()
+        assert not re.search(r"\bat (?:near|close|far|by|opposite)\b", prompt.lower()), prompt
+        if re.search(r"\b(?:of|to|from|near|around|by|as)$", said) and said not in ("close by", "near by"):
+            after = prompt.lower().partition(said)[2]
+            assert re.match(r" [^\W_]", after), prompt  # never "a pub near."
+        alone += bool(said) and not {"poi", "city", "state", "country", "current_location"} & given.keys()
+    assert alone > 2
+
+
+def test_how_warm_it_is_is_not_what_else_the_weather_is_like():
+    warm = 0
+    for prompt, given in asked(WEATHER, 300):
+        assert given.get("condition") not in WARM, prompt
+        if "condition_temperature" in given:
+            warm += 1
+            assert given["condition_temperature"] in WARM
+            assert not re.search(r"\band (?:hot|cold|mild)[.!?]?$", prompt.lower()), prompt
+    assert warm > 15
+
+
+def test_a_table_is_booked_at_the_best_bar_and_not_sorted_by_best():
+    together = 0
+    for prompt, given in asked(TABLE, 200):
+        assert not re.search(r"\bsorted by (?:best|popular)|\ba best\b|book the booking", prompt.lower()), (
+            prompt
+        )
+        if {"sort", "restaurant_type"} <= given.keys():
+            together += 1
+    assert together > 15
+    assert described_values("Kind of place: restaurant, bar, diner, pub...") == (
+        "restaurant",
+        "bar",
+        "diner",
+        "pub",
+    )
+    assert described_values("Whom to ask (username or organization)") == ()
+
+
+def test_a_rating_is_always_given_and_one_thing_is_rated():
+    out_of = 0
+    for prompt, given in asked(RATE, 200):
+        assert "rating" in given, prompt
+        assert not {"title", "which"} <= given.keys(), prompt
+        assert not {"kind", "series_type"} <= given.keys(), prompt
+        out_of += re.search(r"out of \w+ (?:stars|points|star|marks|point)\b", prompt.lower()) is not None
+    assert out_of > 3
+
+
+def test_what_is_added_to_a_playlist_names_it():
+    for prompt, given in asked(ADD, 150):
+        assert "playlist" in given, prompt
+        assert not re.search(r"add the (?:playlist|list of songs)\b|\bof my\b", prompt.lower()), prompt
+
+
+def test_times_have_the_preposition_that_fits():
+    rng = random.Random(0)
+    said = {
+        w: {timely(rng, "when", w) for _ in range(30)}
+        for w in ("lunch", "April", "march 8th", "7:30 pm", "winter")
+    }
+    assert said["lunch"] == {"at lunch", "for lunch"}
+    assert said["April"] == {"in April", "for April"}
+    assert said["march 8th"] == {"on march 8th", "for march 8th"}
+    assert said["7:30 pm"] == {"at 7:30 pm", "for 7:30 pm"}
+    assert said["winter"] == {"in winter", "for winter"}
+    drawn = [Pools(random.Random(i)).when() for i in range(400)]
+    assert not [
+        w
+        for w in drawn
+        if re.search(r"from now .+|at .*from now|week(?:end)? (?:morning|night|evening|afternoon)", w)
+    ]

@@ -97,6 +97,8 @@ class Clause(Arguments):
         )  # "for in six weeks"
         text = re.sub(r"\b(?:a|an|the|this|my) (the \w)", r"\1", text)  # "the the song Waterloo"
         text = _MOST_OF_ALL.sub("the ", text)  # "a best bar"
+        text = re.sub(r"\ba (?=(?:songs|tunes|music)\b)", "", text)
+        text = re.sub(r"\b(one|1) people\b", r"\1 person", text)
         text = re.sub(r'""([^"]*)""', r'"\1"', text)  # a sentence's quotes around those of a value
         return re.sub(
             r"\ba (?!(?:and|or|is|as|of|in|if|on|at|it|eight\w*|eleven)\b)(?=[aeio]\w)", "an ", text

@@ -360,7 +360,7 @@ _EXPLAINS = re.compile(
     r"\b(?:max|min|maximum|minimum|chars?|characters?|words|bytes|optional|required|default)\b|\d+ \w+s\b",
     re.I,
 )
-_TYPES = frozenset("username org email identifier url phone".split())
+_TYPES = frozenset("username email identifier url phone".split())
 _QUOTED = re.compile(r"""(?<![\w])(['"`])([^'"`]{1,40}?)\1(?!\w)""")
 
 
@@ -387,8 +387,9 @@ def described_values(description: str) -> tuple[str, ...]:
     # Not a bare list of values ("shuffle, repeat, next."): a sentence, or what a value is made of ("street, city, country").
     if not found and any(len(p.split()) > 2 or role_of(p, "", "string") in _MADE_OF for p in parts):
         return ()
-    types = sum(role_of(p, "", "string") in _TYPES for p in parts)
-    if any(map(_EXPLAINS.search, parts)) or types * 2 >= len(parts):  # "restaurant, bar, diner" are kinds
+    roles = [role_of(p, "", "string") for p in parts]
+    whose = roles.count("org") * 2 >= len(parts)  # "restaurant, bar, diner" are kinds of place
+    if whose or any(map(_EXPLAINS.search, parts)) or _TYPES.intersection(roles):
         return ()
     kept = tuple(
         p for p in parts if p and len(p.split()) <= 3 and p not in ("etc", "...") and "default" not in p

@@ -24,7 +24,7 @@ _WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.I)
 
 def timely(rng: random.Random, role: str, text: str) -> str | None:
     """A time, a place of one's own or a delivery with its preposition, where its words tell it; else None."""
-    if role == "here" and (at := re.match(r"(my|our|this)\b.*?(area|town)?$", text, re.I)):
+    if role == "here" and (at := re.match(r"(my|our|this|the)\b.*?(area|town)?$", text, re.I)):
         return f"in {text}" if at[2] else f"at {text}"
     if role in ("date", "time", "when", "daypart", "frequency", "here") and (
         BARE_TIMES.match(text) or role in ("frequency", "here")

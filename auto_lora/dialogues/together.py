@@ -48,6 +48,14 @@ def supported(
         given = given - (towns if rng.random() < 0.7 else set(areas))  # "in Ghana", "in Accra"
     given = given - (_said_otherwise({roles[g] for g in given}, roles, frame) - required)
     alone = frame is not None and not frame.named.isdisjoint(SPATIAL_FORMS[1:])
+    near = [roles[g] for g in given if roles[g] in NEAR_TO]
+    if (
+        frame
+        and near
+        and frame.named.isdisjoint(SPATIAL_FORMS)
+        and all(f"{{{r}}}" in frame.text for r in near)
+    ):
+        given = {g for g in given if roles[g] != "spatial" or g in required}  # "check the park, near"
     for name in sorted(given - required):
         wanted = _LEANS_ON.get(roles[name])
         if roles[name] == "spatial" and (alone or rng.random() < 0.4):

@@ -92,7 +92,7 @@ class Pools:
             "version": lambda: f"{self.random.randint(0, 9)}.{self.random.randint(0, 20)}.{self.random.randint(0, 12)}",
             "label": form("label"), "event": form("event"), "subject": form("event"), "note": self.message, "message": self.message, "text": lambda: r([self.message(), self.message(), self.stock("phrase")]),
             "file": form("file"), "command": form("command"), "sql": form("sql"), "sql_select": form("sql_select"), "chore": form("chore"), "symbol": self.symbol, "dish": form("dish"), "item": form("item"),
-            "product": form("product"), "rating": lambda: self.small_number(0, 6), "rating_max": lambda: r(["5", "6", "10", "five", "six", "ten"]),
+            "product": form("product"), "rating": lambda: self.small_number(0, 6), "rating_max": lambda: r(["5", "5", "6", "6", "10", "10", "4", "7", "20", "100", "five", "six", "ten"]),
             "count": lambda: self.small_number(1, 13), "age": lambda: str(self.random.randint(2, 90)), "number": lambda: str(self.random.randint(2, 500)),
             "percent": lambda: f"{self.random.randint(1, 20) * 5}{r(['%', ' percent'])}", "level": lambda: r([f"{self.random.randint(1, 10)}", f"{self.random.randint(1, 20) * 5}%"]),
             "temperature": lambda: r([f"{self.random.randint(15, 30)} degrees", f"{self.random.randint(60, 80)} degrees"]),
@@ -358,12 +358,12 @@ class Pools:
         ])  # fmt: skip
 
     def when(self) -> str:
-        count = self.small_number(2, 45)
+        count, one = self.small_number(2, 45), self.pick(["1", "one"])
         clock = next((t for t in (self.time() for _ in range(5)) if not t.endswith("from now")), "noon")
         one_day = self.pick(["today", "tomorrow", "yesterday", *_DAYS, f"next {self.pick(_DAYS)}"])
         return self.pick([
             self.day(), self.day(), self.day(), self.time(), f"{clock} {self.day()}", f"{self.day()} at {clock}", f"in {count} {self.pick(['minutes', 'hours', 'days', 'weeks', 'months', 'seconds', 'years'])}", f"{count} {self.pick(['minutes', 'hours', 'days', 'weeks', 'months'])} from now",
-            self.stock("daypart"), f"{one_day} {self.pick(['morning', 'night', 'evening', 'afternoon'])}", f"{self.pick(['before', 'after', 'around', 'by'])} {clock}", "now", "right now", "later", "later today", "soon", f"at {clock}", "during the week", "breakfast", "lunch", "dinner", "winter", f"{self.pick(_MONTHS)}", "this afternoon", "next weekend", "in an hour", "half an hour",
+            self.stock("daypart"), f"{one_day} {self.pick(['morning', 'night', 'evening', 'afternoon'])}", f"{self.pick(['before', 'after'])} {clock}", "now", "right now", "later", "later today", "soon", clock, "during the week", "breakfast", "lunch", "dinner", "winter", f"{self.pick(_MONTHS)}", "this afternoon", "next weekend", "in an hour", f"in {one} {self.pick(['minute', 'hour', 'day', 'week', 'month', 'year'])}", f"{one} {self.pick(['hour', 'day', 'week', 'month'])} from now",
         ])  # fmt: skip
 
     def duration(self) -> str:

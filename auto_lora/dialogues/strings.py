@@ -33,7 +33,7 @@ from auto_lora.dialogues.units import units_measuring
 
 # Common nouns: "the weekend" is the weekend, where "The Wall" is the title.
 _WITHOUT_ARTICLE = frozenset(
-    "date when daypart year condition weather warmth facility meal kind position series".split()
+    "date when daypart year condition weather warmth facility meal kind position series here".split()
 )
 
 
@@ -344,6 +344,8 @@ class Strings(Codes):
             pool = "repo_path"
         if role in _NOTED and _TO_DO.search(told):
             pool = "chore"
+        if pool == "device" and re.search(r"\b(?:music|songs?|playlists?|podcasts?|videos?)\b", told, re.I):
+            pool = "device_media"
         if pool == "service" and re.search(r"\b(?:music|songs?|playlists?)\b", told, re.I):
             pool = "service_music"
         elif pool == "service" and not _ENTERTAINING.search(told):

@@ -19,6 +19,8 @@ _HOUR = re.compile(
     r"^(?:breakfast|lunch|dinner|brunch)$|:\d\d|\d ?[ap]\.?m|o'clock|(?:half|quarter) (?:past|to) |^(?:\w+ )?\w+ [ap]\.?m|^\w+ (?:thirty|fifteen|forty five)|^(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b",
     re.I,
 )
+_CLOCK = re.compile(r"\d|[ap]\.?m\b|o'clock|(?:half|quarter) (?:past|to) ")
+_PART = re.compile(r"(?:the )?(?:early |late )?(?:morning|afternoon|evening)$", re.I)
 _WEEKDAY = re.compile(r"(?:mon|tues|wednes|thurs|fri|satur|sun)day$", re.I)
 
 
@@ -30,7 +32,8 @@ def timely(rng: random.Random, role: str, text: str) -> str | None:
         BARE_TIMES.match(text) or role in ("frequency", "here")
     ):
         return text
-    if role == "daypart" or (role in ("time", "when") and _AT.match(text)):
+    part = _PART.match(text) is not None
+    if role == "daypart" or (role in ("time", "when") and _AT.match(text)) or (role == "when" and part):
         said = part_of_day(text)
         return said if said != text else f"in the {text}"
     if role == "date" and _WEEKDAY.match(text) and rng.random() < 0.3:
@@ -41,7 +44,8 @@ def timely(rng: random.Random, role: str, text: str) -> str | None:
         return text
     if role == "when":
         before = "in" if _SEASON.match(text) else "at" if _HOUR.search(text) else "on"
-        return rng.choice([f"{before} {text}", f"{before} {text}", f"for {text}"])
+        about = rng.choice(("around", "by")) if before == "at" and _CLOCK.search(text) else before
+        return rng.choice([f"{before} {text}", f"{before} {text}", f"{about} {text}", f"for {text}"])
     return None
 
 

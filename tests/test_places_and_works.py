@@ -10,6 +10,7 @@ import pytest
 from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.dialogues.meaning import described_values
+from auto_lora.dialogues.phrasebook import phrases
 from auto_lora.dialogues.pools import Pools
 from auto_lora.dialogues.timely import timely
 from tests.tool_lists import text, tool
@@ -121,3 +122,50 @@ def test_times_have_the_preposition_that_fits():
     assert not [
         w for w in drawn if re.search(r"from now .+|^at |week(?:end)? (?:morning|night|evening|afternoon)", w)
     ]
+
+
+# Tools as developers define them.
+
+
+def test_a_kind_of_place_is_what_is_sought():
+    places = tool("find_places", "Find places such as cafes, gas stations or pharmacies.", ["place_type"], place_type=text("Kind of place, e.g. cafe, pharmacy, gas station"), radius_km={"type": "number", "description": "Search radius in km"})  # fmt: skip
+    for prompt, given in asked(places, 60):
+        assert not re.search(r"\bplaces (?:at|from) a\b", prompt.lower()), prompt
+        if "radius_km" in given and "within" in prompt.lower():
+            assert re.search(r"within (?:a radius of )?[\w.-]+ (?:km|kilomet)", prompt.lower()), prompt
+
+
+def test_books_have_genres_of_books_and_authors_who_write_them():
+    books = tool("search_books", "Search the library catalog for books.", [], title=text("Title of the book"), author=text("Author"), genre=text("Genre"), sort=text("Sort order"))  # fmt: skip
+    found = asked(books, 120)
+    genres = {given["genre"].lower() for _, given in found if "genre" in given}
+    assert {"fantasy", "mystery", "poetry", "crime", "romance", "history"} & genres
+    assert not {"samba", "house", "hip hop", "jazz", "techno"} & genres
+    assert not [
+        p for p, given in found if "author" in given and f"with {given['author'].lower()}" in p.lower()
+    ]
+    before = [p for p, given in found if "genre" in given and f"{given['genre'].lower()} books" in p.lower()]
+    assert len(before) > 3
+
+
+def test_amenities_are_amenities_and_an_order_is_no_quality():
+    hotels = tool("search_hotels", "Search for hotels in a city.", ["city"], city=text("City"), amenities={"type": "array", "items": {"type": "string"}, "description": "Required amenities"}, sort_by={"type": "string", "enum": ["price", "rating", "distance"]}, near=text("Landmark the hotel should be near"), max_price={"type": "number", "description": "Maximum price per night"})  # fmt: skip
+    known = {v.removeprefix("a ").lower() for v in phrases("inventories")["facility"]}
+    found = asked(hotels, 150)
+    for prompt, given in found:
+        assert known.issuperset(a.lower() for a in given.get("amenities", ())), prompt
+        assert not re.search(r"\ba (?:rating|price|distance) (?:hotel|place|room)", prompt.lower()), prompt
+        if "near" in given:
+            assert not re.search(
+                rf"\b(?:at|in) (?:the )?{re.escape(given['near'].lower())}", prompt.lower()
+            ), prompt
+    assert sum(len(given.get("amenities", ())) for _, given in found) > 5
+
+
+def test_a_comment_on_what_is_rated_is_an_opinion_and_guests_are_no_people():
+    rate = tool("rate_movie", "Rate a movie you have seen.", ["title", "rating"], title=text("Title"), rating={"type": "integer", "minimum": 1, "maximum": 10}, comment=text("Optional comment"))  # fmt: skip
+    opinions = {o.lower() for o in phrases("inventories")["opinion"]}
+    said = {given["comment"].lower() for _, given in asked(rate, 120) if "comment" in given}
+    assert len(said) > 3 and said <= opinions
+    table = tool("book_table", "Book a table in a restaurant.", ["restaurant", "party_size"], restaurant=text("Name of the restaurant"), party_size={"type": "integer", "description": "Number of guests"})  # fmt: skip
+    assert not [p for p, _ in asked(table, 100) if re.search(r"guests? people|\b1 people", p.lower())]

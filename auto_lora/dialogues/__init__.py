@@ -20,6 +20,7 @@ quantities.py numbers of a sensible size, and their words
 spans.py      lengths of time, and how people say them
 dates.py      dates and times, and their words
 codes.py      codes like a definition's example, codes of what has a name
+pool_for.py   which values an argument has, by what its definition speaks of
 strings.py    strings of the form that a definition asks for, else as people type them
 schemas.py    a schema without references and branches
 ends.py       two ends of a range in order

@@ -173,6 +173,10 @@ class Arguments:
     def _only_named(self, name: str, value: Value) -> bool:
         """Whether nothing but its name tells an argument apart; a number with a longer name half of the time."""
         role, words = self.roles[name], words_of(name) or ["it"]
+        if self._bound(name) and self.random.random() < 0.8:
+            return False  # "under $50"
+        if "radius" in words and "distance" in (role, value.role):
+            return False  # "within 5 km"
         if role == "duration" and is_repeated(name, self.call.tool.properties.get(name)):
             return False  # "every 7 days"
         if self._is_least_length(name) or (role == "duration" and words[:2] == ["number", "of"]):
@@ -275,6 +279,8 @@ class Arguments:
         spoken = spoken_name(name, number=is_number(value.json))
         if spoken[0] in _TIMELY_PREPOSITIONS and role in ("date", "time", "when", "start", "end", "generic"):
             return f"{spoken[0]} {value.surface}"
+        if "radius" in words_of(name) and re.search(r"[a-z]$", value.surface):
+            return f"within {self.random.choice(['', '', 'a radius of '])}{value.surface}"
         if bound := self._bound(name):
             return self._within(name, value, bound.split(", "))
         if len(spoken) > 1 and spoken[-1] in ("before", "after") and is_number(value.json):
@@ -291,6 +297,10 @@ class Arguments:
             return self.random.choice(forms).format(n=" ".join(spoken[:-1]), v=value.surface)
         if len(spoken) > 1 and spoken[-1] in ("at", "on") and role in ("time", "when", "date"):
             return f"{'on' if value.role == 'date' else 'at'} {value.surface}"
+        if role == "sort" and spoken[-1] in ("by", "order") and self.random.random() < 0.7:
+            return f"sorted by {value.surface}"
+        if spoken[0] in ("near", "nearby") and role in ("poi", "place", "generic", "address"):
+            return f"{self.random.choice(['near', 'near', 'close to', 'not far from'])} {value.surface}"
         kept = 1.0 if spoken[-1] in _TIMELY_PREPOSITIONS else 0.7  # "on friday" is not effective_after
         if spoken[-1] in ENDS_IN_PREPOSITION and len(spoken) > 1 and self.random.random() < kept:
             return f"{' '.join(spoken)} {value.surface}"  # "directed by Ann Lee"

@@ -45,6 +45,9 @@ _SORTED = frozenset("generic type dish item product event hobby".split())
 _ASPECTS = frozenset(
     "info information details stat stats statistic statistics metric indicator aspect attribute fact".split()
 )
+_SPOTS = frozenset(
+    "place places business businesses venue venues spot spots shop shops store stores establishment establishments location locations".split()
+)
 _MOST_OF_ALL = re.compile(
     r"\ban? (?=(?:most|best|worst|cheapest|nearest|closest|newest|latest|highest|fanciest|oldest|greatest)\b)"
 )
@@ -98,6 +101,7 @@ class Clause(Arguments):
         text = re.sub(r"\b(?:a|an|the|this|my) (the \w)", r"\1", text)  # "the the song Waterloo"
         text = _MOST_OF_ALL.sub("the ", text)  # "a best bar"
         text = re.sub(r"\ba (?=(?:songs|tunes|music)\b)", "", text)
+        text = re.sub(r"\b(guests?|persons?|people|adults?|diners?|seats?|visitors?) people\b", r"\1", text)
         text = re.sub(r"\b(one|1) people\b", r"\1 person", text)
         text = re.sub(r'""([^"]*)""', r'"\1"', text)  # a sentence's quotes around those of a value
         return re.sub(
@@ -155,6 +159,8 @@ class Clause(Arguments):
 
     def _stands(self, name: str, slot: str) -> bool:
         """Whether an argument may stand bare in a slot; a limit only where the sentence says which: "under {amount}"."""
+        if slot == "sort" and self.left[name].surface.lower() not in phrases("inventories")["sort"]:
+            return False  # "a rating hotel"
         first = (words_of(name) or [""])[0]
         for end, other in (
             ("from", "to|in|into"),
@@ -218,6 +224,17 @@ class Clause(Arguments):
 
     def _wanted(self, words: str) -> str:
         """An object with the arguments that are what is wanted: "the capital of Sweden" for information about a country, "an espresso" for a drink."""
+        kind = next(
+            (n for n, v in self.left.items() if self.roles[n] == "kind_place" and isinstance(v.json, str)), ""
+        )
+        if kind and self.act in ("find", "get") and words.split()[-1] in _SPOTS:  # "find a pharmacy"
+            sought = self._with_neighbours(kind, self.left.pop(kind))
+            several = plural(sought) if re.search(r"[a-z]$", sought) else f"a {sought}"
+            return self.random.choice([f"a {sought}", several])
+        many = re.fullmatch(r"(?:the |some |any )?([a-z]+s)", words)
+        if many and self.act in ("find", "get"):  # "romance novels", "the newest thrillers"
+            told = [self._told_before("sort"), self._told_before("genre")]
+            words = " ".join([*(w for w in told if w), many[1]]) if any(told) else words
         head = re.match(r"(?:(an?|the|my|some) )?(?:[\w-]+ )*?([\w-]+)$", words)
         part = re.search(
             r"\b(?:of|for|about|in|from|to|on)\b", words
@@ -241,6 +258,14 @@ class Clause(Arguments):
             said = f"the {self.left.pop(aspect).surface}"
             return self._with_what_it_is_of(f"{said} of{of[1]}") if of else said
         return self._with_what_it_is_of(words)
+
+    def _told_before(self, role: str) -> str:
+        """The words of a quality or a genre that stand before what is sought; "" where none is given, or it is said otherwise."""
+        name = next((n for n in self.left if self.roles[n] == role and self._stands(n, role)), "")
+        if not name or self.random.random() < 0.3:
+            return ""
+        words = self.left.pop(name).surface
+        return f"the {words}" if _MOST_OF_ALL.match(f"a {words}") else words
 
     def _counted_and_sized(self, thing: str, *, listed: bool) -> str:
         """A thing with how many and of what size before it, as one orders: "two large lattes"; "" where neither is given, or not said so.

@@ -13,7 +13,7 @@ from typing import Any
 from faker.providers.date_time import Provider as DateTimeProvider
 
 from auto_lora.dialogues.codes import Codes
-from auto_lora.dialogues.dates import PAST, sample_date
+from auto_lora.dialogues.dates import sample_date
 from auto_lora.dialogues.meaning import described_values
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
@@ -23,9 +23,9 @@ from auto_lora.dialogues.phrasebook import (
     is_closed,
     is_joined,
     phrases,
-    values_of,
     words_of,
 )
+from auto_lora.dialogues.pool_for import EATEN, pool_for
 from auto_lora.dialogues.programs import is_programs
 from auto_lora.dialogues.roles import KINDS
 from auto_lora.dialogues.surfaces import Value
@@ -37,49 +37,11 @@ _WITHOUT_ARTICLE = frozenset(
 )
 
 
-_VARIABLE = re.compile(
-    r"\b(?:in|of) x\b|\bvariable|derivative|integra|differentiat|polynomial|\bf\(x\)|\bcurve", re.I
-)
 _COMMAS = re.compile(r"\bcity(?:,| and) (?:state|country)\b", re.I)  # "in the format 'City, State'"
 _CASED = re.compile(r"(\blower.?case)|\bupper.?case|\bin capitals|\bcapital letters|\ball caps", re.I)
 _FOR_EXAMPLE = re.compile(r"(?:\be\.g\.?|such as|\blike|example|\bex\.)[^.]{0,40}$", re.I)
 _EITHER = re.compile(r"(['\"`])[^'\"`]{1,30}\1,? or (['\"`])[^'\"`]{1,30}\2")
-# What one searches for, by a word of the description of a query.
-_SOUGHT = {
-    "song": "song",
-    "track": "song",
-    "movie": "movie",
-    "film": "movie",
-    "book": "book",
-    "product": "product",
-    "recipe": "dish",
-    "restaurant": "restaurant",
-}
-# What a title is of, by a word of the tool's definition; any other is a work's.
-_TITLED = {
-    "event": "event",
-    "meeting": "event",
-    "calendar": "event",
-    "appointment": "event",
-    "task": "chore",
-    "todo": "chore",
-    "ticket": "issue",
-    "incident": "issue",
-    "issue": "issue",
-    "bug": "issue",
-}
-# Such a ticket is none of a fault.
-_ADMITTED = re.compile(
-    r"\b(?:movie|film|cinema|concert|theat(?:er|re)|festival|show|match|flight|train)", re.I
-)
-# What is written down is something to do where the definition speaks of that: "buy milk", not "I'll be late".
-_NOTED = frozenset("message note text label item".split())
-_TO_DO = re.compile(r"\b(?:to-?dos?|to do lists?|tasks?|chores?|reminders?|remind(?:ed)?)(?![a-z])", re.I)
-_ENTERTAINING = re.compile(
-    r"\b(?:music|song|stream|video|play|watch|movie|listen|subscri|chat|app|message|deliver|ride)", re.I
-)
 _AND_MORE = re.compile(r"\.\.\.|\bsuch as\b|\be\.g\.|\betc\b")
-_EATEN = re.compile(r"(?<![a-z])(?:food|eats?|meals?|menu|dish|restaurants?)(?![a-z])", re.I)
 _SIGHTS = frozenset("museum park stadium cinema theater theatre gallery zoo library arena".split())
 _KIND_POOLS = ("kind_media", "kind_work", "kind_eatery", "kind_place")
 _OF_MEDIA = re.compile(r"\b(?:music|media|song|movie|film|book|restaurant|business|thing)s?\b", re.I)
@@ -91,13 +53,6 @@ _PLACE_CODE = re.compile(r"\bcountry code\b.{0,30}?['\"`(][A-Z][\w ]+(, ?)[A-Z]{
 _TO_THE_LETTER = re.compile(
     r"\b(?:en|de)cod|\bhash|\bdigest|\bcommit|\bregex|base64|checksum|\bencrypt", re.I
 )
-_PICTURE = re.compile(r"\b(?:images?|photos?|pictures?|bitmap|thumbnail)\b", re.I)
-_SOURCE = re.compile(
-    r"\b(?:source code|source files?|symbols?|lint\w*|compil\w+|unit tests?|code files?|formats? code)\b",
-    re.I,
-)
-
-
 _NO_KIND = frozenset(
     "message label phrase sql command tag code code_noun setting category prefix_room prefix_label".split()
 )
@@ -114,13 +69,6 @@ def _alike(given: tuple[str, ...]) -> str:
     }
     best = max(held, key=held.__getitem__)
     return best if held[best] >= min(2, len(named)) > 0 else ""
-
-
-@cache
-def _domains() -> tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...]:
-    """(pools, words of a definition, the pool that it means by one of those pools)."""
-    entries = phrases("domains")["pools"]
-    return tuple((tuple(e["of"]), re.compile(rf"\b(?:{e['words']})\b"), e["pool"]) for e in entries)
 
 
 class Strings(Codes):
@@ -190,7 +138,7 @@ class Strings(Codes):
         if role in ("place", "address", "origin", "destination") and _COMMAS.search(about):
             value = self._mine(lambda: self._full_place(role, about))
             return Value(value, self._place_words(value), role)
-        pool = self._pool(name, about, role)
+        pool = pool_for(self.random, name, about, role, self.tool_words)
         role = "system" if pool == "system" else role
         if is_joined(schema):
             return self._joined(pool, about, role)
@@ -200,7 +148,7 @@ class Strings(Codes):
             either is not None and not _FOR_EXAMPLE.search(about[: either.start()])
         )
         if role == "kind_place":
-            pool = "kind_eatery" if _EATEN.search(f"{about} {self.tool_words}") else role
+            pool = "kind_eatery" if EATEN.search(f"{about} {self.tool_words}") else role
         elif pool == "kind":
             named = next((w for w in ("place", "work", "media") if w in about.lower()), "")
             pool = f"kind_{named}" if named else "kind" if _OF_MEDIA.search(about) else "generic"
@@ -284,77 +232,6 @@ class Strings(Codes):
         if " " in value or role == "regex":
             marks = ["'{v}'", "`{v}`", '"{v}"', "{v}"]
         return self.random.choice(marks).format(v=value)
-
-    def _pool(self, name: str, about: str, role: str) -> str:
-        """The pool that a role's values come from, as far as the definition tells: a ticket's title is an issue."""
-        pool, told = values_of(role), f"{about} {self.tool_words}"
-        if pool == "file" and _PICTURE.search(f"{' '.join(words_of(name))} {about}"):
-            pool = "image_file"
-        elif pool == "file" and _SOURCE.search(told):
-            pool = "source_file"
-        if role in ("message", "text", "title") and re.search(r"\bcommits?\b|pull request", told, re.I):
-            pool = "commit_message"
-        if role == "sql" and re.search(r"\bselect\b|read.only", told, re.I):
-            pool = "sql_select"
-        if pool == "org" and "restaurant" in about.lower():
-            pool = "restaurant"
-        if (
-            pool == "place"
-            and re.search(
-                r"\bor\b.*\b(?:zip|postal|postcode)|\b(?:zip|postal|postcode)\b.*\bor\b", about, re.I
-            )
-            and self.random.random() < 0.3
-        ):
-            pool = "postcode"  # "City or ZIP code"
-        if (
-            pool in ("person", "recipient")
-            and re.search(r"\b(?:phone|telephone|mobile) number", about, re.I)
-            and self.random.random() < 0.3
-        ):
-            pool = "phone"
-        if pool == "specialty" and not re.search(
-            r"doctor|medic|patient|clinic|hospital|physician|health", told, re.I
-        ):
-            pool = "job"
-        if pool == "item" and _EATEN.search(told):
-            pool = "dish"
-        if pool == "query":
-            pool = next((p for word, p in _SOUGHT.items() if word in told.lower()), pool)
-        if pool in ("title", "subject") and not _ADMITTED.search(told):
-            pool = next((p for word, p in _TITLED.items() if word in told.lower()), pool)
-        about_tool = " ".join(words_of(told))
-        pool = next((own for of, words, own in _domains() if pool in of and words.search(about_tool)), pool)
-        if pool == "product" and re.search(r"chemi|reacti", told, re.I):
-            pool = "chemical_formula"
-        if pool == "expression" and _VARIABLE.search(told):
-            pool = "formula"
-        if (
-            pool in ("label", "event", "text", "message", "note", "generic")
-            and "description" in words_of(name)
-            and re.search(r"ticket|incident|issue|bug|support|fault", told, re.I)
-        ):
-            pool = "issue"
-        if pool == "genre" and re.search(r"\b(?:films?|movies?|cinema)\b", told, re.I):
-            pool = "genre_film"
-        if pool in ("event", "label") and re.search(r"histor", told, re.I):
-            pool = "historical_event"
-        if pool == "folder" and re.search(r"path|dir\b|workspace|cwd", " ".join(words_of(name))):
-            pool = "folder_path"
-        if pool == "repo" and "/" in about:
-            pool = "repo_path"
-        if role in _NOTED and _TO_DO.search(told):
-            pool = "chore"
-        if pool == "device" and re.search(r"\b(?:music|songs?|playlists?|podcasts?|videos?)\b", told, re.I):
-            pool = "device_media"
-        if pool == "service" and re.search(r"\b(?:music|songs?|playlists?)\b", told, re.I):
-            pool = "service_music"
-        elif pool == "service" and not _ENTERTAINING.search(told):
-            pool = "system"
-        if role in ("start", "end") and "time" in words_of(name):
-            pool = "time"
-        if pool == "date" and PAST.search(f"{name} {about}"):
-            pool = "past_date"
-        return pool
 
     def _full_place(self, role: str, about: str) -> str:
         """A place with what its description asks for: "Boston, MA", "Riga, Latvia", "12 Elm Street, Boston, MA, USA"."""

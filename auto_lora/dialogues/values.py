@@ -22,6 +22,7 @@ from auto_lora.dialogues.phrasebook import (
     role_in,
     words_of,
 )
+from auto_lora.dialogues.pools import singular
 from auto_lora.dialogues.programs import is_programs
 from auto_lora.dialogues.quantities import said_number, sample_number
 from auto_lora.dialogues.schemas import resolve, type_of
@@ -157,14 +158,14 @@ class Sampler(Objects):
         least, most = int(schema.get("minItems", 0)), int(schema.get("maxItems", 10**9))
         low = least or (min(3, most) if counted else 1)  # nobody wants the mean of one number
         high = min(most, max(low, 6 if counted else 3))
-        singular = name.removesuffix("s")
+        one = singular(name)
         if "description" not in item and schema.get("description"):
             item = {**item, "description": schema["description"]}
         items: list[Value] = []
         for _ in range(8 * high):
             if len(items) >= self.random.randint(max(low, 1), max(high, 1)):
                 break
-            made = self.sample(singular, item, root, role if role == "tag" or is_programs(role) else "")
+            made = self.sample(one, item, root, role if role == "tag" or is_programs(role) else "")
             if isinstance(made.json, (int, float)) and "million" not in made.surface:
                 made = replace(made, surface=made.surface.replace(",", ""))  # "4,307, 20" would be three
             two = (
@@ -173,7 +174,7 @@ class Sampler(Objects):
             if made.json not in [v.json for v in items] and not two:
                 items.append(made)
         while len(items) < least:
-            items.append(self.sample(singular, item, root))
+            items.append(self.sample(one, item, root))
         surface = join_words([v.surface for v in items])
         if least == most == 2 and counted:  # a point: "between 1 and 2 and 3 and 4" would be four numbers
             surface = self.random.choice(["({0}, {1})", "[{0}, {1}]"]).format(*(v.json for v in items))

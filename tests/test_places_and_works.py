@@ -169,3 +169,45 @@ def test_a_comment_on_what_is_rated_is_an_opinion_and_guests_are_no_people():
     assert len(said) > 3 and said <= opinions
     table = tool("book_table", "Book a table in a restaurant.", ["restaurant", "party_size"], restaurant=text("Name of the restaurant"), party_size={"type": "integer", "description": "Number of guests"})  # fmt: skip
     assert not [p for p, _ in asked(table, 100) if re.search(r"guests? people|\b1 people", p.lower())]
+
+
+def test_a_limit_below_is_not_said_as_one_above():
+    shop = tool("search_products", "Search products in the shop.", ["query"], query=text("Search text"), category=text("Product category"), min_price={"type": "number"}, max_price={"type": "number"})  # fmt: skip
+    categories = {c.lower() for c in phrases("inventories")["category"]}
+    for prompt, given in asked(shop, 150):
+        if "max_price" not in given and "min_price" in given:
+            assert not re.search(
+                r"won't cost more|\bunder\b|\bup to\b|at most|no more than", prompt.lower()
+            ), prompt
+        assert given.get("category", "toys").lower() in categories, prompt
+
+
+def test_dates_of_one_tool_are_written_alike_and_in_order():
+    flights = tool("find_flights", "Find flights.", ["departure_date"], departure_date=text("Departure date, YYYY-MM-DD"), return_date=text("Return date"))  # fmt: skip
+    both = [given for _, given in asked(flights, 80) if "return_date" in given]
+    assert both
+    for given in both:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d", given["return_date"]), given
+        assert given["departure_date"] <= given["return_date"], given
+    event = tool("create_event", "Create a calendar event.", ["title", "start"], title=text("Event title"), start=text("Start time in ISO 8601"))  # fmt: skip
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", g["start"]) for _, g in asked(event, 40))
+
+
+def test_switching_off_has_no_temperature_and_a_chore_its_to():
+    heat = tool("control_thermostat", "Control the thermostat.", ["action"], action={"type": "string", "enum": ["set", "increase", "off"]}, temperature={"type": "number", "description": "Target temperature in Celsius"})  # fmt: skip
+    for prompt, given in asked(heat, 80):
+        assert not re.search(r"\b(?:to|you|and) off\b", prompt.lower()), prompt
+        assert given["action"] != "off" or "temperature" not in given, prompt
+    remind = tool("set_reminder", "Set a reminder.", ["task", "time"], task=text("What to remind of"), time=text("When to remind"))  # fmt: skip
+    for prompt, given in asked(remind, 80):
+        assert not re.search(
+            rf"\b(?:of|about|called|forget) {re.escape(given['task'].lower())}", prompt.lower()
+        ), prompt
+
+
+def test_exchanges_and_ways_to_travel_are_said_as_people_do():
+    quote = tool("get_stock_quote", "Get the latest quote of a stock.", ["symbol"], symbol=text("Ticker symbol, e.g. AAPL"), exchange=text("Exchange"))  # fmt: skip
+    known = {e.lower() for e in phrases("inventories")["exchange"]}
+    assert known >= {g["exchange"].lower() for _, g in asked(quote, 80) if "exchange" in g}
+    way = tool("get_directions", "Get directions from one place to another.", ["origin", "destination"], origin=text("Start"), destination=text("Destination"), mode={"type": "string", "enum": ["driving", "walking", "transit"]})  # fmt: skip
+    assert not [p for p, _ in asked(way, 120) if re.search(r"\bin (?:by|on) \w+", p.lower())]

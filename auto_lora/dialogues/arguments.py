@@ -372,6 +372,12 @@ class Arguments:
             forms = ["to {v}", "as {v}", "at {v}"]  # not "from {v}"
         if role == "folder" and re.search(r"director|folder", self.call.tool.name):
             forms = ["at {v}", "called {v}"] if creates else ["in {v}", "at {v}"]
+        if role == "temperature" and tool_act(self.call.tool)[0] in ("set", "act"):
+            forms = ["to {v}"]  # "raise the heating to 21 degrees"
+        if re.match(r"(?:by|on) \w+$", text) and isinstance(schema, dict) and "enum" in schema:
+            return text  # "by car", not "in by car mode"
+        if value.role == "chore":
+            forms = ["to {v}"]  # "a reminder to water the plants"
         forms = [f for f in forms if not set(self.kinds) & set(f.split())] or ["{v}"]
         counted = self._is_counted(name, value)
         forms = (

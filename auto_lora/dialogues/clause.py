@@ -34,7 +34,7 @@ _STOOD_FOR = frozenset(
     "generic number identifier symbol org product person person_name title song movie book".split()
 )
 _KNOWN_BY_NAME = frozenset(
-    "place country region planet species chemical animal plant historical_event university gene drug language team league".split()
+    "symbol place country region planet species chemical animal plant historical_event university gene drug language team league".split()
 )
 _ENDS_OF_A_WAY = ("origin", "destination")  # nobody looks for them: "find flights from Osaka"
 _MOST = "under|below|up to|at most|less than|no more than|max|maximum|budget|within|cheaper than"
@@ -47,6 +47,9 @@ _ASPECTS = frozenset(
 )
 _SPOTS = frozenset(
     "place places business businesses venue venues spot spots shop shops store stores establishment establishments location locations".split()
+)
+_OF_A_THING = re.compile(
+    r"(?:\b(?:about|of|called|for|forget|remember|keep|going to forget)|, ?) \{label\}|\bhold me to \{label\}"
 )
 _MOST_OF_ALL = re.compile(
     r"\ban? (?=(?:most|best|worst|cheapest|nearest|closest|newest|latest|highest|fanciest|oldest|greatest)\b)"
@@ -161,6 +164,8 @@ class Clause(Arguments):
         """Whether an argument may stand bare in a slot; a limit only where the sentence says which: "under {amount}"."""
         if slot == "sort" and self.left[name].surface.lower() not in phrases("inventories")["sort"]:
             return False  # "a rating hotel"
+        if self.left[name].role == "chore" and _OF_A_THING.search(self.frame.text):
+            return False  # "remind me of water the plants"
         first = (words_of(name) or [""])[0]
         for end, other in (
             ("from", "to|in|into"),
@@ -172,6 +177,9 @@ class Clause(Arguments):
         bound = self._bound(name)
         if not bound or f"{{+{slot}}}" in self.frame.text:
             return True
+        negated = re.search(rf"(?:n't|\bnot|\bno)\b[a-z ]*\bmore than\b[a-z ]*\{{{slot}\}}", self.frame.text)
+        if negated is not None:  # "won't cost more than {amount}"
+            return "up to" in bound
         words = _MOST if "up to" in bound else _LEAST
         return re.search(rf"\b(?:{words})\b[a-z ]*\{{{slot}\}}", self.frame.text) is not None
 
@@ -315,7 +323,13 @@ class Clause(Arguments):
         )
         if about:  # "facts about a planet or moon" are those about Mars
             noun = about[3].split()[-1]
-            named = [n for n in self.left if noun in words_of(n) or self.roles[n] == noun]
+            named = [
+                n
+                for n in self.left
+                if noun in words_of(n)
+                or self.roles[n] == noun
+                or (noun, self.roles[n]) == ("stock", "symbol")
+            ]
             if len(named) == 1 and (about[2] == "about" or self.roles[named[0]] in _KNOWN_BY_NAME):
                 return f"{about[1]} {about[2]} {self.left.pop(named[0]).surface}"
         found = re.match(r"(.+) of (an?|the|two|three) ([a-z ]+)$", words)

@@ -11,8 +11,10 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from auto_lora.catalog import ToolDefinition
+from auto_lora.catalog.definition import per_tool
 from auto_lora.dialogues.moments import ISO, as_written, date_form, moment_form, read, time_form, told
-from auto_lora.dialogues.phrasebook import split_of
+from auto_lora.dialogues.phrasebook import role_in, split_of
 from auto_lora.dialogues.pools import ordinal
 from auto_lora.dialogues.surfaces import Value, time_surfaces
 
@@ -39,7 +41,10 @@ def sample_date(
     if role not in _ROLES and form not in _FORMATS:
         return None
     both, day, clock = moment_form(about), date_form(about), time_form(about)
-    if role in ("time", "when") and not both and not clock and ISO.search(about):
+    timed = role in ("time", "when") or (
+        role in ("start", "end") and re.search(r"time", f"{name} {about}", re.I)
+    )
+    if timed and not both and not clock and ISO.search(about):
         both = "%Y-%m-%dT%H:%M:%S"
     first = 1940 if PAST.search(f"{name} {about}") else 2025
     if both or form == "date-time":
@@ -53,6 +58,27 @@ def sample_date(
         moment, day = _day(rng, split, first), day or "%Y-%m-%d"
         return Value(as_written(moment, day), _spoken_date(rng, moment, day), "date")
     return None
+
+
+@per_tool
+def dated_alike(tool: ToolDefinition) -> dict[str, Any]:
+    """A tool's parameters, dates without a form in that of another: a return is written as the departure is."""
+    found = dict(tool.properties)
+    dates = [
+        n
+        for n, s in found.items()
+        if isinstance(s, Mapping) and s.get("type") == "string" and role_in(n, s, "string") in ("date", "start", "end")
+        and not {"enum", "const", "pattern"} & s.keys()
+    ]  # fmt: skip
+    form = next(
+        (f for n in dates if (f := date_form(told(found[n]))) and not moment_form(told(found[n]))), ""
+    )
+    timed = any(moment_form(told(found[n])) or time_form(told(found[n])) for n in dates)
+    if form and not timed:
+        for n in dates:
+            if not date_form(told(found[n])) and not ISO.search(told(found[n])):
+                found[n] = {**found[n], "description": f"{found[n].get('description', '')} ({form})"}
+    return found
 
 
 def in_order(

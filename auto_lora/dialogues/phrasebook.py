@@ -43,7 +43,7 @@ _ASIDE = re.compile(
     re.I,
 )
 # Names that say what an argument is, whatever its description speaks of beside.
-_PLAIN_NAMES = frozenset(("sku", "isbn", "movie", "film", "course title"))
+_PLAIN_NAMES = frozenset(("sku", "isbn", "movie", "film", "course title", "category"))
 _PETS_NAME = re.compile(
     r"\b(?:pet|dog|cat|animal) s name\b|\bnames? of (?:the |your |an? )?(?:pet|dog|cat)\b|^pet name\b"
 )

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.casing import uncapitalised
 from auto_lora.dialogues.chooser import FrameChooser
-from auto_lora.dialogues.dates import in_order
+from auto_lora.dialogues.dates import dated_alike, in_order
 from auto_lora.dialogues.ends import ascending
 from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import asks, switches_of, tool_act
@@ -109,7 +109,7 @@ class Planner:
             if not any(roles[n] in NEAR_TO for n in chosen):  # "a pub nearby", not "a pub near"
                 self.sampler.slots = self.sampler.slots - {"spatial"} | {"spatial_alone"}
             values: dict[str, Value] = {}
-            for name, schema in tool.properties.items():
+            for name, schema in dated_alike(tool).items():
                 if given and name in given:
                     values[name] = Value(given[name], "", "hidden")
                 elif name in chosen:
@@ -121,7 +121,7 @@ class Planner:
             values = self._paired(self._at_one_time(_possible_together(values, tool), tool), tool)
             own = [n for n in values if self.own.key(tool, n) or n in (given or ())]
             values = in_order(
-                self.random, self.split, _of_its_kind(values, tool, frame), tool.properties, own
+                self.random, self.split, _of_its_kind(values, tool, frame), dated_alike(tool), own
             )
             values = ascending(values, own, tool.properties)
             crowded = chooser.topic_of(tool) is None
@@ -179,7 +179,7 @@ class Planner:
     def _others(self, first: PlannedCall, name: str, count: int) -> list[Value]:
         """`count` different values of one argument, the call's own first; none where too few come up."""
         tool = first.tool
-        schema = tool.properties[name]
+        schema = dated_alike(tool)[name]
         self._samples_for(tool)
         others = {n: v for n, v in first.values.items() if n != name}
         values = [first.values[name]]
@@ -375,7 +375,7 @@ def _of_its_kind(values: dict[str, Value], tool: ToolDefinition, frame: Frame | 
 def _possible_together(values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
     """Without what makes no sense beside the rest: nobody switches a lamp off at 75 percent."""
     off = any(
-        v.role == "state" and not _OFF.isdisjoint((v.surface.lower(), str(v.json).lower()))
+        v.role in ("state", "action") and not _OFF.isdisjoint((v.surface.lower(), str(v.json).lower()))
         for v in values.values()
     )
     if not off:

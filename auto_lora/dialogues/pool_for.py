@@ -120,6 +120,8 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
         and re.search(r"ticket|incident|issue|bug|support|fault", told, re.I)
     ):
         pool = "issue"
+    if pool in ("label", "event", "text", "note") and re.search(r"\b(?:invoice|bill|billing)\b", told, re.I):
+        pool = "billed"
     if pool == "genre" and re.search(r"\b(?:films?|movies?|cinema)\b", told, re.I):
         pool = "genre_film"
     elif pool == "genre" and re.search(r"\b(?:books?|novels?|librar\w+|reading|literature)\b", told, re.I):

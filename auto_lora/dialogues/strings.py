@@ -219,6 +219,8 @@ class Strings(Codes):
             return Value(value, f'"{value}"', role)
         if is_programs(role):
             return Value(value, self._written(value, role), role)
+        if pool == "chore" and role == "label":
+            return Value(value, value, "chore")
         label = re.sub(r"^(?:the|an?) (?=.)", "", value) if role in _WITHOUT_ARTICLE else value
         return Value(label, value, role)
 

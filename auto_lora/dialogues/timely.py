@@ -7,7 +7,7 @@ import re
 
 BARE_TIMES = re.compile(
     r"(?:today|tomorrow|yesterday|tonight|next|this|every|in|at|on|after|before|around|by|between|now|right now|later|soon|the day|a week|"
-    r"half an hour|during|early|late|each|for|from|until|since|weekly|daily|\w+ (?:days|weeks|hours|minutes) from)\b",
+    r"half an hour|during|early|late|each|for|from|until|since|weekly|daily|[\w-]+ (?:days?|weeks?|hours?|minutes?|months?|years?) from)\b",
     re.I,
 )
 _AT = re.compile(r"(?:noon|midday|midnight|dawn|dusk|sunrise|night)$", re.I)

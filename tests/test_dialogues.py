@@ -413,19 +413,22 @@ def test_a_kind_that_the_definition_names_is_an_argument_where_it_is_said():
     """ "Play a song by Abba" gives kind: song, where songs are among the kinds that the tool's definition names."""
     kinds = {"music_item": _PLAY["kind"], "artist": _PLAY["artist"], "track": _PLAY["song"]}
     play = ToolDefinition("play_music", "Play music.", {"type": "object", "properties": kinds})
-    said, beside = 0, 0
+    said, beside, kinds_given = 0, 0, []
     for c in _conversations(play, 300):
         given = c.scored_turns()[0].expected[0].arguments
         words = re.findall(r"\b(?:a|an|the|this|that) (song|track|album)\b", c.prompt.lower())
         said += bool(words)
         if "music_item" in given:
             assert given["music_item"] in c.prompt.lower()
+            kinds_given.append(given["music_item"])
         if words and len(set(words)) == 1:
             assert given.get("music_item") == words[0], c.prompt
         if "track" in given and "music_item" in given:
             beside += 1
             assert given["music_item"] != "album", c.prompt
     assert said > 20 and beside > 15
+    named = [kind in ("song", "track", "album", "artist") for kind in kinds_given]
+    assert sum(named) > 0.85 * len(named)
 
 
 def _tool(name, description, **properties):

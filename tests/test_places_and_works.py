@@ -129,10 +129,12 @@ def test_times_have_the_preposition_that_fits():
 
 def test_a_kind_of_place_is_what_is_sought():
     places = tool("find_places", "Find places such as cafes, gas stations or pharmacies.", ["place_type"], place_type=text("Kind of place, e.g. cafe, pharmacy, gas station"), radius_km={"type": "number", "description": "Search radius in km"})  # fmt: skip
-    for prompt, given in asked(places, 60):
+    found = asked(places, 60)
+    for prompt, _ in found:
         assert not re.search(r"\bplaces (?:at|from) a\b", prompt.lower()), prompt
-        if "radius_km" in given and "within" in prompt.lower():
-            assert re.search(r"within (?:a radius of )?[\w.-]+ (?:km|kilomet)", prompt.lower()), prompt
+    reached = [prompt.lower() for prompt, given in found if "radius_km" in given]
+    within = [p for p in reached if re.search(r"within (?:a radius of )?[\w., -]+ (?:km|kilomet)", p)]
+    assert len(within) > 0.6 * len(reached) > 3, reached
 
 
 def test_books_have_genres_of_books_and_authors_who_write_them():
@@ -152,14 +154,16 @@ def test_amenities_are_amenities_and_an_order_is_no_quality():
     hotels = tool("search_hotels", "Search for hotels in a city.", ["city"], city=text("City"), amenities={"type": "array", "items": {"type": "string"}, "description": "Required amenities"}, sort_by={"type": "string", "enum": ["price", "rating", "distance"]}, near=text("Landmark the hotel should be near"), max_price={"type": "number", "description": "Maximum price per night"})  # fmt: skip
     known = {v.removeprefix("a ").lower() for v in phrases("inventories")["facility"]}
     found = asked(hotels, 150)
+    near = 0
     for prompt, given in found:
         assert known.issuperset(a.lower() for a in given.get("amenities", ())), prompt
         assert not re.search(r"\ba (?:rating|price|distance) (?:hotel|place|room)", prompt.lower()), prompt
+        near += "near" in given
         if "near" in given:
             assert not re.search(
                 rf"\b(?:at|in) (?:the )?{re.escape(given['near'].lower())}", prompt.lower()
             ), prompt
-    assert sum(len(given.get("amenities", ())) for _, given in found) > 5
+    assert near > 5 and sum(len(given.get("amenities", ())) for _, given in found) > 5
 
 
 def test_a_comment_on_what_is_rated_is_an_opinion_and_guests_are_no_people():
@@ -174,7 +178,9 @@ def test_a_comment_on_what_is_rated_is_an_opinion_and_guests_are_no_people():
 def test_a_limit_below_is_not_said_as_one_above():
     shop = tool("search_products", "Search products in the shop.", ["query"], query=text("Search text"), category=text("Product category"), min_price={"type": "number"}, max_price={"type": "number"})  # fmt: skip
     categories = {c.lower() for c in phrases("inventories")["category"]}
-    for prompt, given in asked(shop, 150):
+    found = asked(shop, 150)
+    assert sum("max_price" not in given and "min_price" in given for _, given in found) > 10
+    for prompt, given in found:
         if "max_price" not in given and "min_price" in given:
             assert not re.search(
                 r"won't cost more|\bunder\b|\bup to\b|at most|no more than", prompt.lower()

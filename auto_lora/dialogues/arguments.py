@@ -44,6 +44,14 @@ BESIDE: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
     "date": ((), (("daypart", " {v}"), ("time", " at {v}"))),
     "dish": ((), (("org", " from {v}"),)),
 }  # fmt: skip
+_UNITS_OF_WAY = {
+    "km": "km",
+    "kilometers": "km",
+    "miles": "miles",
+    "mi": "miles",
+    "meters": "meters",
+    "m": "meters",
+}
 _PICKS = frozenset("current next last first previous second following latest".split())
 _NEVER_LISTED = frozenset("boolean object state action rating temperature date time when daypart".split())
 _TIMELY_PREPOSITIONS = frozenset("since until before after".split())
@@ -175,8 +183,8 @@ class Arguments:
         role, words = self.roles[name], words_of(name) or ["it"]
         if self._bound(name) and self.random.random() < 0.8:
             return False  # "under $50"
-        if "radius" in words and "distance" in (role, value.role):
-            return False  # "within 5 km"
+        if self._reach(name, value):
+            return False
         if role == "duration" and is_repeated(name, self.call.tool.properties.get(name)):
             return False  # "every 7 days"
         if self._is_least_length(name) or (role == "duration" and words[:2] == ["number", "of"]):
@@ -252,6 +260,20 @@ class Arguments:
         )
         return _BOUNDS[word] if word and numeric and (counted or self.roles[name] in _BOUNDED) else ""
 
+    def _reach(self, name: str, value: Value) -> str:
+        """How far something is sought, with its unit: "5 km" of radius_km; "" of the radius of a circle, or where no unit is told."""
+        words = words_of(name)
+        if "radius" not in words or tool_act(self.call.tool)[0] not in ("find", "get"):
+            return ""
+        unit = next((_UNITS_OF_WAY[w] for w in words if w in _UNITS_OF_WAY), "")
+        return (
+            value.surface
+            if re.search(r"[a-z]$", value.surface)
+            else f"{value.surface} {unit}"
+            if unit
+            else ""
+        )
+
     def _is_least_length(self, name: str) -> bool:
         """Whether "min" after a length is no unit after all: a largest stands beside it, or it is said to be the least."""
         if not counts_minutes(words_of(name)):
@@ -279,8 +301,8 @@ class Arguments:
         spoken = spoken_name(name, number=is_number(value.json))
         if spoken[0] in _TIMELY_PREPOSITIONS and role in ("date", "time", "when", "start", "end", "generic"):
             return f"{spoken[0]} {value.surface}"
-        if "radius" in words_of(name) and re.search(r"[a-z]$", value.surface):
-            return f"within {self.random.choice(['', '', 'a radius of '])}{value.surface}"
+        if reach := self._reach(name, value):
+            return f"within {self.random.choice(['', '', 'a radius of '])}{reach}"
         if bound := self._bound(name):
             return self._within(name, value, bound.split(", "))
         if len(spoken) > 1 and spoken[-1] in ("before", "after") and is_number(value.json):

@@ -48,9 +48,7 @@ _ASPECTS = frozenset(
 _SPOTS = frozenset(
     "place places business businesses venue venues spot spots shop shops store stores establishment establishments location locations".split()
 )
-_OF_A_THING = re.compile(
-    r"(?:\b(?:about|of|called|for|forget|remember|keep|going to forget)|, ?) \{label\}|\bhold me to \{label\}"
-)
+_OF_A_THING = re.compile(r"\b(?:about|of|called|for|forget|remember|keep|hold me to) \{label\}")
 _MOST_OF_ALL = re.compile(
     r"\ban? (?=(?:most|best|worst|cheapest|nearest|closest|newest|latest|highest|fanciest|oldest|greatest)\b)"
 )

@@ -248,7 +248,8 @@ class Clause(Arguments):
         itself = next(
             (n for n, v in self.left.items() if head and not part and self._is_the(n, v, head[2])), None
         )
-        if head and itself and self.random.random() < 0.8:
+        eaten = bool(itself) and self.roles[itself] == "dish"  # never "a drink with an espresso"
+        if head and itself and (eaten or self.random.random() < 0.8):
             value = self.left.pop(itself)
             if self.act != "book" and value.role in ("generic", "type"):
                 return f"the {value.surface} {head[2]}"  # cancel the enterprise plan

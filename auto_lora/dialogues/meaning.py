@@ -379,6 +379,8 @@ def described_values(description: str) -> tuple[str, ...]:
     found = re.search(
         r"(?::|such as|e\.g\.,?|for example,?|like|\()\s*([^.:()]+(?:,|\bor\b)[^.:()]+)", description
     )
+    if not found and (either := alternatives(description)):
+        return either
     if not found and description.count(",") < 2:
         return ()
     if re.search(r"\b(?:can be|either)\b[^.]*$", description[: found.start()] if found else "", re.I):
@@ -395,6 +397,25 @@ def described_values(description: str) -> tuple[str, ...]:
         p for p in parts if p and len(p.split()) <= 3 and p not in ("etc", "...") and "default" not in p
     )
     return kept if len(kept) >= 2 else ()
+
+
+_LISTED = re.compile(r"(?:[\w/-]+(?: [\w/-]+)?, )*[\w/-]+(?: [\w/-]+)?,? or [\w/-]+(?: [\w/-]+)?\.?")
+_BY_DEFAULT = re.compile(r"[.;,]? *\(?\bdefaults?\b.*$", re.I | re.S)
+# Not values but what a value is: "Word or phrase".
+_CONTENT = re.compile(
+    r"\b(?:words?|phrases?|sentences?|lines?|numbers?|symbols?|objects?|values?|strings?|things?|categor(?:y|ies)|terms?|kinds?|types?|list|array|keys?)\b",
+    re.I,
+)
+
+
+def alternatives(description: str) -> tuple[str, ...]:
+    """The values of a description that is nothing but these: "one-way or round-trip", none of "City or ZIP code"."""
+    description = _BY_DEFAULT.sub("", description).strip()
+    if not _LISTED.fullmatch(description) or _CONTENT.search(description):
+        return ()
+    first, *others = (p.strip(" .") for p in re.split(r",? or |, ", description))
+    parts = (first.lower() if all(map(str.islower, others)) else first, *others)
+    return parts if all(role_of(p, "", "string") == "generic" for p in parts) else ()
 
 
 def _is_form(before: str) -> bool:

@@ -88,8 +88,10 @@ def split_of(*parts: object) -> str:
 
 
 _OPEN = frozenset(
-    "city city_and_country artist org restaurant symbol poi place region country event_title topic text message".split()
+    "city city_and_country artist org restaurant symbol poi place event_title topic text message".split()
 )
+# Everybody knows all of them, though they have many words: ways to say "here" and "near", keys of music.
+_KNOWN = frozenset("here spatial spatial_alone musical_key country region".split())
 _TIMES = frozenset("date start end time when weekday month frequency".split())
 
 
@@ -101,7 +103,7 @@ def is_closed(role: str) -> bool:
     """
     known = phrases("inventories").get(role, ())
     made = role in _OPEN or role in phrases("forms")
-    return role in _TIMES or (
+    return role in _TIMES | _KNOWN or (
         bool(known) and not made and sum(len(v.split()) > 2 for v in known) < len(known) / 5
     )
 
@@ -196,6 +198,13 @@ def _settled(found: str, words: list[str], description: str, about: str, kind: s
         _TURNED.search(spoken) or re.search(r"\bangle\b", about)
     ):  # an angle in degrees
         return "generic"
+    if (
+        found in ("year", "month")
+        and kind in ("integer", "number")
+        and words[-1:] in (["years"], ["months"])
+        and not re.search(r"\bcalendar\b", about)
+    ):
+        return "duration"  # "Years into the future"
     if found == "duration" and "per" in words:  # hours per day
         return "generic"
     if (found == "note" and _MUSICAL.search(description)) or (

@@ -55,6 +55,7 @@ _SOURCE = re.compile(
     re.I,
 )
 
+_DRUNK = re.compile(r"\b(?:drink|beverage|cocktail|coffee)s?\b", re.I)
 
 EATEN = re.compile(r"(?<![a-z])(?:food|eats?|meals?|menu|dish|restaurants?)(?![a-z])", re.I)
 
@@ -102,6 +103,8 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
         pool = "job"
     if pool == "item" and EATEN.search(told):
         pool = "dish"
+    if pool == "dish" and _DRUNK.search(f"{' '.join(words_of(name))} {about}"):
+        pool = "drink"
     if pool == "query":
         pool = next((p for word, p in _SOUGHT.items() if word in told.lower()), pool)
         if pool == "query" and _HEARD.search(told):

@@ -91,7 +91,7 @@ class Pools:
             "system": lambda: f"{self.noun()}-{self.stock('service_suffix')}", "query": form("query"), "repo": form("repo"), "folder_path": form("folder_path"), "selector": form("selector"), "glob": form("glob"), "thing_name": form("thing_name"), "repo_path": form("repo_path"), "branch": form("branch"),
             "version": lambda: f"{self.random.randint(0, 9)}.{self.random.randint(0, 20)}.{self.random.randint(0, 12)}",
             "label": form("label"), "event": form("event"), "subject": form("event"), "note": self.message, "message": self.message, "text": lambda: r([self.message(), self.message(), self.stock("phrase")]),
-            "file": form("file"), "command": form("command"), "sql": form("sql"), "sql_select": form("sql_select"), "chore": form("chore"), "symbol": self.symbol, "dish": form("dish"), "item": form("item"),
+            "file": form("file"), "command": form("command"), "sql": form("sql"), "sql_select": form("sql_select"), "chore": form("chore"), "symbol": self.symbol, "dish": form("dish"), "drink": form("drink"), "item": form("item"),
             "product": form("product"), "rating": lambda: self.small_number(0, 6), "rating_max": lambda: r(["5", "5", "6", "6", "10", "10", "4", "7", "20", "100", "five", "six", "ten"]),
             "count": lambda: self.small_number(1, 13), "age": lambda: str(self.random.randint(2, 90)), "number": lambda: str(self.random.randint(2, 500)),
             "percent": lambda: f"{self.random.randint(1, 20) * 5}{r(['%', ' percent'])}", "level": lambda: r([f"{self.random.randint(1, 10)}", f"{self.random.randint(1, 20) * 5}%"]),

@@ -73,6 +73,9 @@ def sample_number(
         return end
     near = {} if described or _BOUNDED.search(" ".join(words_of(name))) else _near_default(schema, kind, role)
     schema = {**near, **described, **schema}
+    if not (_LIMITS & schema.keys()) and _SEARCHED.search(about) and not _CIRCLE.search(tool_words):
+        metres = re.search(r"\bm\b|\bmet(?:er|re)s?\b|\bfeet\b|\byards?\b", about, re.I)
+        schema = {**schema, **({"minimum": 1, "maximum": 50} if not metres else _WALKED)}
     if kind == "number" and role not in ("temperature", "rating") and _WHOLE.search(" ".join(words_of(name))):
         kind = "integer"  # TypeScript has no other word for it
     if kind == "integer" and _BYTES.search(about) and not (_LIMITS & schema.keys()):
@@ -177,6 +180,14 @@ _LAID_OUT = tuple(
     (size, re.compile(rf"\b(?:{what})\b", re.I))
     for size, what in (((1, 8), "indent\\w*(?: size| width)?|tab (?:size|width)"), ((60, 140), "line (?:width|length)|print width"), ((72, 600), "dpi"), ((0, 20), "(?:column|row) index"), ((8, 1000), "gb|gib|gigabytes"), ((1, 16), "hours? per day"), ((1, 7), "days? per week"), ((1, 60), "minutes? per hour"))
 )  # fmt: skip
+# How far around one looks for something; what has a radius of its own is a circle.
+_SEARCHED = re.compile(
+    r"\bradius\b|\bmax(?:imum)? distance\b|\bwithin\b.*\b(?:km|kilomet|miles?|met(?:er|re)s)", re.I
+)
+_CIRCLE = re.compile(
+    r"\b(?:circ\w+|spher\w+|cylind\w+|cones?|area|volume|orbit\w*|wheel|arc|planet|field|force)\b", re.I
+)
+_WALKED = {"minimum": 100, "maximum": 5000, "multipleOf": 100}
 _BYTES = re.compile(r"\bbytes?\b", re.I)
 
 

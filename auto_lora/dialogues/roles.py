@@ -11,7 +11,14 @@ from typing import Any
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.catalog.definition import per_tool
-from auto_lora.dialogues.meaning import asks, described_values, is_action, objects_of, switches_of
+from auto_lora.dialogues.meaning import (
+    alternatives,
+    asks,
+    described_values,
+    is_action,
+    objects_of,
+    switches_of,
+)
 from auto_lora.dialogues.phrasebook import is_joined, is_state, role_in, role_of, words_of
 from auto_lora.dialogues.programs import is_program, program_role
 from auto_lora.dialogues.switches import yes_or_no
@@ -78,6 +85,10 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
             found[name] = role_in(name, schema, kind)
             if "enum" in schema and found[name] in _OPEN:  # "state" of open and closed is no region
                 found[name] = "status" if "state" in words_of(name) else "generic"
+            if found[name] in ("temperature", "duration", "amount", "distance") and alternatives(
+                str(schema.get("description", ""))
+            ):
+                found[name] = "generic"  # a drink's temp, "hot or iced"
             if found[name] == "spatial" and "relationship" in str(schema.get("description", "")):
                 found[name] = "generic"
             if "enum" in schema and found[name] in _WHO and _SORTS.intersection(words_of(name)[-1:]):

@@ -14,7 +14,7 @@ from faker.providers.date_time import Provider as DateTimeProvider
 
 from auto_lora.dialogues.codes import Codes
 from auto_lora.dialogues.dates import sample_date
-from auto_lora.dialogues.meaning import described_values
+from auto_lora.dialogues.meaning import alternatives, described_values
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
     SPATIAL_FORMS,
@@ -144,8 +144,10 @@ class Strings(Codes):
             return self._joined(pool, about, role)
         either = _EITHER.search(about)
         coded_region = role == "region" and len(given) > 1 and re.search(r"\bcodes?\b", about, re.I)
-        only_given = bool(coded_region) or (
-            either is not None and not _FOR_EXAMPLE.search(about[: either.start()])
+        only_given = (
+            bool(coded_region)
+            or bool(alternatives(about))
+            or (either is not None and not _FOR_EXAMPLE.search(about[: either.start()]))
         )
         if role == "kind_place":
             pool = "kind_eatery" if EATEN.search(f"{about} {self.tool_words}") else role

@@ -202,6 +202,8 @@ class FrameChooser:
             topic, (act, verb), roles = self.topic_of(tool), tool_act(tool), set(roles_of(tool).values())
             own = [with_slots(f, tool) for f in frames_for(topic, tool, self.split)] if topic else []
             own = _without_answers(own, tool)
+            if topic and topic.field and len(tool.required) > 1:  # "try it with 45" of two numbers
+                own = [f for f in own if len(f.needed - OWN_SLOTS) > 1]
             if act in ("book", "create") or verb == "place":  # "which places deliver pizza" orders none
                 own = [f for f in own if not _ASKS_WHICH.match(f.text)]
             if "regex" in roles:  # to grep is not to list a directory
@@ -238,7 +240,7 @@ class FrameChooser:
             must = roles & {"state", "action"}  # on or off, and what to do, must have their place
             # Few sentences are not said in three quarters of the cases.
             groups: tuple[tuple[Sequence[Frame], float], ...] = (
-                (own, 0.3 if topic and topic.field else min(3.0, 0.5 * len(own))),
+                (own, 0.15 if topic and topic.field else min(3.0, 0.5 * len(own))),
                 (general, 1.0),
                 (plain, 1.0),
                 # Who writes programs asks how.

@@ -42,7 +42,8 @@ class Topic:
 
     `unlike`: its nouns are not one thing (the volume, the language). `unless`: a tool with one of these words is of another.
     `field`: they name a field ("do the physics"), not what is asked for. `whole`: the sentences of acts ("add the playlist", "rate
-    the rating") say something else of its things.
+    the rating") say something else of its things. `told`: frames with such words are for tools whose definition has such: who won,
+    of one that tells results.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Topic:
     unlike: bool = False
     unless: frozenset[str] = frozenset()
     whole: bool = False
+    told: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = ()
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -93,6 +95,10 @@ def topics() -> tuple[Topic, ...]:
                     entry.get("unlike", False),
                     frozenset(entry.get("unless", ())),
                     entry.get("whole", False),
+                    tuple(
+                        (re.compile(rf"\b(?:{said})", re.I), re.compile(rf"\b(?:{words})", re.I))
+                        for said, words in entry.get("told", {}).items()
+                    ),
                 )
             )
     return tuple(found)
@@ -154,10 +160,12 @@ def _is_about(topic: Topic, name: str, description: str) -> bool:
     ):  # a leave's balance is no request for leave
         return False
     things = topic.words | {stem(w) for w in own} | {cue[-1] for cue in topic.cues if len(cue) > 1}
-    nouns = [stem(w) for w in named[bool(begins) :] if len(w) > 2]
+    things -= _COMMON_STEMS
+    nouns = [stem(w) for w in named[bool(begins) :] if len(w) > 2 and stem(w) not in _COMMON_STEMS]
     acted_on = [re.split(r" (?:of|and|or)\b", phrase)[0].split() for phrase in objects_of(name, description)]
     heads = {*nouns[-1:], *(stem(words[-1].lower()) for words in acted_on if words)}
-    if nouns and heads.isdisjoint(things):
+    heads -= _COMMON_STEMS
+    if (nouns or named[-1:] == ["info"]) and heads.isdisjoint(things):
         return False
     if named[:1] in (["log"], ["record"]) and own[0] != named[0]:  # to log a call is not to make one
         return False
@@ -187,7 +195,9 @@ def frames_for(topic: Topic, tool: ToolDefinition, split: str) -> list[Frame]:
 
     "delete_branch" is git's, but neither "make a branch" nor "undo commit {identifier}" asks for it.
     """
-    frames = list(topic.frames[split])
+    defined = " ".join([*words_of(tool.name), tool.description, *(" ".join(words_of(n)) for n in tool.properties)])
+    unlike = [said for said, words in topic.told if not words.search(defined)]
+    frames = [f for f in topic.frames[split] if not any(said.search(f.text) for said in unlike)]
     if not topic.mixed:
         return frames
     act, verb = act_of(tool.name, tool.description)

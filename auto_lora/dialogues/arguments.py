@@ -61,6 +61,9 @@ _BOUNDS = {
 }  # fmt: skip
 # Two of these in one sentence would both be "called X", or "saying X".
 _CALLED = frozenset("title label event song thing_name subject message note text".split())
+# The first and the last day of what is rented or booked.
+_STAYS = (("pickup", "dropoff"), ("pickup", "return"), ("departure", "return"), ("depart", "return"), ("checkin", "checkout"), ("arrival", "departure"))  # fmt: skip
+_LIMIT = re.compile(r"(?:the )?(max|min)(?:imum)?\b", re.I)
 _BOUNDED = frozenset("amount duration distance rating temperature percent age weight".split())
 _OWN_CLAUSE = re.compile(r"(?:it|make|don't|that) ")
 _SPAN = re.compile(r"([\d.]+) (second|minute|hour|day|week|month|year)s?")
@@ -69,7 +72,7 @@ _SPAN = re.compile(r"([\d.]+) (second|minute|hour|day|week|month|year)s?")
 _LETTERED = re.compile(
     r"side|point|angle|vector|length|coefficient|team|player|city|matrix|number|term|group|set|list", re.I
 )
-OWN_WORDS = frozenset("message note text".split())  # end where somebody else's words end
+OWN_WORDS = frozenset("message note text wish".split())  # end where somebody else's words end
 
 
 class Arguments:
@@ -106,11 +109,13 @@ class Arguments:
 
     def _ends(self) -> str:
         """The two ends of a span or of a way in one phrase: "from monday to friday", "between 5 and 20"; "" where there are none."""
-        for low, high in (("start", "end"), ("origin", "destination"), *ENDS):
+        for low, high in (("start", "end"), ("origin", "destination"), *_STAYS, *ENDS):
             one, other = self._end_of(low), self._end_of(high)
             if not one or not other or one == other:
                 continue
-            way = (self.roles[one], self.roles[other]) in (("start", "end"), ("origin", "destination"))
+            roles = self.roles[one], self.roles[other]
+            stay = (low, high) in _STAYS and roles == ("date", "date")
+            way = stay or roles in (("start", "end"), ("origin", "destination"))
             rest, others = ([w for w in words_of(n) if w != end] for n, end in ((one, low), (other, high)))
             named_alike = rest == others or not {"time", "date"} & {*rest, *others}
             if not (named_alike if way else rest == others and is_number(self.left[one].json)):
@@ -183,8 +188,10 @@ class Arguments:
         role, words = self.roles[name], words_of(name) or ["it"]
         if self._bound(name) and self.random.random() < 0.8:
             return False  # "under $50"
-        if self._reach(name, value):
-            return False
+        if self._reach(name, value) or (
+            words[-1] == "value" and tool_act(self.call.tool)[0] in ("set", "act", "switch")
+        ):
+            return False  # "set the lamp to 65"
         if role == "duration" and is_repeated(name, self.call.tool.properties.get(name)):
             return False  # "every 7 days"
         if self._is_least_length(name) or (role == "duration" and words[:2] == ["number", "of"]):
@@ -252,8 +259,10 @@ class Arguments:
     def _bound(self, name: str) -> str:
         """How a limit is said, forms joined by commas: "under $50" of max_price; "" of any other argument."""
         minutes = counts_minutes(words_of(name)) and not self._is_least_length(name)
-        word = "" if minutes else next((w for w in words_of(name) if w in _BOUNDS), "")
         number = self.call.tool.properties.get(name, {})
+        told = _LIMIT.match(described(number))  # "Maximum distance in km"
+        words = [*words_of(name), *([told[1].lower()] if told else [])]
+        word = "" if minutes else next((w for w in words if w in _BOUNDS), "")
         numeric = isinstance(number, dict) and number.get("type") in ("integer", "number")
         counted = (
             self.roles[name] == "count" and name in self.call.values and " " in self.call.values[name].surface
@@ -284,6 +293,15 @@ class Arguments:
 
     def _within(self, name: str, value: Value, forms: Sequence[str]) -> str:
         """A limit: "under $50", "at least 3 bedrooms"; of what is rated or counted never "over"."""
+        if self.roles[name] == "age" and value.surface.isdigit():  # "at most 49" of which?
+            return self.random.choice(forms).format(v=f"{value.surface} years old")
+        if (
+            self.roles[name] in ("distance", "duration", "weight")
+            and value.surface.replace(".", "").isdigit()
+        ):
+            what = " ".join(w for w in spoken_name(name, number=True) if w not in _BOUNDS)
+            forms = [f for f in forms if not f.startswith(("over", "under"))]
+            return f"with a {what} of {self.random.choice(forms).format(v=value.surface)}"
         if self.roles[name] not in ("rating", "count"):
             return self.random.choice(forms).format(v=value.surface)
         forms = [f for f in forms if not f.startswith(("over", "under"))]

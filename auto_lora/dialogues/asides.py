@@ -38,7 +38,12 @@ def _forms(role: str, name: list[str], value: Value, *, before: bool) -> list[st
     if role in book:
         own: list[str] = book[role].get(side, [])
         return own
-    if name[:1] == ["every"] or not 0 < len(name) < 4 or any(len(w) == 1 and not w.isalpha() for w in name):
+    if (
+        name[:1] == ["every"]
+        or name in (["avoid"], ["exclude"], ["include"], ["repeat"])
+        or not 0 < len(name) < 4
+        or any(len(w) == 1 and not w.isalpha() for w in name)
+    ):
         return []
     if name[-1] in ENDS_IN_PREPOSITION:
         verbal = len(name) > 1 and name[-2].endswith(("ed", "ing"))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from auto_lora.dialogues.arguments import BESIDE, OWN_WORDS, Arguments
 from auto_lora.dialogues.asides import aside, has_aside
-from auto_lora.dialogues.corrections import taken_back
+from auto_lora.dialogues.corrections import family, taken_back
 from auto_lora.dialogues.frames import Frame, Slot, fill
 from auto_lora.dialogues.meaning import objects_of, tool_act
 from auto_lora.dialogues.naming import (
@@ -119,6 +119,10 @@ class Clause(Arguments):
             n
             for n, v in self.left.items()
             if has_aside(self.roles[n], names[n], v, before=before)
+            and (not self._bound(n) or not {"max", "min", "maximum", "minimum"}.isdisjoint(words_of(n)))
+            and (
+                self.roles[n] not in phrases("asides") or self._tells_itself(n)
+            )  # "that's for the 5th" of two dates
             and not any(fills(self.roles[n], slot) for slot in self.frame.needed)
             and not ("main" in self.frame.needed and n == self._main())
             and not self._is_least_length(n)
@@ -133,6 +137,11 @@ class Clause(Arguments):
         ]
         text = join_words(said) if self.random.random() < 0.5 else ". ".join(map(_capital, said))
         return (text, "") if before else ("", text)
+
+    def _tells_itself(self, name: str) -> bool:
+        """Whether no other argument of the call could be taken for this one: of two dates each could."""
+        mine = family(self.roles[name], self.call.values[name])
+        return sum(family(self.roles[n], v) == mine for n, v in self.call.shown().items()) == 1
 
     def _typed(self) -> Frame:
         """The frame, now and then with two letters of one word swapped; never inside a slot."""
@@ -248,14 +257,25 @@ class Clause(Arguments):
         itself = next(
             (n for n, v in self.left.items() if head and not part and self._is_the(n, v, head[2])), None
         )
-        eaten = bool(itself) and self.roles[itself] == "dish"  # never "a drink with an espresso"
-        if head and itself and (eaten or self.random.random() < 0.8):
+        named = next(
+            (n for n, v in self.left.items() if head and not part and self._names_the(n, v, head[2])), None
+        )
+        if named:  # "turn off the fan", "feed Kelly"
+            value = self.left.pop(named)
+            bare = self.roles[named] == "pet_name" or re.match(
+                r"(?:the|my|our|all|every|both)\b", value.surface
+            )
+            return value.surface if bare else f"the {value.surface}"
+        eaten = itself is not None and self.roles[itself] == "dish"  # never "a drink with an espresso"
+        if head and itself and (eaten or self.random.random() < 0.95):
             value = self.left.pop(itself)
             if self.act != "book" and value.role in ("generic", "type"):
                 return f"the {value.surface} {head[2]}"  # cancel the enterprise plan
             schema = self.call.tool.properties.get(itself)
             listed = isinstance(schema, dict) and "enum" in schema
-            if measured := self._counted_and_sized(value.surface, listed=listed):
+            if measured := self._counted_and_sized(
+                value.surface, listed=listed, bought=value.role == "product"
+            ):
                 return measured
             single = value.role != "event" and head[1] and self.random.random() < 0.6  # "log sleep"
             return f"{head[1].replace('an', 'a')} {value.surface}" if single else value.surface
@@ -274,11 +294,11 @@ class Clause(Arguments):
         words = self.left.pop(name).surface
         return f"the {words}" if _MOST_OF_ALL.match(f"a {words}") else words
 
-    def _counted_and_sized(self, thing: str, *, listed: bool) -> str:
+    def _counted_and_sized(self, thing: str, *, listed: bool, bought: bool) -> str:
         """A thing with how many and of what size before it, as one orders: "two large lattes"; "" where neither is given, or not said so.
 
         Args:
-            listed: the definition lists such things, so that "lattes" can only be one of them.
+            listed: the definition lists such things, so that "lattes" can only be one of them; bought: a product of a shop.
         """
         size = next((n for n in self.left if self.roles[n] == "size"), "")
         many = next(
@@ -288,7 +308,7 @@ class Clause(Arguments):
         if not (size or many) or self.random.random() < 0.3:
             return ""
         several = bool(many) and self.left[many].json != 1
-        if several and listed and re.search(r"[a-z]$", thing) and self.random.random() < 0.7:
+        if several and (listed or bought) and re.search(r"[a-z]$", thing) and self.random.random() < 0.7:
             thing = plural(thing)
         words = [self.left.pop(n).surface for n in (many, size) if n]
         return " ".join([*([] if many else ["a"]), *words, thing])
@@ -297,6 +317,11 @@ class Clause(Arguments):
         """Whether an argument says which of what is acted on: the drink that is ordered."""
         kept = value.role in _SORTED and isinstance(value.json, str) and len(value.surface.split()) < 4
         return kept and words_of(name) == [singular(noun)] and not noun.endswith("ss")
+
+    def _names_the(self, name: str, value: Value, noun: str) -> bool:
+        """Whether an argument is the name of what is acted on: the device that is switched, the pet that is fed."""
+        own = words_of(name) in ([singular(noun)], [singular(noun), "name"])
+        return own and self.roles[name] in ("device", "lamp", "pet_name") and isinstance(value.json, str)
 
     def _is_aspect(self, name: str, value: Value) -> bool:
         """Whether an argument is a noun for what is wanted of the rest: info, stat_type, details."""

@@ -65,14 +65,14 @@ def taken_back(rng: random.Random, call: PlannedCall, *, alone: bool) -> tuple[s
         return None, "", ""
     name, value = found
     book, roles = phrases("around"), roles_of(call.tool)
-    kin = [n for n, v in call.shown().items() if _family(roles[n], v) == _family(roles[name], value)]
+    kin = [n for n, v in call.shown().items() if family(roles[n], v) == family(roles[name], value)]
     if alone and len(kin) == 1 and roles[name] != "generic" and rng.random() < 0.5:
         return name, value.instead_of, rng.choice(book["corrected_after"]).format(v=value.surface)
     first = _without_its_end(value) if rng.random() < 0.5 else value.instead_of
     return name, rng.choice(book["corrected"]).format(a=first, b=value.surface), ""
 
 
-def _family(role: str, value: Value) -> str:
+def family(role: str, value: Value) -> str:
     """What an argument could be taken for after the request: a time, a place, a person, a number."""
     return next(
         (kind for kind, roles in _FAMILIES.items() if role in roles),

@@ -259,9 +259,13 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
         found.append(stated + (phrase[0].lower() + phrase[1:] if phrase[1:2].islower() else phrase))
     spoken = {verb, *own_verb.split()}
     own = words_of(_own_name(name))  # "physics.free_fall_time": the free fall time
-    named = [w for w in own if w not in spoken] or [w for w in words_of(name) if w not in spoken]
+    named = (
+        [w for w in own if w not in spoken]
+        or [w for w in words_of(name) if w not in spoken]
+        or [w for w in own[1:] if w not in own_verb.split()]  # "Call a contact" of make_call
+    )
     mine = bool(named) and named[0] not in _INTO and words_of(name)[0] == own_verb
-    if mine and verb and verb != own_verb and act not in _TELLING:
+    if mine and verb != own_verb and act not in _TELLING:
         # Verb and object of one side: "Register an item" of start_return starts a return, "Runs the irrigation" of
         # water_garden waters the garden.
         found = [f for f in found if not {stem(w.lower()) for w in f.split()}.isdisjoint(map(stem, named))]
@@ -277,7 +281,10 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
         named = named[:-1]
     described = set(map(stem, words_of(description)))
     of_namespace = "." in name and own == named[:1]  # "carbon_footprint.flight" is no flight
-    told = described.issuperset(map(stem, named)) and not of_namespace
+    turned = " ".join(reversed(named)) in " ".join(
+        words_of(description)
+    )  # "vocabulary practice" is no practice vocabulary
+    told = described.issuperset(map(stem, named)) and not of_namespace and not (len(named) > 1 and turned)
     if named and (not found or told or shortened):
         found.append("the " + " ".join(named))
     # "Integrate the area under a curve" rather than "integrate integrate".
@@ -415,7 +422,9 @@ def alternatives(description: str) -> tuple[str, ...]:
         return ()
     first, *others = (p.strip(" .") for p in re.split(r",? or |, ", description))
     parts = (first.lower() if all(map(str.islower, others)) else first, *others)
-    return parts if all(role_of(p, "", "string") == "generic" for p in parts) else ()
+    named = [role_of(p, "", "string") != "generic" for p in parts]
+    # "bullets, paragraph or tldr", but not "name, email or phone".
+    return parts if not any(named) or (len(parts) > 2 and sum(named) == 1) else ()
 
 
 def _is_form(before: str) -> bool:

@@ -16,6 +16,7 @@ from auto_lora.dialogues.pools import plural
 from auto_lora.dialogues.schemas import resolve, type_of
 from auto_lora.dialogues.strings import Strings
 from auto_lora.dialogues.surfaces import Value, join_words
+from auto_lora.dialogues.things import THINGS, says_another
 
 CLOSED = frozenset("enum const multipleOf exclusiveMinimum exclusiveMaximum".split())
 
@@ -80,11 +81,8 @@ class Objects(Strings):
                 drawn[key] = self.sample(key, properties[key], root, self._role_inside(key, role, properties))
         for key, made in drawn.items():  # "one onion rings and egg kebab" would be two
             for _ in range(10):
-                if not (
-                    isinstance(made.json, str)
-                    and made.role in ("dish", "item", "product")
-                    and " and " in made.json
-                ):
+                thing = isinstance(made.json, str) and made.role in THINGS
+                if not thing or not (" and " in made.json or says_another(made.json, key, properties)):
                     break
                 made = self.sample(key, properties[key], root, self._role_inside(key, role, properties))
             drawn[key] = made

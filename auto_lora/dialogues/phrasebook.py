@@ -65,6 +65,8 @@ _KIN = (
 _STATES = set(
     "on off open closed close locked unlocked lock unlock enabled disabled start stop started stopped".split()
 )
+# What is done, and no state: "open the window", never "turn it close".
+_DEEDS = ({"open", "close"}, {"lock", "unlock"}, {"start", "stop"})
 
 
 @cache
@@ -198,6 +200,10 @@ def _settled(found: str, words: list[str], description: str, about: str, kind: s
         _TURNED.search(spoken) or re.search(r"\bangle\b", about)
     ):  # an angle in degrees
         return "generic"
+    if found == "amount" and kind in ("integer", "number") and re.search(r"\b(?:in|as a) percent", about):
+        return "percent"  # "Amount in percent" is no money
+    if found == "percent" and re.search(r"\bin (?:us )?(?:dollars|euros?|usd|eur|gbp)\b", about):
+        return "amount"  # "Tip in dollars"
     if (
         found in ("year", "month")
         and kind in ("integer", "number")
@@ -370,6 +376,8 @@ def lines_of_split(name: str, split: str) -> Mapping[str, Frame]:
 def is_state(schema: Mapping[str, Any]) -> bool:
     """An enum of states: on and off, open and closed."""
     values = schema.get("enum") or []
+    if {str(v).lower() for v in values} in _DEEDS:
+        return False
     return 2 <= len(values) <= 4 and all(isinstance(v, str) and v.lower() in _STATES for v in values)
 
 

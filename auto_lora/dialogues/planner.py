@@ -17,7 +17,7 @@ from auto_lora.dialogues.chooser import FrameChooser
 from auto_lora.dialogues.dates import dated_alike, in_order
 from auto_lora.dialogues.ends import ascending
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import asks, switches_of, tool_act
+from auto_lora.dialogues.meaning import asks, described_values, switches_of, tool_act
 from auto_lora.dialogues.moments import read, told
 from auto_lora.dialogues.own_values import OwnValues, ValueSampler
 from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
@@ -29,6 +29,7 @@ from auto_lora.dialogues.said import kind_beside
 from auto_lora.dialogues.schemas import resolve
 from auto_lora.dialogues.several import may_differ
 from auto_lora.dialogues.surfaces import Value, join_words
+from auto_lora.dialogues.things import THINGS, says_another
 from auto_lora.dialogues.together import NEAR_TO
 from auto_lora.dialogues.units import kind_of_unit
 from auto_lora.dialogues.values import Sampler
@@ -266,7 +267,14 @@ class Planner:
                 if own
                 else self.sampler.sample(name, schema, tool.parameters)
             )
-            if not isinstance(value.json, str) or not any(_clash(value, v) for v in given.values()):
+            another = (
+                value.role in THINGS
+                and isinstance(value.json, str)
+                and says_another(value.json, name, tool.properties)
+            )
+            if not isinstance(value.json, str) or not (
+                another or any(_clash(value, v) for v in given.values())
+            ):
                 break
         return value
 
@@ -282,7 +290,10 @@ class Planner:
         if own:
             return all(self.own.owns(key, call.values[n].json) for n, key in own.items())
         if len(call.values) == len(call.tool.properties) == 1:
-            (value,) = call.values.values()
+            ((name, value),) = call.values.items()
+            told = described_values(str(call.tool.properties[name].get("description", "")))
+            if str(value.json) in told:  # a scene's own names
+                return True
             if isinstance(value.json, str):
                 return split_of("value", value.json.casefold()) == self.split
         return split_of("call", values_key([call])) == self.split
@@ -374,11 +385,13 @@ def _of_its_kind(values: dict[str, Value], tool: ToolDefinition, frame: Frame | 
 
 def _possible_together(values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
     """Without what makes no sense beside the rest: nobody switches a lamp off at 75 percent."""
-    off = any(
-        v.role in ("state", "action") and not _OFF.isdisjoint((v.surface.lower(), str(v.json).lower()))
-        for v in values.values()
-    )
-    if not off:
+    deeds = [v for v in values.values() if v.role in ("state", "action")]
+    said = [str(v.json).lower().removeprefix("turn_").removeprefix("switch_") for v in deeds]
+    if "on" in said and any(
+        "set" in s.get("enum", ()) for s in tool.properties.values() if isinstance(s, dict)
+    ):
+        return {n: v for n, v in values.items() if n in tool.required or n not in ("value", "level")}
+    if _OFF.isdisjoint([*said, *(v.surface.lower() for v in deeds)]):
         return values
     levels = ("percent", "level", "color", "temperature", "warmth", "mood")
-    return {n: v for n, v in values.items() if n in tool.required or v.role not in levels}
+    return {n: v for n, v in values.items() if n in tool.required or (v.role not in levels and n != "value")}

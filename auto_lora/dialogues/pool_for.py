@@ -55,6 +55,7 @@ _SOURCE = re.compile(
     re.I,
 )
 
+_DRAWN = re.compile(r"\b(?:images?|pictures?|drawings?|paint\w*|art(?:work)?|illustrations?)\b", re.I)
 _DRUNK = re.compile(r"\b(?:drink|beverage|cocktail|coffee)s?\b", re.I)
 
 EATEN = re.compile(r"(?<![a-z])(?:food|eats?|meals?|menu|dish|restaurants?)(?![a-z])", re.I)
@@ -105,6 +106,21 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
         pool = "dish"
     if pool == "dish" and _DRUNK.search(f"{' '.join(words_of(name))} {about}"):
         pool = "drink"
+    own = f"{' '.join(words_of(name))} {about}"
+    if role == "wish" and EATEN.search(told):
+        pool = "dish_wish"
+    if pool == "person" and re.search(r"\b(?:doctor|dentist|physician|therapist)\b", own, re.I):
+        pool = "doctor"
+    if role in ("note", "message") and re.search(r"\b(?:pay|payment|transfer|money|wire)\b", told, re.I):
+        pool = "payment_reference"
+    if (
+        role in ("label", "text", "message", "query")
+        and _DRAWN.search(told)
+        and re.search(r"\bprompt\b|\bdraw|\bdepict", own, re.I)
+    ):
+        pool = "picture"
+    if role in ("text", "message") and re.search(r"\bsummar", told, re.I):
+        pool = "passage"
     if pool == "query":
         pool = next((p for word, p in _SOUGHT.items() if word in told.lower()), pool)
         if pool == "query" and _HEARD.search(told):

@@ -37,6 +37,9 @@ _SUMS = re.compile(
     r"\b(?:loan|mortgage|principal|house|property|salary|income|(?:gross|net) pay|wage|invest\w*)\b", re.I
 )
 _PRICED = re.compile(r"\b(?:price|cost|fee|fare|tip|bill)\b", re.I)
+_PAID_DAILY = re.compile(
+    r"\b(?:bills?|refund\w*|tip|order|expense|send_money|transfer\w*|split)\b|transfer_|_bill", re.I
+)
 _BOUNDED = re.compile(r"\b(?:hour|day|minute|latitude|longitude|angle|lat|lon)\b")
 _POSITIVE = re.compile(r"\b(?:side|length|mass|radius|height|width|distance|speed|time)s?\b", re.I)
 _BELOW_ONE = re.compile(r"\b(?:e\.g\.|example|such as|like|default\w*)\W+(?:to |is )?0?\.\d", re.I)
@@ -76,6 +79,8 @@ def sample_number(
     if not (_LIMITS & schema.keys()) and _SEARCHED.search(about) and not _CIRCLE.search(tool_words):
         metres = re.search(r"\bm\b|\bmet(?:er|re)s?\b|\bfeet\b|\byards?\b", about, re.I)
         schema = {**schema, **({"minimum": 1, "maximum": 50} if not metres else _WALKED)}
+    if role == "age" and not (_LIMITS & schema.keys()) and _GROWN.search(f"{about} {tool_words}"):
+        schema = {**schema, "minimum": 18, "maximum": 75}
     if kind == "number" and role not in ("temperature", "rating") and _WHOLE.search(" ".join(words_of(name))):
         kind = "integer"  # TypeScript has no other word for it
     if kind == "integer" and _BYTES.search(about) and not (_LIMITS & schema.keys()):
@@ -187,6 +192,10 @@ _SEARCHED = re.compile(
 _CIRCLE = re.compile(
     r"\b(?:circ\w+|spher\w+|cylind\w+|cones?|area|volume|orbit\w*|wheel|arc|planet|field|force)\b", re.I
 )
+_GROWN = re.compile(
+    r"\b(?:driv\w+|rent\w*|hir\w+|dat(?:e|ing)|loans?|mortgage|insur\w+|employ\w+|borrow\w*|voter|spouse)\b",
+    re.I,
+)
 _WALKED = {"minimum": 100, "maximum": 5000, "multipleOf": 100}
 _BYTES = re.compile(r"\bbytes?\b", re.I)
 
@@ -250,6 +259,8 @@ def _wide(rng: random.Random, kind: str, role: str, name: str, about: str, tool_
         return None
     if role == "amount" and _SUMS.search(about if not _PRICED.search(about) else f"{about} {tool_words}"):
         return draw(2, 500) * 1000
+    if role == "amount" and chance < 0.35 and _PAID_DAILY.search(tool_words) and not _SUMS.search(about):
+        return None  # a bill is seldom one of 51,000
     if role == "amount":
         return draw(1, 99) * 1000 if chance < 0.25 else draw(10, 99) * 100 if chance < 0.4 else None
     spoken = " ".join(words_of(name))

@@ -19,7 +19,7 @@ from auto_lora.dialogues.meaning import (
     objects_of,
     switches_of,
 )
-from auto_lora.dialogues.phrasebook import is_joined, is_state, role_in, role_of, words_of
+from auto_lora.dialogues.phrasebook import is_joined, is_state, phrases, role_in, role_of, words_of
 from auto_lora.dialogues.programs import is_program, program_role
 from auto_lora.dialogues.switches import yes_or_no
 
@@ -85,12 +85,22 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
             found[name] = role_in(name, schema, kind)
             if "enum" in schema and found[name] in _OPEN:  # "state" of open and closed is no region
                 found[name] = "status" if "state" in words_of(name) else "generic"
-            if found[name] in ("temperature", "duration", "amount", "distance") and alternatives(
-                str(schema.get("description", ""))
-            ):
+            if found[name] in (
+                "temperature",
+                "duration",
+                "amount",
+                "distance",
+                "mood",
+                "setting",
+            ) and alternatives(str(schema.get("description", ""))):
                 found[name] = "generic"  # a drink's temp, "hot or iced"
             if found[name] == "spatial" and "relationship" in str(schema.get("description", "")):
                 found[name] = "generic"
+            if found[name] == "mood" and not {str(v).lower() for v in schema.get("enum", ())} & {
+                *phrases("inventories")["mood"],
+                "",
+            }:
+                found[name] = "generic" if "enum" in schema else "mood"  # "something anime"
             if "enum" in schema and found[name] in _WHO and _SORTS.intersection(words_of(name)[-1:]):
                 found[name] = "generic"  # "recipient_account_type" is nobody
             if "enum" in schema and _is_level_of(name, found[name]):

@@ -13,6 +13,12 @@ from auto_lora.dialogues.surfaces import Value
 
 _SERVING = re.compile(r"restaurant|place|eater|cafe|bar\b", re.I)  # "that serves ramen"
 _WHO = frozenset("person recipient person_name".split())
+# Names that are verbs are said as such: "avoiding tolls", not "with tolls as avoid".
+_VERBAL = {
+    "avoid": ("avoiding", "without", "but avoid"),
+    "exclude": ("without", "excluding", "leaving out"),
+    "include": ("including", "with"),
+}
 _PROVIDER = re.compile(r"doctor|dentist|therapist|stylist|physician|provider|barber|trainer", re.I)
 _PEOPLE = re.compile(r"guest|passenger|people|person|adult|child|traveler|attendee|participant")
 
@@ -32,7 +38,8 @@ def _held(name: str, call: PlannedCall) -> str:
 def _weekdays(schema: Any) -> bool:
     items = schema.get("items") if isinstance(schema, Mapping) else None
     values = items.get("enum") if isinstance(items, Mapping) else None
-    return bool(values) and all(isinstance(v, str) and v[:3].lower() in _WEEK for v in values or ())
+    shown = values or re.findall(r"['\"](\w{3,9})['\"]", described(schema))
+    return bool(shown) and all(isinstance(v, str) and v[:3].lower() in _WEEK for v in shown)
 
 
 def _bare_numbers(value: Mapping[str, Any]) -> bool:
@@ -104,7 +111,7 @@ def forms_by_definition(
         and isinstance(value.json, dict)
         and (not _parts_of(call.tool.properties[name]) or _bare_numbers(value.json))
     ):
-        return ["with {name} {v}", "with the {name} {v}", "and {name} {v}", "using {name} {v}"]
+        return ["with {name} {v}", "with the {name} {v}", "using {name} {v}"]
     if (
         role == "date"
         and (meant := _MEANT.match(" ".join(words_of(name))))
@@ -114,10 +121,28 @@ def forms_by_definition(
         return [*due, "with the {name} {v}", "with a {name} of {v}", "{name} {v}"]
     if role == "person" and words_of(name)[-1:] == ["assignee"]:
         return ["assigned to {v}", "with {v} as the {name}", "{name} {v}"]
+    if (
+        role == "duration"
+        and act == "compute"
+        and re.search(r"elapsed|passed|after|time (?:taken|of)|\btime\b", told)
+    ):
+        return ["after {v}", "after {v}", "over {v}", "with {name} of {v}"]
+    if role == "distance" and act in ("compute", "get") and " between " in described(schema):
+        return ["{v} apart", "at a distance of {v}", "with {name} {v}"]  # of two charges
     if role == "language" and act not in ("translate", "set"):
         return ["in {v}", "in {v}", "with {name} {v}"]
     if role == "username" and "reviewer" in name:
         return ["with {v} as {name}", "reviewed by {v}", "for {v} to review"]
+    if (
+        words_of(name)[-1:] == ["value"]
+        and act in ("set", "act", "switch")
+        and isinstance(value.json, int | float)
+    ):
+        return ["to {v}"]
+    if words_of(name)[-1:] == ["prompt"] and re.search(r"image|picture|drawing|art", call.tool.name):
+        return ["of {v}", "of {v}", "showing {v}"]
+    if len(words_of(name)) == 1 and (led := _VERBAL.get(name)):
+        return [f"{word} {{v}}" for word in led]
     if "subtitle" in name:
         return ["with {v} subtitles"]
     if role == "temperature" and twice:

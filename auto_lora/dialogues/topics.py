@@ -36,6 +36,12 @@ _SAYS_NO_DEED = frozenset("get put make take give have need want".split())  # "g
 _ASKS = re.compile(r"(?:what|which|who|has|have i|how(?! do)|am|is|are|does|do|when|where)\b", re.I)
 
 
+# What stands after "to", "into" or "from" is where things go.
+_WHERE = re.compile(
+    r"\b(?:to|into|onto|from) (?:(?:the|a|an|your|my|their|one|of|user) )*(?:\w+ )??(?:(?:shopping|todo|do|task) )?(\w+)"
+)
+
+
 @dataclass(frozen=True)
 class Topic:
     """A topic pack: cues in tools' words, nouns, frames by split; `mixed`: its frames ask for several things to be done.
@@ -195,7 +201,9 @@ def frames_for(topic: Topic, tool: ToolDefinition, split: str) -> list[Frame]:
 
     "delete_branch" is git's, but neither "make a branch" nor "undo commit {identifier}" asks for it.
     """
-    defined = " ".join([*words_of(tool.name), tool.description, *(" ".join(words_of(n)) for n in tool.properties)])
+    defined = " ".join(
+        [*words_of(tool.name), tool.description, *(" ".join(words_of(n)) for n in tool.properties)]
+    )
     unlike = [said for said, words in topic.told if not words.search(defined)]
     frames = [f for f in topic.frames[split] if not any(said.search(f.text) for said in unlike)]
     if not topic.mixed:
@@ -224,5 +232,11 @@ def nouns_for(topic: Topic, tool: ToolDefinition) -> tuple[str, ...]:
     if topic.field:
         return ()
     named = set(map(stem, words_of(tool.name)))
+    where = {
+        stem(w)
+        for said in (" ".join(words_of(tool.name)), tool.description.lower())
+        for w in _WHERE.findall(said.replace("'s ", " "))
+    }
+    nouns = [n for n in topic.nouns if stem(words_of(n)[-1]) not in where]  # "add to cart" adds no cart
     all_fit = not (topic.mixed or topic.unlike)
-    return tuple(n for n in topic.nouns if all_fit or named & set(map(stem, words_of(n))))
+    return tuple(n for n in nouns if all_fit or named & set(map(stem, words_of(n))))

@@ -99,7 +99,7 @@ class Sampler(Objects):
                 )
             return Value(
                 value,
-                self._enum_words(value, role, str(schema.get("description", ""))),
+                self._enum_words(value, role, f"{' '.join(words_of(name))} {schema.get('description', '')}"),
                 "state" if is_state(schema) else role,
             )
         if kind == "boolean":
@@ -127,6 +127,8 @@ class Sampler(Objects):
         others: list[str] = phrases("enums").get(str(value).lower(), [])
         if len(own) <= 2 and not role.startswith(("unit", "currency", "language", "country")):
             others = []  # M is a size as well as a metre
+        if any(o.startswith(("by ", "in ", "through ")) for o in others) and not _PAID.search(about):
+            others = [o for o in others if not o.startswith(("by ", "in ", "through "))]
         if not isinstance(value, str) or not others or self.random.random() < 0.45:
             return own if self.random.random() < 0.3 else own.lower()
         return self.random.choice(others)
@@ -159,6 +161,8 @@ class Sampler(Objects):
         low = least or (min(3, most) if counted else 1)  # nobody wants the mean of one number
         high = min(most, max(low, 6 if counted else 3))
         one = singular(name)
+        if role == "date" and (week := _weekdays_like(about)):  # "Days to repeat, e.g. ['mon', 'tue']"
+            item = {"type": "string", "enum": week}
         if "description" not in item and schema.get("description"):
             item = {**item, "description": schema["description"]}
         items: list[Value] = []
@@ -224,6 +228,25 @@ class Sampler(Objects):
         values = [[drawn() for _ in range(columns)] for _ in range(rows)]
         said = join_words([f"({', '.join(map(str, r))})" for r in values])
         return Value(values, said if points and self.random.random() < 0.6 else str(values), "number")
+
+
+_WEEK = "monday tuesday wednesday thursday friday saturday sunday".split()
+
+
+def _weekdays_like(about: str) -> list[str]:
+    """The days of the week as a definition's examples write them: mon, Tue, WED, monday; empty where it shows none."""
+    shown = [
+        w
+        for w in re.findall(r"['\"]([A-Za-z]{3,9})['\"]", about)
+        if w.lower() in (*_WEEK, *(d[:3] for d in _WEEK))
+    ]
+    if not shown:
+        return []
+    days = [d[:3] for d in _WEEK] if len(shown[0]) == 3 else _WEEK
+    return [d.upper() if shown[0].isupper() else d.capitalize() if shown[0][0].isupper() else d for d in days]
+
+
+_PAID = re.compile(r"\b(?:pay\w*|method|mode|means|travel\w*|transport\w*|by|how)\b", re.I)
 
 
 def _gloss(value: str, about: str) -> str:

@@ -293,11 +293,10 @@ class Arguments:
 
     def _within(self, name: str, value: Value, forms: Sequence[str]) -> str:
         """A limit: "under $50", "at least 3 bedrooms"; of what is rated or counted never "over"."""
-        if self.roles[name] == "age" and value.surface.isdigit():  # "at most 49" of which?
+        if self.roles[name] == "age" and " " not in value.surface:  # "at most 49" of which?
             return self.random.choice(forms).format(v=f"{value.surface} years old")
-        if (
-            self.roles[name] in ("distance", "duration", "weight")
-            and value.surface.replace(".", "").isdigit()
+        if self.roles[name] in ("distance", "duration", "weight") and re.fullmatch(
+            r"[\d.,]+|[a-z-]+", value.surface
         ):
             what = " ".join(w for w in spoken_name(name, number=True) if w not in _BOUNDS)
             forms = [f for f in forms if not f.startswith(("over", "under"))]

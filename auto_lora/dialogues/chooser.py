@@ -34,6 +34,7 @@ from auto_lora.dialogues.phrasebook import (
 from auto_lora.dialogues.programs import is_program
 from auto_lora.dialogues.roles import KINDS, roles_of
 from auto_lora.dialogues.said import with_slots
+from auto_lora.dialogues.things import THINGS
 from auto_lora.dialogues.together import lesser_kinds, neighbours, supported
 from auto_lora.dialogues.topics import Topic, frames_for, topic_of
 
@@ -62,6 +63,7 @@ _ALSO = {
 # "Get me a ticket" beside a search for tickets makes none.
 _WANTED = re.compile(r"(?:get me|i need|i want|i'd like) \{object\}", re.I)
 _ASKS_WHICH = re.compile(r"\W*(?:which|where|who|what)\b", re.I)
+_IT = re.compile(r"\b(?:it|this|that|these|those|them)\b", re.I)
 _WHOLE_HOUSE = re.compile(r"\bthe (?:whole )?(?:house|place|home|apartment|flat)\b")
 _SETS = re.compile(r"(?:resume|skip|shuffle|next)\b(?= (?:(?:the|this|my) )?(?:music|song|track)\b)")
 _WORDY = 0.3  # of the requests give most of what they could
@@ -206,6 +208,13 @@ class FrameChooser:
                 own = [f for f in own if len(f.needed - OWN_SLOTS) > 1]
             if act in ("book", "create") or verb == "place":  # "which places deliver pizza" orders none
                 own = [f for f in own if not _ASKS_WHICH.match(f.text)]
+            things = {roles_of(tool)[n] for n in tool.required if n in roles_of(tool)} & THINGS
+            if things:  # "I'll have it, into the cart" of what is named behind
+                own = [
+                    f
+                    for f in own
+                    if any(fills(r, slot) for r in things for slot in f.named) or not _IT.search(f.text)
+                ]
             if "regex" in roles:  # to grep is not to list a directory
                 own = [f for f in own if "query" in f.named]
             if "setting" in roles:  # "shuffle the music" gives it

@@ -52,6 +52,10 @@ _OF_A_THING = re.compile(r"\b(?:about|of|called|for|forget|remember|keep|hold me
 _MOST_OF_ALL = re.compile(
     r"\ban? (?=(?:most|best|worst|cheapest|nearest|closest|newest|latest|highest|fanciest|oldest|greatest)\b)"
 )
+_ANYTHING = frozenset(
+    "number value compound substance function expression sequence list array string word".split()
+)
+_ANYBODY = frozenset("person patient individual user object body particle".split())
 _COUNTED = {"two": 2, "three": 3}
 _APART = 0.2
 
@@ -315,7 +319,8 @@ class Clause(Arguments):
 
     def _is_the(self, name: str, value: Value, noun: str) -> bool:
         """Whether an argument says which of what is acted on: the drink that is ordered."""
-        kept = value.role in _SORTED and isinstance(value.json, str) and len(value.surface.split()) < 4
+        most = 6 if value.role == "dish" else 3
+        kept = value.role in _SORTED and isinstance(value.json, str) and len(value.surface.split()) <= most
         return kept and words_of(name) == [singular(noun)] and not noun.endswith("ss")
 
     def _names_the(self, name: str, value: Value, noun: str) -> bool:
@@ -347,10 +352,11 @@ class Clause(Arguments):
         )
         if about:  # "facts about a planet or moon" are those about Mars
             noun = about[3].split()[-1]
+            nouns = {noun, words.split()[-1]}  # "an animal or plant species"
             named = [
                 n
                 for n in self.left
-                if noun in words_of(n)
+                if nouns & set(words_of(n))
                 or self.roles[n] == noun
                 or (noun, self.roles[n]) == ("stock", "symbol")
             ]
@@ -363,7 +369,7 @@ class Clause(Arguments):
         if any(noun in words_of(n) and r not in _STOOD_FOR for n, r in self.roles.items()):
             return found[1]  # "the lights", not "the lights of a room in the kitchen"
         if self.random.random() < 0.2:
-            return words
+            return self._of_anything(found[1], words, found[3])
         numbers = [
             n
             for n, v in self.left.items()
@@ -374,9 +380,17 @@ class Clause(Arguments):
         else:
             meant = [n for n in self.left if noun in words_of(n) and self.roles[n] in _STOOD_FOR]
         if not meant or len(meant) != many:
-            return words
+            return self._of_anything(found[1], words, found[3])
         kept = f" {found[3]}" if self.roles[meant[0]] == "identifier" else ""
         return f"{found[1]} of{kept} {join_words([self.left.pop(n).surface for n in meant])}"
+
+    def _of_anything(self, head: str, words: str, of: str) -> str:
+        """An object of anybody or anything: with the tool's only argument, "the mean of 3 and 5"; else bare, "the body mass index"."""
+        needed = [n for n in self.call.tool.required if self.roles[n] != "boolean"]
+        several = re.match(r"(?:list|set|array|series|collection) of ", of)
+        if len(needed) == 1 and needed[0] in self.left and (several or of.split()[-1] in _ANYTHING):
+            return f"{head} of {self.left.pop(needed[0]).surface}"
+        return head if of.split()[-1] in _ANYBODY else words
 
 
 def _in_sentences(before: str, request: str, after: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from auto_lora.catalog import ToolDefinition
@@ -118,11 +119,18 @@ def act_of(name: str, description: str) -> tuple[str, str]:
             continue
         if word not in (named[:1] or [""]) and word != deed and _STATED.match(description):
             return "get", "get"
-        if word == deed and description.startswith("Returns "):  # as the documentation of functions says it
+        if (
+            word == deed
+            and word not in named
+            and _RETURNED.match(description)
+            and not _GIVEN_BACK.search(description)
+        ):  # as the documentation of functions says it
             return "get", "get"
         if word == "news":
             continue
         known = word if word in verbs else word.removesuffix("s")
+        if named == [word] and verbs.get(known) == "do" and deed != word and deed in verbs:
+            continue  # "calculus.integrate" computes the integral
         if known in verbs:
             parted = known in ("switch", "turn") and re.search(
                 rf"\b{known}(?:es|s)? (on|off|up|down)\b", said
@@ -141,6 +149,10 @@ def _own_name(name: str) -> str:
     return name.rpartition(".")[2] or name
 
 
+_RETURNED = re.compile(r"Returns |Return (?:the|an?|all|information|details|list)\b")
+_GIVEN_BACK = re.compile(
+    r"\b(?:items?|orders?|purchases?|products?|packages?|rentals?|borrowed|loaned|library)\b", re.I
+)
 # "Number of days between two dates", "The probability of ...": what is wanted, without a verb.
 _STATED = re.compile(
     r"(?:the |an? )?(?:[a-z]+ ){0,2}?(?!.{0,12}\b(?:list|set|change) )[a-z]+(?<!s) (?:of|between) ", re.I
@@ -231,6 +243,8 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     phrase = re.split(_CUT, _unqualified(rest[lead.end() if lead else 0 :]), maxsplit=1)[0].strip()
     phrase = _first_deed(_whole(phrase, rest) if verb_act(verb) == "set" else phrase)
     phrase = f"to {phrase}" if lead and phrase else phrase
+    if re.search(r"\b[b-hj-z]\b", phrase):  # "exactly k successes"
+        phrase = re.sub(r" (?:of|for|in|from|with)\b.*$", "", phrase)
     phrase = re.sub(r"\b(?:the|an?) user's\b", "my", phrase)
     shortened = len(phrase.split()) > 7
     while (
@@ -284,12 +298,24 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     turned = " ".join(reversed(named)) in " ".join(
         words_of(description)
     )  # "vocabulary practice" is no practice vocabulary
-    told = described.issuperset(map(stem, named)) and not of_namespace and not (len(named) > 1 and turned)
+    told = (
+        described.issuperset(map(stem, named))
+        and not of_namespace
+        and _side_by_side(named, description)
+        and not (len(named) > 1 and turned)
+    )
     if named and (not found or told or shortened):
         found.append("the " + " ".join(named))
     # "Integrate the area under a curve" rather than "integrate integrate".
     rest = phrase if phrase and not named else " ".join(words_of(name))
     return tuple(dict.fromkeys(found)) or (rest,)
+
+
+def _side_by_side(words: list[str], description: str) -> bool:
+    """Whether each two words in a row stand near each other in a description: "area of a triangle", but not Heron's formula for it."""
+    said = [stem(w) for w in words_of(description)]
+    places = [[i for i, w in enumerate(said) if w == stem(word)] for word in words]
+    return all(any(abs(i - j) < 5 for i in one for j in other) for one, other in pairwise(places))
 
 
 _PARTS_OF = re.compile(

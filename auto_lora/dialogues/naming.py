@@ -92,7 +92,11 @@ def listed(rng: random.Random, values: Mapping[str, Value], order: Sequence[str]
         form.format(
             n=spoken[n],
             v=v.surface,
-            a="the" if re.search(r"s$|s per ", spoken[n]) or rng.random() < 0.2 else "a",
+            a="the"
+            if re.search(r"s$|s per ", spoken[n]) or rng.random() < 0.2
+            else "an"
+            if spoken[n][:1] in "aeiou"
+            else "a",
         )
         for n, v in values.items()
     ]

@@ -336,7 +336,14 @@ def _spoken(
     if role == "count":
         counted = (words_of(name) or ["it"])[-1]
         own = singular(counted) if singular(counted) != counted else ""
-        unit = own or next((u for u in _COUNTED if re.search(rf"\b(?:{u}|{plural(u)})\b", about)), "")
+        many = (
+            re.search(r"number of (?:[a-z]+ )?([a-z]+s)\b", about) if len(counted) == 1 else None
+        )  # n of trials
+        unit = (
+            own
+            or (singular(many[1]) if many else "")
+            or next((u for u in _COUNTED if re.search(rf"\b(?:{u}|{plural(u)})\b", about)), "")
+        )
         return f"{words} {unit if value == 1 else plural(unit)}" if unit else words
     forms = unit_forms(f"{schema.get('description', '')} in {(words_of(name) or ['it'])[-1]}")
     if forms and rng.random() < 0.65:

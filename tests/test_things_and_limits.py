@@ -151,6 +151,7 @@ def test_objects_are_what_is_wanted_and_no_formula_s_words():
         objects_of("get_weather_forecast", "Get the forecast of the weather.")[-1] == "the weather forecast"
     )
     assert objects_of("probability.binomial", "Calculate the probability of getting exactly k successes in n trials.")[0] == "the probability"  # fmt: skip
+    assert objects_of("turn_off_lights", "Turn the lights off.") == ("the lights",)
     assert tool_act(tool("chord_notes", "Return the notes of a chord.", [], root=text())) == ("get", "get")
     assert tool_act(tool("start_return", "Return an item of an order.", [], order=text()))[1] != "get"
     assert tool_act(tool("calculus.integrate", "Compute the definite integral of a function.", [], f=text()))[0] == "compute"  # fmt: skip

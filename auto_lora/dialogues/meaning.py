@@ -243,6 +243,8 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     phrase = re.split(_CUT, _unqualified(rest[lead.end() if lead else 0 :]), maxsplit=1)[0].strip()
     phrase = _first_deed(_whole(phrase, rest) if verb_act(verb) == "set" else phrase)
     phrase = f"to {phrase}" if lead and phrase else phrase
+    if particle := own_verb.partition(" ")[2]:
+        phrase = phrase.removesuffix(f" {particle}")  # "Turn the lights off" of turn_off_lights
     if re.search(r"\b[b-hj-z]\b", phrase):  # "exactly k successes"
         phrase = re.sub(r" (?:of|for|in|from|with)\b.*$", "", phrase)
     phrase = re.sub(r"\b(?:the|an?) user's\b", "my", phrase)

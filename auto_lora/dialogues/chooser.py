@@ -31,7 +31,7 @@ from auto_lora.dialogues.phrasebook import (
     slots_for,
     stem,
 )
-from auto_lora.dialogues.programs import is_program
+from auto_lora.dialogues.programs import is_function, is_program
 from auto_lora.dialogues.roles import KINDS, roles_of
 from auto_lora.dialogues.said import with_slots
 from auto_lora.dialogues.things import THINGS
@@ -64,6 +64,7 @@ _ALSO = {
 _WANTED = re.compile(r"(?:get me|i need|i want|i'd like) \{object\}", re.I)
 _ASKS_WHICH = re.compile(r"\W*(?:which|where|who|what)\b", re.I)
 _IT = re.compile(r"\b(?:it|this|that|these|those|them)\b", re.I)
+_ASKS_HOW = re.compile(r"how|what|which|show me how|is there a way|(?:my|in my) \(")
 _WHOLE_HOUSE = re.compile(r"\bthe (?:whole )?(?:house|place|home|apartment|flat)\b")
 _SETS = re.compile(r"(?:resume|skip|shuffle|next)\b(?= (?:(?:the|this|my) )?(?:music|song|track)\b)")
 _WORDY = 0.3  # of the requests give most of what they could
@@ -252,8 +253,7 @@ class FrameChooser:
                 (own, 0.15 if topic and topic.field else min(3.0, 0.5 * len(own))),
                 (general, 1.0),
                 (plain, 1.0),
-                # Who writes programs asks how.
-                (act_frames("program", self.split) if is_program(tool) else (), 0.5),
+                (_programs(tool, self.split), 0.5),
             )
             if not any(_answers(f, roles, main_roles(act)) for f in (*own, *general)):  # none can be filled
                 groups = (*groups, (act_frames("do", self.split), 1.0))
@@ -270,6 +270,12 @@ class FrameChooser:
         crowded = topic is not None and topic.name in self._crowded
         alone = not crowded and sum(measured_by(t) == mine for t in self._tools) == 1
         return list(measure_frames(mine, self.split)) if mine and alone else []
+
+
+def _programs(tool: ToolDefinition, split: str) -> list[Frame]:
+    """Sentences of who writes programs, who asks how to call a function; "how do I restart the service" restarts none."""
+    frames = list(act_frames("program", split)) if is_program(tool) else []
+    return frames if is_function(tool) else [f for f in frames if not _ASKS_HOW.match(f.text)]
 
 
 # Roles that say what is to be changed, not into what.

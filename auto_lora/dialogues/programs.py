@@ -55,6 +55,12 @@ def is_program(tool: ToolDefinition) -> bool:
     return (bool(surely) and len(surely | maybe) > 1) or ((method or script) and bool(maybe))
 
 
+@per_tool
+def is_function(tool: ToolDefinition) -> bool:
+    """Whether such a tool is a function that one's own program calls, by its name: "fs.readFile", not "merge_pr"."""
+    return is_program(tool) and ("." in tool.name or _CAMEL.search(tool.name) is not None)
+
+
 @cache
 def _roles() -> dict[str, str]:
     return {name: role for role, entry in phrases("roles").items() for name in entry.get("program", ())}

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.arguments import BESIDE
 from auto_lora.dialogues.clause import OWN_SLOTS
+from auto_lora.dialogues.deeds import other_deeds, says
 from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import (
     act_of,
@@ -258,6 +259,8 @@ class FrameChooser:
             if not any(_answers(f, roles, main_roles(act)) for f in (*own, *general)):  # none can be filled
                 groups = (*groups, (act_frames("do", self.split), 1.0))
             fitting = [([f for f in frames if must <= f.named], weight) for frames, weight in groups]
+            if deeds := other_deeds(tool):  # "send an invoice" where an argument says whether to send it
+                fitting = [([f for f in fs if not says(deeds).search(_fixed(f))], w) for fs, w in fitting]
             self._candidates[tool.name] = [(f, w / len(frames)) for frames, w in fitting for f in frames]
         return self._candidates[tool.name]
 
@@ -307,7 +310,12 @@ def _without_answers(frames: list[Frame], tool: ToolDefinition) -> list[Frame]:
     if not said:
         return frames
     held = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(said)))})\b", re.I)
-    return [f for f in frames if not held.search(re.sub(r"\{[^}]*\}", "", f.text))]
+    return [f for f in frames if not held.search(_fixed(f))]
+
+
+def _fixed(frame: Frame) -> str:
+    """A frame's own words, without its slots."""
+    return re.sub(r"\{[^}]*\}", "", frame.text)
 
 
 def _sayable(role: str, frame: Frame | None) -> bool:

@@ -18,6 +18,7 @@ from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import (
     act_of,
     asks,
+    decides,
     is_settings,
     measured_by,
     objects_of,
@@ -231,6 +232,8 @@ class FrameChooser:
                 general += act_frames(act if alike else "do", self.split)
                 if act == "any":
                     general += act_frames("any", self.split)[:2]
+            if any(isinstance(s, Mapping) and decides(s, tool) for s in tool.properties.values()):
+                general = [f for f in general if "main" not in f.named]  # "approve sounds good to me"
             if act == "create" and any(asks(t) and _same_thing(t, tool) for t in self._tools):
                 general = [f for f in general if not _WANTED.match(f.text)]
             if act == "find" and self._sought is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.catalog.definition import per_tool
+from auto_lora.dialogues.decisions import decided
 from auto_lora.dialogues.phrasebook import UNSAID, is_state, phrases, role_of, stem, words_of
 from auto_lora.dialogues.switches import Switch, switch_of
 
@@ -197,7 +198,13 @@ def tool_act(tool: ToolDefinition) -> tuple[str, str]:
         return "switch" if role == "state" else "act", verb.partition(" ")[0]
     if any(s.get("type") == "boolean" and _POWER & set(words_of(n)) for n, s in tool.properties.items() if isinstance(s, Mapping)):  # fmt: skip
         verb = verb.partition(" ")[0]  # that argument says on or off
-    return ("act" if any(is_action(n, s, asks(tool)) for n, s in schemas.items()) else act), verb
+    acts = any(is_action(n, s, asks(tool)) or decides(s, tool) for n, s in schemas.items())
+    return ("act" if acts else act), verb
+
+
+def decides(schema: Mapping[str, Any], tool: ToolDefinition) -> bool:
+    """Whether an argument says which of a tool's two deeds is meant: approved, rejected."""
+    return not asks(tool) and bool(decided(schema, f"{tool.name} {tool.description}"))
 
 
 @per_tool

@@ -14,6 +14,7 @@ from auto_lora.catalog.definition import per_tool
 from auto_lora.dialogues.meaning import (
     alternatives,
     asks,
+    decides,
     described_values,
     is_action,
     objects_of,
@@ -77,7 +78,7 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
             found[name] = told[name]
         elif is_state(schema):
             found[name] = "state"
-        elif is_action(name, schema, asks(tool)):
+        elif is_action(name, schema, asks(tool)) or decides(schema, tool):
             found[name] = "action"
         elif kind in ("boolean", "object") or yes_or_no(name, schema):
             found[name] = "object" if kind == "object" else "boolean"

@@ -13,6 +13,7 @@ from dataclasses import replace
 from math import ceil, floor
 from typing import Any
 
+from auto_lora.dialogues.decisions import decided
 from auto_lora.dialogues.meaning import is_action
 from auto_lora.dialogues.objects import CLOSED, Objects
 from auto_lora.dialogues.phrasebook import (
@@ -87,6 +88,8 @@ class Sampler(Objects):
             value = self.random.choice([v for v in schema["enum"] if v not in UNSAID] or schema["enum"])
             if is_action(name, schema, self.asked):
                 return Value(value, self._action_words(value, schema["enum"]), "action")
+            if own and not self.asked and (verbs := decided(schema, self.tool_words)):
+                return Value(value, self._action_words(verbs[value], [*verbs.values()]), "action")
             if (
                 isinstance(value, int)
                 and not isinstance(value, bool)

@@ -8,7 +8,7 @@ from math import prod
 
 from auto_lora.dialogues.meaning import tool_act
 from auto_lora.dialogues.naming import is_number
-from auto_lora.dialogues.phrasebook import is_joined
+from auto_lora.dialogues.phrasebook import is_joined, words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.surfaces import join_words
@@ -21,6 +21,11 @@ _ONE_FOR_ALL = _OWN_SENTENCE | frozenset(
     "unit unit_from unit_to rating_unit currency_from currency_pair start end daypart frequency count spatial position series mood owner here delivery".split()
 )
 
+_TELLS = frozenset("get find compute convert translate track".split())
+# One person has one, and one deed: "add the contact Snyder and Foster" is none of two.
+_OF_ONE_THING = frozenset(
+    "reason email phone currency person_name first_name last_name username account".split()
+)
 _OF_ONE_ORDER = frozenset("generic type thing_name amount poi category service payment_reference".split())
 
 
@@ -50,7 +55,19 @@ def may_differ(call: PlannedCall, name: str) -> bool:
     if (act in ("book", "send", "track") or verb == "place") and role in _OF_ONE_ORDER:
         return False  # one buys in one format or another
     sets = changes and role in ("temperature", "level", "percent", "duration", "priority", "status", "rating")
+    if act not in _TELLS and name not in (_keys(call) or [name]):
+        return False  # one deal is not moved to three stages
+    if act in ("create", "set") and role in _OF_ONE_THING:
+        return False
     return one and alone and not sets and role not in _ONE_FOR_ALL and not is_joined(schema)
+
+
+def _keys(call: PlannedCall) -> list[str]:
+    """The arguments that say which thing is changed: an id or a number, else what runs or a file, else a repository."""
+    roles, shown = roles_of(call.tool), call.shown()
+    numbered = [n for n in shown if roles[n] == "identifier" or words_of(n)[-1:] in (["id"], ["number"])]
+    named = [n for n in shown if roles[n] in ("workload", "file", "file_from")]
+    return numbered or named or [n for n in shown if roles[n] == "repo"]
 
 
 def gathered(calls: Sequence[PlannedCall]) -> tuple[PlannedCall, bool] | None:

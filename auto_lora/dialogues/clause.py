@@ -175,6 +175,8 @@ class Clause(Arguments):
         """Whether an argument may stand bare in a slot; a limit only where the sentence says which: "under {amount}"."""
         if slot == "sort" and self.left[name].surface.lower() not in phrases("inventories")["sort"]:
             return False  # "a rating hotel"
+        if slot == "file" and self.roles[name] == "glob" and {"exclude", "ignore"} & set(words_of(name)):
+            return False  # what is left out is not sought
         if self.left[name].role == "chore" and _OF_A_THING.search(self.frame.text):
             return False  # "remind me of water the plants"
         first = (words_of(name) or [""])[0]

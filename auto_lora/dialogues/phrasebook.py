@@ -56,7 +56,7 @@ _KIN = (
     frozenset("item product".split()), frozenset("recipient person".split()), frozenset("query topic".split()), frozenset("query regex".split()), frozenset("label event".split()),
     frozenset("label title".split()), frozenset("event title".split()), frozenset("message note text".split()), frozenset("amount number".split()),
     frozenset("level percent".split()), frozenset("item dish".split()), frozenset("date when start".split()), frozenset("time when".split()),
-    frozenset("identifier code".split()), frozenset("file folder".split()), frozenset("subject topic".split()), frozenset("temperature level".split()),
+    frozenset("identifier code".split()), frozenset("subject topic".split()), frozenset("temperature level".split()),
     frozenset("currency currency_to".split()), frozenset("unit unit_to".split()), frozenset("lamp device".split()), frozenset("origin place".split()), frozenset("destination place".split()),
     frozenset("cast person".split()), frozenset("director person".split()), frozenset("author person".split()), frozenset("currency_pair currency".split()), frozenset("currency_pair currency_from".split()), frozenset("currency_pair currency_to".split()),
     frozenset("weather weather_noun weather_adjective weather_verb weather_measure".split()), frozenset("warmth weather_adjective".split()), frozenset("object settings".split()),
@@ -307,6 +307,10 @@ def slots_for(role: str) -> frozenset[str]:
     own = {role, pool_of(role)}
     if role in ("date", "time", "daypart", "when", "start"):
         own |= {"when"}
+    if "file" in own:  # a folder is no file that is sought
+        own |= {"folder"}
+    if role == "glob":  # "find *.py in src"
+        own |= {"file"}
     return frozenset(own.union(*(kin for kin in _KIN if kin & own)))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from auto_lora.dialogues.phrasebook import phrases, words_of
 from auto_lora.dialogues.pools import number_words, plural, singular
+from auto_lora.dialogues.sizes import is_body_height, is_sum, usual_limits
 from auto_lora.dialogues.spans import MOMENTS, USUAL_SPANS, said_span, unit_of
 from auto_lora.dialogues.surfaces import Value
 from auto_lora.dialogues.units import unit_forms
@@ -74,14 +75,19 @@ def sample_number(
     described = _described_range(str(schema.get("description", "")))
     if role == "level" and rng.random() < _AT_AN_END and (end := _end_of_scale(rng, {**described, **schema})):
         return end
-    near = {} if described or _BOUNDED.search(" ".join(words_of(name))) else _near_default(schema, kind, role)
+    known = described or _BOUNDED.search(" ".join(words_of(name))) or is_body_height(name, about, tool_words)
+    near = {} if known or _DIGITS_AFTER.search(about) else _near_default(schema, kind, role)
+    if not described and not (_LIMITS & schema.keys()):
+        near = near or usual_limits(rng, kind, role, name, about, tool_words)
+        role = "amount" if role == "generic" and is_sum(name, about, tool_words) else role
     schema = {**near, **described, **schema}
     if not (_LIMITS & schema.keys()) and _SEARCHED.search(about) and not _CIRCLE.search(tool_words):
         metres = re.search(r"\bm\b|\bmet(?:er|re)s?\b|\bfeet\b|\byards?\b", about, re.I)
         schema = {**schema, **({"minimum": 1, "maximum": 50} if not metres else _WALKED)}
     if role == "age" and not (_LIMITS & schema.keys()) and _GROWN.search(f"{about} {tool_words}"):
         schema = {**schema, "minimum": 18, "maximum": 75}
-    if kind == "number" and role not in ("temperature", "rating") and _WHOLE.search(" ".join(words_of(name))):
+    whole = _WHOLE.search(" ".join(words_of(name))) and not is_body_height(name, about, tool_words)
+    if kind == "number" and role not in ("temperature", "rating") and whole:
         kind = "integer"  # TypeScript has no other word for it
     if kind == "integer" and _BYTES.search(about) and not (_LIMITS & schema.keys()):
         return _bytes(rng, role)
@@ -109,6 +115,7 @@ def sample_number(
     rate = any(what.search(about) for _, what in _LAID_OUT)
     free = (
         not rate
+        and not _DIGITS_AFTER.search(about)
         and role in ("generic", "number", "amount", "capacity", "count")
         and not (_LIMITS & schema.keys())
     )
@@ -132,6 +139,8 @@ def sample_number(
     )
 
 
+# How exact a result is to be; "as a decimal" is a rate.
+_DIGITS_AFTER = re.compile(r"\bprecision\b|\bdecimals\b|\bdecimal (?:places|digits|points?)\b", re.I)
 # What is counted, where its own name does not say it.
 _COUNTED = "passenger guest adult ticket result item copy bedroom bathroom room bed bath seat".split()
 
@@ -268,7 +277,8 @@ def _wide(rng: random.Random, kind: str, role: str, name: str, about: str, tool_
         return -draw(1, 20)
     if kind == "number" and chance < 0.45:
         return draw(1, 999) / rng.choice([10, 10, 100])
-    return draw(100, 9999) if chance > 0.85 else None
+    measured = unit_forms(f"{about} in {spoken.rpartition(' ')[2]}")
+    return draw(100, 9999) if chance > 0.85 and not measured else None
 
 
 def said_number(

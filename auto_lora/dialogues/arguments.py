@@ -10,6 +10,7 @@ from operator import itemgetter
 from auto_lora.dialogues.ends import ENDS
 from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import tool_act
+from auto_lora.dialogues.money import is_change, is_minor
 from auto_lora.dialogues.naming import (
     ENDS_IN_PREPOSITION,
     SPOKEN_SPANS,
@@ -194,6 +195,8 @@ class Arguments:
             return False  # "set the lamp to 65"
         if role == "duration" and is_repeated(name, self.call.tool.properties.get(name)):
             return False  # "every 7 days"
+        if is_change(name, self.call.tool.properties.get(name), value) and self.random.random() < 0.7:
+            return False  # "removing 3"
         if self._is_least_length(name) or (role == "duration" and words[:2] == ["number", "of"]):
             return False  # "at least 30 minutes", "for 8 days"
         if self._is_word(name, value) and self.random.random() < 0.5:
@@ -201,6 +204,9 @@ class Arguments:
         if role in _NEVER_LISTED or words[-1] in ("before", "after") or words[0] == "within":
             return False
         number = is_number(value.json)
+        minor = is_minor(name, self.call.tool.properties.get(name), role)
+        if minor and any(self.roles[n].startswith("currency") for n in self.left):
+            return self.random.random() < 0.3  # "for 530 usd"
         if role in ("year", "month") or self._is_counted(name, value):
             return False  # "in 1955", "with 6 beds"
         if value.role in ("generic", "number") or (number and not re.search(r"[^\d.]", value.surface)):
@@ -237,6 +243,8 @@ class Arguments:
             found = next(
                 (n for n in self.left if self.roles[n] == role and role not in self.frame.named and self._goes_with(n, name)), None
             )  # fmt: skip
+            if found and re.search(r"(?:cents|pence|\dp)$", text):
+                continue  # "53000 cents usd"
             if found and self.random.random() < 0.85:
                 words = self.left.pop(found).surface
                 text += form.format(v=part_of_day(words) if role == "daypart" else words)

@@ -18,6 +18,7 @@ from auto_lora.dialogues.dates import dated_alike, in_order
 from auto_lora.dialogues.ends import ascending
 from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import asks, described_values, switches_of, tool_act
+from auto_lora.dialogues.money import in_cents, without_cents
 from auto_lora.dialogues.moments import read, told
 from auto_lora.dialogues.own_values import OwnValues, ValueSampler
 from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
@@ -125,12 +126,13 @@ class Planner:
                 self.random, self.split, _of_its_kind(values, tool, frame), dated_alike(tool), own
             )
             values = ascending(values, own, tool.properties)
+            values = in_cents(self.random, values, tool)
             crowded = chooser.topic_of(tool) is None
             call = PlannedCall(
                 tool, values, frozenset(given or ()), None if given else frame, casual, crowded
             )
             enough = len(values.keys() - set(tool.required)) >= at_least
-            if _backwards(values, tool):
+            if _backwards(values, tool) or without_cents(values, tool):
                 continue
             if enough and self.owns(call):
                 break
@@ -188,6 +190,7 @@ class Planner:
             value = self._distinct(name, schema, tool, others)
             value = uncapitalised(value, schema, tool.parameters) if first.casual else value
             mine = self.owns(replace(first, values={**first.values, name: value}))
+            mine = mine and not without_cents({**first.values, name: value}, tool)
             if mine and value.surface and all(value.json != v.json for v in values):
                 values.append(value)
             if len(values) == count:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from auto_lora.dialogues.money import changed_by, goes_both_ways, is_minor, minor_amount
 from auto_lora.dialogues.phrasebook import phrases, words_of
 from auto_lora.dialogues.pools import number_words, plural, singular
 from auto_lora.dialogues.sizes import is_body_height, is_sum, usual_limits
@@ -45,6 +46,7 @@ _BOUNDED = re.compile(r"\b(?:hour|day|minute|latitude|longitude|angle|lat|lon)\b
 _POSITIVE = re.compile(r"\b(?:side|length|mass|radius|height|width|distance|speed|time)s?\b", re.I)
 _BELOW_ONE = re.compile(r"\b(?:e\.g\.|example|such as|like|default\w*)\W+(?:to |is )?0?\.\d", re.I)
 _SIGNED = re.compile(r"\b(?:[a-cx-z]|x\d|y\d|coefficient|coordinate)\b", re.I)
+_CHANGES = frozenset("count generic number".split())
 # Numbers of things that come whole.
 _WHOLE = re.compile(
     r"\b(?:page|pages|limit|count|size|length|index|offset|id|number|lines?|width|height|pixels|max|priority|results?|milestone|head|tail|depth|retries|port|rows?|columns?|quantity|qty)\b"
@@ -72,6 +74,12 @@ def sample_number(
     ):
         month = rng.randint(1, 12)
         return Value(month, rng.choice([_MONTHS[month - 1]] * 3 + [str(month)]), "month")
+    if is_minor(name, schema, role) and (
+        cents := minor_amount(rng, name, schema, priced="currency" in tool_words.lower())
+    ):
+        return cents
+    if kind == "integer" and role in _CHANGES and goes_both_ways(name, schema):
+        return changed_by(rng, schema)
     described = _described_range(str(schema.get("description", "")))
     if role == "level" and rng.random() < _AT_AN_END and (end := _end_of_scale(rng, {**described, **schema})):
         return end

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from auto_lora.dialogues.meaning import tool_act
+from auto_lora.dialogues.money import change_forms, is_change
 from auto_lora.dialogues.phrasebook import words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.surfaces import Value
@@ -104,6 +105,8 @@ def forms_by_definition(
         and _REPEATED.search(f"{name} {described(schema)}")
     ):
         return ["every {v}", "every {v}", "on {v} every week", "repeating on {v}"]
+    if is_change(name, schema, value):
+        return change_forms(schema, value)
     if counted:
         return ["for {v}"] if _PEOPLE.search(text) else ["with {v}"]
     if (

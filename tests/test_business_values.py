@@ -6,8 +6,7 @@ import re
 
 from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.phrasebook import phrases
-from tests.tool_lists import many, text, tool
+from tests.tool_lists import text, tool
 
 
 def whole(description=""):

@@ -42,6 +42,11 @@ _CASED = re.compile(r"(\blower.?case)|\bupper.?case|\bin capitals|\bcapital lett
 _FOR_EXAMPLE = re.compile(r"(?:\be\.g\.?|such as|\blike|example|\bex\.)[^.]{0,40}$", re.I)
 _EITHER = re.compile(r"(['\"`])[^'\"`]{1,30}\1,? or (['\"`])[^'\"`]{1,30}\2")
 _AND_MORE = re.compile(r"\.\.\.|\bsuch as\b|\be\.g\.|\betc\b")
+# "The court that decided: Supreme, Appellate or District" names all there are.
+_LISTED = re.compile(
+    r"^[^:;]+: ?[\w -]+(?:, [\w -]+)+,? or (?!(?:an?|any|the|other|another|your|custom)\b)[\w -]+\.?$"
+)
+_OPEN_LIST = re.compile(r"\.\.\.|\b(?:such as|e\.g\.|etc|like|includ\w+|examples?)\b", re.I)
 _SIGHTS = frozenset("museum park stadium cinema theater theatre gallery zoo library arena".split())
 _KIND_POOLS = ("kind_media", "kind_work", "kind_eatery", "kind_place")
 _OF_MEDIA = re.compile(r"\b(?:music|media|song|movie|film|book|restaurant|business|thing)s?\b", re.I)
@@ -147,6 +152,7 @@ class Strings(Codes):
         only_given = (
             bool(coded_region)
             or bool(alternatives(about))
+            or (bool(given) and _LISTED.search(about) is not None and not _OPEN_LIST.search(about))
             or (either is not None and not _FOR_EXAMPLE.search(about[: either.start()]))
         )
         if role == "kind_place":

@@ -80,6 +80,9 @@ def sample_number(
         return cents
     if kind == "integer" and role in _CHANGES and goes_both_ways(name, schema):
         return changed_by(rng, schema)
+    constant = _CONSTANT.search(about)
+    if constant and kind == "number" and not (_LIMITS & schema.keys()):
+        return Value(float(constant[1]), constant[1], role)
     described = _described_range(str(schema.get("description", "")))
     if role == "level" and rng.random() < _AT_AN_END and (end := _end_of_scale(rng, {**described, **schema})):
         return end
@@ -147,6 +150,10 @@ def sample_number(
     )
 
 
+# Where -1 stands for no number at all.
+_NO_LIMIT = re.compile(r"\b(?:all|unlimited|no|none|infinit\w+|disable\w*|max\w*|limit|last|index)\b", re.I)
+# A constant of nature as it is written: "Default is 8.99e9".
+_CONSTANT = re.compile(r"\bdefaults?(?: value)?(?: is| to|s to|:|=)? ?(\d+(?:\.\d+)?e[+-]?\d+)\b", re.I)
 # How exact a result is to be; "as a decimal" is a rate.
 _DIGITS_AFTER = re.compile(r"\bprecision\b|\bdecimals\b|\bdecimal (?:places|digits|points?)\b", re.I)
 # What is counted, where its own name does not say it.
@@ -169,6 +176,9 @@ def _near_default(schema: Mapping[str, Any], kind: str, role: str) -> dict[str, 
         or _LIMITS & schema.keys()
     ):
         return {}
+    about = str(schema.get("description", ""))
+    if given < 0 and named and role in ("generic", "number") and not _NO_LIMIT.search(about):  # a penalty
+        return {"minimum": 4 * given, "maximum": given if kind == "integer" else given / 4}
     if given <= 0 or (given < 4 and float(given).is_integer()):
         return {"minimum": 1, "maximum": 12} if given > 0 and named else {}
     if kind == "integer":

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
+import re
+
+from auto_lora.dialogues.side_by_side import of_one_length
 from auto_lora.dialogues.values import Sampler
+from tests.tool_lists import tool
 
 
-def _made(name, kind, description, count=200, tool="", **more):
+def _made(name, kind, description, count=200, words="", **more):
     sampler = Sampler(1, "train")
-    sampler.tool_words = tool
+    sampler.tool_words = words
     schema = {"type": kind, "description": description, **more}
     return [sampler.sample(name, schema) for _ in range(count)]
 
@@ -20,7 +25,7 @@ def test_a_person_is_as_tall_as_people_are():
     metres = _numbers("height", "number", "Height of the person in meters, e.g. 1.75")
     assert all(1.45 <= n <= 2.05 for n in metres) and len(set(metres)) > 20
     assert all(
-        145 <= n <= 205 for n in _numbers("height_cm", "integer", "Height in cm", tool="Compute the BMI.")
+        145 <= n <= 205 for n in _numbers("height_cm", "integer", "Height in cm", words="Compute the BMI.")
     )
     assert max(_numbers("height", "number", "Height of the cylinder in cm")) > 30
 
@@ -33,11 +38,11 @@ def test_what_is_measured_is_as_large_as_such_things_are():
 
 
 def test_sums_of_finance_are_round():
-    gains = _made("long_term_gain", "number", "Long-term capital gain", tool="Calculate the tax owed.")
+    gains = _made("long_term_gain", "number", "Long-term capital gain", words="Calculate the tax owed.")
     assert all(500 <= v.json <= 200_000 and v.json % 100 == 0 for v in gains)
     assert sum("$" in v.surface for v in gains) > 20
     assert all(25 <= n <= 1000 for n in _numbers("extra_payment", "number", "Extra amount paid each month"))
-    assert max(_numbers("gain", "number", "Gain of the amplifier", tool="Amplify a signal.")) < 10_000
+    assert max(_numbers("gain", "number", "Gain of the amplifier", words="Amplify a signal.")) < 10_000
 
 
 def test_what_is_limited_is_not_counted():
@@ -53,3 +58,49 @@ def test_what_is_limited_is_not_counted():
     for about in ("Number of decimal places to round to. Default is 2", "Decimals. Default is 4"):
         places = _numbers("precision", "integer", about)
         assert all(0 <= n <= 6 for n in places) and len(set(places)) > 4
+
+
+def _numbers_of(description):
+    return {"type": "array", "items": {"type": "number"}, "description": description}
+
+
+PORTFOLIO = tool(
+    "portfolio_return", "Calculate the expected return of a portfolio.", ["weights", "returns"],
+    weights=_numbers_of("Weights of the assets, must sum to 1"), returns=_numbers_of("Expected return of each asset as a decimal"),
+)  # fmt: skip
+
+
+def test_lists_that_belong_together_are_of_one_length():
+    rng, sampler, cut = random.Random(2), Sampler(2, "train"), 0
+    for _ in range(100):
+        drawn = {n: sampler.sample(n, s) for n, s in PORTFOLIO.properties.items()}
+        fit = of_one_length(rng, drawn, PORTFOLIO)
+        weights, returns = fit["weights"], fit["returns"]
+        assert len(weights.json) == len(returns.json) > 2
+        assert sum(round(100 * n) for n in weights.json) == 100 and min(weights.json) > 0
+        assert all(re.search(rf"(?<![\d.]){re.escape(str(n))}(?!\d)", weights.surface) for n in weights.json)
+        cut += any(fit[n] is not drawn[n] for n in fit)
+        kept = of_one_length(rng, drawn, PORTFOLIO, ("weights",))
+        assert kept == drawn
+    assert cut > 20
+
+
+def test_a_penalty_is_negative_where_its_default_is():
+    penalties = _numbers("gap_penalty", "integer", "Penalty for a gap. Default is -1")
+    assert all(-4 <= n <= -1 for n in penalties) and len(set(penalties)) == 4
+
+
+def test_a_list_that_ends_in_or_names_all_there_are():
+    courts = [
+        v.json
+        for v in _made("court", "string", "The court that decided the case: Supreme, Appellate or District")
+    ]
+    assert set(courts) == {"Supreme", "Appellate", "District"}
+    open_list = [v.json for v in _made("court", "string", "The court, e.g. Supreme, Appellate or District")]
+    assert set(open_list) - {"Supreme", "Appellate", "District"}
+
+
+def test_a_constant_is_the_one_of_its_definition():
+    made = _made("constant", "number", "Coulomb constant. Default is 8.99e9.", 20)
+    assert {(v.json, v.surface) for v in made} == {(8.99e9, "8.99e9")}
+    assert min(_numbers("depth", "integer", "Depth to search. Default is -1, which is unlimited")) > 0

@@ -29,6 +29,7 @@ from auto_lora.dialogues.roles import KINDS, roles_by_tool, roles_of
 from auto_lora.dialogues.said import kind_beside
 from auto_lora.dialogues.schemas import resolve
 from auto_lora.dialogues.several import may_differ
+from auto_lora.dialogues.side_by_side import of_one_length
 from auto_lora.dialogues.surfaces import Value, join_words
 from auto_lora.dialogues.things import THINGS, says_another
 from auto_lora.dialogues.together import NEAR_TO
@@ -125,7 +126,7 @@ class Planner:
             values = in_order(
                 self.random, self.split, _of_its_kind(values, tool, frame), dated_alike(tool), own
             )
-            values = ascending(values, own, tool.properties)
+            values = of_one_length(self.random, ascending(values, own, tool.properties), tool, own)
             values = in_cents(self.random, values, tool)
             crowded = chooser.topic_of(tool) is None
             call = PlannedCall(

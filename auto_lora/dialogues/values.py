@@ -27,6 +27,7 @@ from auto_lora.dialogues.pools import singular
 from auto_lora.dialogues.programs import is_programs
 from auto_lora.dialogues.quantities import said_number, sample_number
 from auto_lora.dialogues.schemas import resolve, type_of
+from auto_lora.dialogues.side_by_side import SUM_TO_ONE, parts_of_one
 from auto_lora.dialogues.surfaces import Value, join_words, plain
 from auto_lora.dialogues.switches import Switch, switch_words, yes_or_no
 
@@ -166,6 +167,9 @@ class Sampler(Objects):
         one = singular(name)
         if role == "date" and (week := _weekdays_like(about)):  # "Days to repeat, e.g. ['mon', 'tue']"
             item = {"type": "string", "enum": week}
+        if counted and item["type"] == "number" and SUM_TO_ONE.search(about):
+            shares = parts_of_one(self.random, min(high, max(low, self.random.randint(3, 5))))
+            return Value(shares, join_words([str(n) for n in shares]), "number")
         if "description" not in item and schema.get("description"):
             item = {**item, "description": schema["description"]}
         items: list[Value] = []

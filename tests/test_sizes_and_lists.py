@@ -104,3 +104,9 @@ def test_a_constant_is_the_one_of_its_definition():
     made = _made("constant", "number", "Coulomb constant. Default is 8.99e9.", 20)
     assert {(v.json, v.surface) for v in made} == {(8.99e9, "8.99e9")}
     assert min(_numbers("depth", "integer", "Depth to search. Default is -1, which is unlimited")) > 0
+
+
+def test_rates_stay_near_a_default_below_one():
+    rates = _numbers("risk_free_rate", "number", "Risk-free rate, as a decimal. Default is 0.02")
+    assert all(0 < n <= 0.06 for n in rates) and len(set(rates)) > 3
+    assert all(n <= 0.15 for n in _numbers("return", "number", "Expected return of each asset as a decimal"))

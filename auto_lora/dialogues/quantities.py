@@ -38,6 +38,7 @@ _SLOW = re.compile(
 _SUMS = re.compile(
     r"\b(?:loan|mortgage|principal|house|property|salary|income|(?:gross|net) pay|wage|invest\w*)\b", re.I
 )
+_EARNED = re.compile(r"\bexpected returns?\b|\breturns? (?:of|on)\b", re.I)
 _PRICED = re.compile(r"\b(?:price|cost|fee|fare|tip|bill)\b", re.I)
 _PAID_DAILY = re.compile(
     r"\b(?:bills?|refund\w*|tip|order|expense|send_money|transfer\w*|split)\b|transfer_|_bill", re.I
@@ -169,6 +170,8 @@ def _near_default(schema: Mapping[str, Any], kind: str, role: str) -> dict[str, 
     named = _DEFAULT.search(str(schema.get("description", "")))
     if given is None and named:
         given = float(named[1])
+    if role == "percent" and isinstance(given, float) and 0 < given < 1 and not (_LIMITS & schema.keys()):
+        return {"minimum": round(given / 3, 3), "maximum": min(given * 3, 1.0)}
     if (
         not isinstance(given, (int, float))
         or isinstance(given, bool)
@@ -275,7 +278,7 @@ def _wide(rng: random.Random, kind: str, role: str, name: str, about: str, tool_
     """A number of a size that what it counts may have: shares by the million, a probability, a negative coordinate."""
     chance, draw = rng.random(), rng.randint
     if kind == "number" and _FRACTION.search(about):
-        return draw(1, 99) / 100
+        return draw(1, 15 if _EARNED.search(about) else 99) / 100
     if _LARGE.search(about):
         return draw(1, 99) * 10 ** draw(3, 7)
     if role == "count":

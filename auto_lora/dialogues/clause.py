@@ -17,6 +17,7 @@ from auto_lora.dialogues.naming import (
     spoken_name,
     without_order,
 )
+from auto_lora.dialogues.numbered import number_of, with_number
 from auto_lora.dialogues.phrasebook import (
     fills,
     in_form,
@@ -290,7 +291,14 @@ class Clause(Arguments):
             of = re.search(r" (?:of|about|for|on)( (?:an?|the) [\w ]+)$", words)
             said = f"the {self.left.pop(aspect).surface}"
             return self._with_what_it_is_of(f"{said} of{of[1]}") if of else said
-        return self._with_what_it_is_of(words)
+        return self._numbered(words) or self._with_what_it_is_of(words)
+
+    def _numbered(self, words: str) -> str:
+        """A thing with the argument that says which it is, in six of ten cases: "ticket TCK-1559"; "" where it is said apart."""
+        name = "" if self.act in ("create", "book") else number_of(words, self.left, self.roles)
+        if not name or self.random.random() > 0.6:
+            return ""
+        return with_number(self.random, words, name, self.left.pop(name).surface)
 
     def _told_before(self, role: str) -> str:
         """The words of a quality or a genre that stand before what is sought; "" where none is given, or it is said otherwise."""

@@ -273,6 +273,10 @@ class Clause(Arguments):
                 r"(?:the|my|our|all|every|both)\b", value.surface
             )
             return value.surface if bare else f"the {value.surface}"
+        listed = itself is not None and "enum" in (self.call.tool.properties.get(itself) or {})
+        moved = self.act == "set" or (self.act == "do" and listed)
+        if itself and moved and self.left[itself].role in ("generic", "type"):
+            itself = None  # the proposal stage is what a deal is moved to
         eaten = itself is not None and self.roles[itself] == "dish"  # never "a drink with an espresso"
         if head and itself and (eaten or self.random.random() < 0.95):
             value = self.left.pop(itself)

@@ -235,6 +235,7 @@ def _reversed_by(tool: ToolDefinition) -> dict[str, Switch]:
 
 _TO = frozenset("switch reply respond subscribe navigate listen connect skip apply react go".split())
 _STEPS = frozenset("next previous prev start stop now".split())
+_HALTS = frozenset("restart stop kill terminate pause end".split())  # what runs, whether it is said or not
 _WHOM = frozenset(("me", "us", "you", "it", "them", "the user", "users"))  # "notify me", "wake the user up"
 
 
@@ -262,6 +263,13 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
         != phrase
     ):
         phrase = shorter
+    phrase = re.sub(r" \w+ly (?:or|and) \w+ly$", "", phrase)  # "an order fully or partially"
+    if own_verb in _HALTS:
+        phrase = re.sub(
+            r"\b(an?|the) (?:currently )?running (?=(\w+))",
+            lambda m: f"{m[1] if m[1] == 'the' else _article(m[2])} ",
+            phrase,
+        )
     while phrase != (shorter := re.sub(r"\s*\b(?:of|and|or|the|an?)$", "", phrase)):
         phrase = shorter
     phrase = re.sub(r"\ba (?=[aeio])", "an ", phrase)
@@ -287,6 +295,8 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
         or [w for w in words_of(name) if w not in spoken]
         or [w for w in own[1:] if w not in own_verb.split()]  # "Call a contact" of make_call
     )
+    if found and named and re.fullmatch(rf"{re.escape(named[-1])}s (?:and|or) [a-z]+s", found[0]):
+        found = []  # "Move files and directories" of move_file moves a file
     mine = bool(named) and named[0] not in _INTO and words_of(name)[0] == own_verb
     if mine and verb != own_verb and act not in _TELLING:
         # Verb and object of one side: "Register an item" of start_return starts a return, "Runs the irrigation" of

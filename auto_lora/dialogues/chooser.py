@@ -72,6 +72,13 @@ _SETS = re.compile(r"(?:resume|skip|shuffle|next)\b(?= (?:(?:the|this|my) )?(?:m
 _WORDY = 0.3  # of the requests give most of what they could
 # Not said where the sentence has no place for it: "the weather with windy".
 _UNSAID_AT_END = ("kind", "weather", "warmth")
+# "Are there any options for" what one buys or goes to.
+_OFFERED = re.compile(r"where can i get|are there any options|do you have", re.I)
+_TO_BE_HAD = frozenset(
+    "product item dish drink cuisine kind_place amount place poi origin destination ingredient genre title song artist book movie event service".split()
+)
+_REFUNDS = re.compile(r"refund|money back|give me back|want my money", re.I)
+_RETURNS = re.compile(r"\breturn|\bsend|\blabel|\bexchange", re.I)
 _ANYTHING = frozenset("query title topic generic".split())  # what any search looks for
 _ANYWHERE = ("date", "time", "when", "daypart", "place", "here")  # said at the end of whatever is asked
 
@@ -224,6 +231,8 @@ class FrameChooser:
                 own = [f for f in own if not _SETS.match(f.text)]
             if "room" in roles:  # "hold the house at 20 in the kitchen"
                 own = [f for f in own if not _WHOLE_HOUSE.search(f.text)]
+            if verb == "refund":  # whose sentences ask for a return beside it
+                own = [f for f in own if _REFUNDS.search(f.text) and not _RETURNS.search(f.text)]
             general: list[Frame] = []
             turns = act_of(tool.name, tool.description)[0] == "switch"
             if act in ("switch", "act") or not (own and turns):  # "set the lights" does not say off
@@ -236,6 +245,8 @@ class FrameChooser:
                 general = [f for f in general if "main" not in f.named]  # "approve sounds good to me"
             if act == "create" and any(asks(t) and _same_thing(t, tool) for t in self._tools):
                 general = [f for f in general if not _WANTED.match(f.text)]
+            if act == "find" and not roles & _TO_BE_HAD:
+                general = [f for f in general if not _OFFERED.match(f.text)]
             if act == "find" and self._sought is not None:
                 mine = {
                     r for r in main_roles(act) if r in roles and r not in _ANYTHING and self._sought[r] == 1

@@ -49,6 +49,7 @@ _ASPECTS = frozenset(
 _SPOTS = frozenset(
     "place places business businesses venue venues spot spots shop shops store stores establishment establishments location locations".split()
 )
+_SEVERAL = re.compile(r"(?!(?:news|series|species|lens|physics|maths)$)[a-z]+[a-z](?<![suia])s")
 _OF_A_THING = re.compile(r"\b(?:about|of|called|for|forget|remember|keep|hold me to) \{label\}")
 _MOST_OF_ALL = re.compile(
     r"\ban? (?=(?:most|best|worst|cheapest|nearest|closest|newest|latest|highest|fanciest|oldest|greatest)\b)"
@@ -70,7 +71,7 @@ class Clause(Arguments):
 
     def __init__(self, rng: random.Random, call: PlannedCall, frame: Frame, *, alone: bool = False) -> None:
         super().__init__(rng, call, frame)
-        self.alone = alone
+        self.alone, self.many = alone, ""
         name, words, self.correction = taken_back(rng, call, alone=alone)
         if name is not None and name in self.left:
             self.left[name] = replace(self.left[name], surface=words)
@@ -100,6 +101,9 @@ class Clause(Arguments):
             made = f"{made} {self._tail()}"
         if before or after:
             made = _in_sentences(before, made.strip(), after)
+        if self.many:  # "what are tickets", "how are customers"
+            one = rf"\b(what|how)(?: is|'s) (?={re.escape(self.many)}\b)"
+            made = re.sub(one, r"\1 are ", made, flags=re.I)
         text = re.sub(r"\s+([,.;?])", r"\1", " ".join(made.split()).lstrip(" ,"))
         text = re.sub(
             r"\bfor (?=in \w+ (?:minutes|hours|days|weeks|months)\b)", "", text
@@ -231,7 +235,10 @@ class Clause(Arguments):
             own = objects_of(self.call.tool.name, self.call.tool.description)
             said = (*self.kinds, self.verb, f"{self.verb}ing")  # "book the booking"
             nouns = [n for n in (*named, *own) if n.split()[-1] not in said]
-            return self._wanted(self.random.choice(nouns or [*named, *own]))
+            wanted = self._wanted(self.random.choice(nouns or [*named, *own]))
+            head = re.split(r" (?:of|for|about|in|from|to|on|at|with)\b", wanted)[0].split()[-1:]
+            self.many = wanted if head and _SEVERAL.fullmatch(head[0]) else ""
+            return wanted
         if slot.role == "verb":
             return self.verb
         if slot.role in ("tail", "given"):

@@ -19,6 +19,7 @@ from auto_lora.dialogues.naming import (
     listed,
     said_name,
     spoken_name,
+    whole_name,
     without_order,
 )
 from auto_lora.dialogues.phrasebook import in_form, phrases, tails_of, words_of
@@ -27,7 +28,8 @@ from auto_lora.dialogues.pools import plural
 from auto_lora.dialogues.roles import KINDS, kinds_named, roles_of
 from auto_lora.dialogues.surfaces import Value, join_words
 from auto_lora.dialogues.timely import part_of_day, timely
-from auto_lora.dialogues.told_forms import described, forms_by_definition, is_repeated
+from auto_lora.dialogues.told_forms import described, forms_by_definition, is_repeated, is_target
+from auto_lora.dialogues.unnamed import sorting, unnamed
 
 # What stands beside an argument when both are given: role to (before, after with its form).
 BESIDE: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
@@ -140,6 +142,8 @@ class Arguments:
         parts = [together] if (together := self._together()) else []
         if self.random.random() < 0.5 and (ends := self._ends()):
             parts.append(ends)
+        if whole := whole_name(self.random, self.left, self.roles):
+            parts.append(whole)
         if self.call.hidden:
             kind = "person" if _is_person(self.call) else "thing"
             parts.append(self.random.choice(phrases("around")["links"][kind]))
@@ -187,6 +191,10 @@ class Arguments:
     def _only_named(self, name: str, value: Value) -> bool:
         """Whether nothing but its name tells an argument apart; a number with a longer name half of the time."""
         role, words = self.roles[name], words_of(name) or ["it"]
+        if unnamed(name, value, self.call.tool.properties.get(name)):
+            return False  # "the last 50 lines"
+        if is_target(self.call.tool, name, role):
+            return False  # "to 20 replicas"
         if self._bound(name) and self.random.random() < 0.8:
             return False  # "under $50"
         if self._reach(name, value) or (
@@ -323,6 +331,12 @@ class Arguments:
         role = self.roles[name] if value.role != "system" else value.role
         if role == "boolean":  # "a ticket about the printer, make it urgent"
             return f", {value.surface}" if _OWN_CLAUSE.match(value.surface) else value.surface
+        if forms := unnamed(name, value, self.call.tool.properties.get(name)):
+            return self.random.choice(forms)
+        if role == "sort" and (way := sorting(value, self.left, self.roles)):
+            return way
+        if is_target(self.call.tool, name, role):
+            return f"to {value.surface}"
         spoken = spoken_name(name, number=is_number(value.json))
         if spoken[0] in _TIMELY_PREPOSITIONS and role in ("date", "time", "when", "start", "end", "generic"):
             return f"{spoken[0]} {value.surface}"
@@ -423,6 +437,8 @@ class Arguments:
             forms = ["to {v}"]  # "raise the heating to 21 degrees"
         if re.match(r"(?:by|on) \w+$", text) and isinstance(schema, dict) and "enum" in schema:
             return text  # "by car", not "in by car mode"
+        if text.lower() in ("all", "any"):
+            forms = [f for f in forms if "that are" not in f]
         if value.role == "chore":
             forms = ["to {v}"]  # "a reminder to water the plants"
         forms = [f for f in forms if not set(self.kinds) & set(f.split())] or ["{v}"]

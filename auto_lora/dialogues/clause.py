@@ -29,6 +29,7 @@ from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import plural, singular
 from auto_lora.dialogues.surfaces import Value, join_words
 from auto_lora.dialogues.topics import nouns_for, topic_of
+from auto_lora.dialogues.unnamed import unnamed
 
 OWN_SLOTS = frozenset(("object", "verb", "main", "given", "tail"))  # those of acts, which stand for no role
 _STOOD_FOR = frozenset(
@@ -135,6 +136,7 @@ class Clause(Arguments):
             and not any(fills(self.roles[n], slot) for slot in self.frame.needed)
             and not ("main" in self.frame.needed and n == self._main())
             and not self._is_least_length(n)
+            and not unnamed(n, v, self.call.tool.properties.get(n))
             and (
                 self.roles[n] not in BESIDE or self.roles[n] in ("place", "region", "date")
             )  # others have neighbours
@@ -180,6 +182,8 @@ class Clause(Arguments):
         """Whether an argument may stand bare in a slot; a limit only where the sentence says which: "under {amount}"."""
         if slot == "sort" and self.left[name].surface.lower() not in phrases("inventories")["sort"]:
             return False  # "a rating hotel"
+        if slot == "status" and self.left[name].surface.lower() in ("all", "any"):
+            return False  # "which customers are all"
         if slot == "file" and self.roles[name] == "glob" and {"exclude", "ignore"} & set(words_of(name)):
             return False  # what is left out is not sought
         if self.left[name].role == "chore" and _OF_A_THING.search(self.frame.text):
@@ -227,7 +231,7 @@ class Clause(Arguments):
             topic = topic_of(self.call.tool)
             named = (
                 [f"the {n}" for n in nouns_for(topic, self.call.tool)]
-                if topic and not self.call.crowded
+                if topic and not self.call.crowded and self.verb != "refund"  # "refund the return"
                 else []
             )
             if "delivery" in self.roles.values():  # "order the takeaway" would be one of its arguments

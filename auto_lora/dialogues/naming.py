@@ -63,6 +63,15 @@ def said_name(name: str, value: Value) -> list[str]:
     return words[:-1] if words[-1] in ENDS_IN_PREPOSITION and len(words) > 1 and not verb else words
 
 
+def whole_name(rng: random.Random, left: dict[str, Value], roles: Mapping[str, str]) -> str:
+    """First and last name in one phrase: "for Jason Smith"; "" where one is not left, or they are said apart."""
+    ends = [next((n for n in left if roles[n] == role), "") for role in ("first_name", "last_name")]
+    if not all(ends) or rng.random() < 0.3:
+        return ""
+    words = " ".join(left.pop(n).surface for n in ends)
+    return rng.choice(["for {v}", "for {v}", "named {v}", "called {v}"]).format(v=words)
+
+
 def is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 

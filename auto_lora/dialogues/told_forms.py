@@ -6,12 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.meaning import tool_act
 from auto_lora.dialogues.money import change_forms, is_change
 from auto_lora.dialogues.phrasebook import words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.surfaces import Value
 
+_MOVES = frozenset("set change move update scale assign raise lower promote".split())
+_TARGETS = frozenset("generic status type category priority count person username".split())
+_BECOMES = re.compile(r"(?:the )?(?:new|another|target|desired)\b", re.I)
 _SERVING = re.compile(r"restaurant|place|eater|cafe|bar\b", re.I)  # "that serves ramen"
 _WHO = frozenset("person recipient person_name".split())
 # Names that are verbs are said as such: "avoiding tolls", not "with tolls as avoid".
@@ -22,6 +26,21 @@ _VERBAL = {
 }
 _PROVIDER = re.compile(r"doctor|dentist|therapist|stylist|physician|provider|barber|trainer", re.I)
 _PEOPLE = re.compile(r"guest|passenger|people|person|adult|child|traveler|attendee|participant")
+
+
+def is_target(tool: ToolDefinition, name: str, role: str) -> bool:
+    """Whether an argument is what the tool's thing becomes, and no other is: "move the deal to proposal", "assign the ticket to Ann"."""
+    act, verb = tool_act(tool)
+    if act not in ("set", "do") or verb not in _MOVES or role not in _TARGETS:
+        return False
+    meant = [
+        n
+        for n, s in tool.properties.items()
+        if _BECOMES.match(described(s))
+        or words_of(n)[:1] in (["new"], ["target"], ["desired"])
+        or (verb == "assign" and words_of(n)[-1:] == ["assignee"])
+    ]
+    return meant == [name]
 
 
 def is_repeated(name: str, schema: Any) -> bool:

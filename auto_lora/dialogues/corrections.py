@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -51,6 +52,11 @@ def with_correction(
     words, others = ({*v.surface.lower().split()} for v in (value, other))
     if words <= others or others <= words:  # "7 am, no, 7"
         return call
+    dated = [
+        re.search(r"20\d\d", text) is not None for text in (str(value.json), other.surface, value.surface)
+    ]
+    if dated == [True, True, False]:
+        return call  # "until May 3rd 2026 at 5, no, 7 pm" would be on that day
     return replace(call, values={**call.values, name: replace(value, instead_of=other.surface)})
 
 

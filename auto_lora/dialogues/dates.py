@@ -22,6 +22,14 @@ PAST = re.compile(
     r"birth|\bborn\b|\b(?:dob|released?|founded|histor\w+|death|purchased?|incidents?|loss|accidents?)(?![a-z])",
     re.I,
 )
+# What ends on the day it begins, and what does not.
+_MET = re.compile(
+    r"(?<![a-z])(?:events?|meetings?|appointments?|interviews?|calendar|meeting rooms?)(?![a-z])", re.I
+)
+_AWAY = re.compile(
+    r"(?<![a-z])(?:rent\w*|rides?|trips?|travel\w*|leave|vacation|hotels?|cars?|conference|festival|history|metrics|logs?|search\w*|find|list\w*|get|fetch\w*)(?![a-z])",
+    re.I,
+)
 _ROLES = frozenset("date time when start end daypart".split())
 _FORMATS = frozenset("date time date-time".split())
 
@@ -87,6 +95,7 @@ def in_order(
     values: Mapping[str, Value],
     schemas: Mapping[str, Any],
     fixed: Container[str] = (),
+    tool_words: str = "",
 ) -> dict[str, Value]:
     """Values of which two are dates, the earlier first and the other within three weeks: nobody is away from March to January.
 
@@ -94,6 +103,7 @@ def in_order(
         split: whose days may be drawn.
         values: in the order of their schema.
         fixed: names of values that stay as they are.
+        tool_words: name and description of the tool; a meeting ends on the day it begins.
     """
     about = {n: told(schemas[n]) for n, v in values.items() if v.role in _ROLES and isinstance(v.json, str) and isinstance(schemas.get(n), Mapping)}  # fmt: skip
     moments = {
@@ -111,15 +121,27 @@ def in_order(
         first, last = last, first
         found[one] = replace(values[other], role=values[one].role)
         found[other] = replace(values[one], role=values[other].role)
-    if not (first < last <= first + timedelta(days=21)) and form:
-        timed = bool(moment_form(about[other]) and moment_form(about[one]))
-        last = _soon_after(rng, split, first, timed)
+    timed = bool(moment_form(about[other]) and moment_form(about[one]))
+    met = timed and _MET.search(tool_words) is not None and not _AWAY.search(tool_words)
+    if (met or not (first < last <= first + timedelta(days=21))) and form:
+        ends = _same_day(rng, first) if met and rng.random() < 0.95 else None
+        last = ends or _soon_after(rng, split, first, timed)
         words = _spoken_date(rng, last, "%Y-%m-%d" if timed else form)
-        if moment_form(about[other]):
+        span = [role_in(n, schemas[n], "string") for n in (one, other)] == ["start", "end"]
+        if ends and span and rng.random() < 0.7:
+            words = _spoken_time(rng, last)  # the day is said once
+        elif moment_form(about[other]):
             words = f"{words} at {_spoken_time(rng, last)}"
         found[other] = replace(found[other], json=as_written(last, form), surface=words)
     fits = all(Draft202012Validator(schemas[n]).is_valid(found[n].json) for n in moments)
     return found if fits else dict(values)
+
+
+def _same_day(rng: random.Random, first: datetime) -> datetime | None:
+    """A quarter of an hour to four hours later; None where that would be another day."""
+    ends = [first + timedelta(minutes=m) for m in (15, 30, 30, 45, 60, 60, 60, 90, 120, 180, 240)]
+    able = [end for end in ends if end.date() == first.date()]
+    return rng.choice(able) if able else None
 
 
 def _soon_after(rng: random.Random, split: str, first: datetime, timed: bool) -> datetime:

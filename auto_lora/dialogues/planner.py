@@ -124,7 +124,12 @@ class Planner:
             values = self._paired(self._at_one_time(_possible_together(values, tool), tool), tool)
             own = [n for n in values if self.own.key(tool, n) or n in (given or ())]
             values = in_order(
-                self.random, self.split, _of_its_kind(values, tool, frame), dated_alike(tool), own
+                self.random,
+                self.split,
+                _of_its_kind(values, tool, frame),
+                dated_alike(tool),
+                own,
+                self.sampler.tool_words,
             )
             values = of_one_length(self.random, ascending(values, own, tool.properties), tool, own)
             values = in_cents(self.random, values, tool)

@@ -211,6 +211,8 @@ def _settled(found: str, words: list[str], description: str, about: str, kind: s
         and not re.search(r"\bcalendar\b", about)
     ):
         return "duration"  # "Years into the future"
+    if found == "duration" and "timeout" in words:  # "timeout_seconds"
+        return "timeout"
     if found == "duration" and "per" in words:  # hours per day
         return "generic"
     if (found == "note" and _MUSICAL.search(description)) or (

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from faker import Faker
 
 from auto_lora.dialogues.phrasebook import phrases
+from auto_lora.dialogues.tables import query
 
 _LOCALES = (
     "en_US", "en_GB", "de_DE", "fr_FR", "es_ES", "it_IT", "pl_PL", "pt_BR", "sv_SE", "nl_NL", "en_IN", "tr_TR", "fi_FI",
@@ -81,7 +82,7 @@ class Pools:
         self._makers: dict[str, Callable[[], str]] = {
             "place": self.place, "origin": self.place, "destination": self.place, "region": self.region,
             "country": self.country, "poi": self.poi, "address": lambda: self.faker("en_US").street_address(),
-            "person": self.person, "recipient": self.person, "artist": self.artist, "song": self.title, "album": self.title,
+            "person": self.person, "colleague": self.colleague, "recipient": self.person, "artist": self.artist, "song": self.title, "album": self.title,
             "movie": self.title, "book": self.title, "show": self.title, "title": self.title, "playlist": self.playlist,
             "org": self.org, "restaurant": self.restaurant, "brand": self.org, "date": self.date, "start": self.date, "end": self.date, "time": self.time, "when": self.when,
             "duration": self.duration, "year": self.year, "party": form("party"), "identifier": self.identifier,
@@ -91,7 +92,7 @@ class Pools:
             "system": lambda: f"{self.noun()}-{self.stock('service_suffix')}", "query": form("query"), "repo": form("repo"), "folder_path": form("folder_path"), "selector": form("selector"), "glob": form("glob"), "thing_name": form("thing_name"), "repo_path": form("repo_path"), "branch": form("branch"),
             "version": lambda: f"{self.random.randint(0, 9)}.{self.random.randint(0, 20)}.{self.random.randint(0, 12)}",
             "label": form("label"), "event": form("event"), "subject": form("event"), "note": self.message, "message": self.message, "text": lambda: r([self.message(), self.message(), self.stock("phrase")]),
-            "file": form("file"), "command": form("command"), "sql": form("sql"), "sql_select": form("sql_select"), "chore": form("chore"), "symbol": self.symbol, "dish": form("dish"), "drink": form("drink"), "item": form("item"),
+            "file": form("file"), "command": form("command"), "sql": lambda: query(self.random, reads=False), "sql_select": lambda: query(self.random, reads=True), "chore": form("chore"), "symbol": self.symbol, "dish": form("dish"), "drink": form("drink"), "item": form("item"),
             "product": form("product"), "rating": lambda: self.small_number(0, 6), "rating_max": lambda: r(["5", "5", "6", "6", "10", "10", "4", "7", "20", "100", "five", "six", "ten"]),
             "count": lambda: self.small_number(1, 13), "age": lambda: str(self.random.randint(2, 90)), "number": lambda: str(self.random.randint(2, 500)),
             "percent": lambda: f"{self.random.randint(1, 20) * 5}{r(['%', ' percent'])}", "level": lambda: r([f"{self.random.randint(1, 10)}", f"{self.random.randint(1, 20) * 5}%"]),
@@ -100,7 +101,7 @@ class Pools:
             "weight": lambda: f"{self.random.randint(1, 120)} {r(['kg', 'pounds', 'kilos'])}",
             "latitude": lambda: f"{self.random.uniform(-60, 70):.{r('124')}f}", "longitude": lambda: f"{self.random.uniform(-180, 180):.{r('124')}f}",
             "past_date": self.past_date, "weekday": lambda: r(_DAYS).capitalize(), "month": lambda: r(_MONTHS), "dna": lambda: "".join(self.random.choices("ACGT", k=self.random.randint(6, 14))),
-            "ip": lambda: self.faker("en_US").ipv4(), "isbn": lambda: self.faker("en_US").isbn13(), "vin": lambda: self.faker("en_US").vin(),
+            "ip": lambda: self.faker("en_US").ipv4(), "ssn": lambda: self.faker("en_US").ssn(), "isbn": lambda: self.faker("en_US").isbn13(), "vin": lambda: self.faker("en_US").vin(),
             "plate": lambda: self.faker("en_US").license_plate(), "hex_color": lambda: self.faker("en_US").hex_color(),
             "coordinates": lambda: f"{self._makers['latitude']()}, {self._makers['longitude']()}", "university": form("university"),
             "flight": lambda: str(self.faker("en_US").bothify(r(["??###", "??####", "?? ###"]), letters=string.ascii_uppercase)),
@@ -109,7 +110,7 @@ class Pools:
             "distance": lambda: f"{self.random.randint(1, 40)} {r(['km', 'miles', 'kilometers'])}",
             # Slots of forms.
             "noun": self.noun, "adjective": self.adjective, "verb": self.verb, "foreign": self.foreign, "invented": self.invented,
-            "nouns": lambda: plural(self.noun()), "work": self.title, "first_name": lambda: self.faker("en_US").first_name(),
+            "nouns": lambda: plural(self.noun()), "code_nouns": lambda: plural(self.stock("code_noun")), "work": self.title, "first_name": lambda: self.faker("en_US").first_name(),
             "name": lambda: self.faker(r(_LOCALES)).first_name(), "last_name": lambda: self.faker("en_US").last_name(),
             "full_name": self.full_name, "few": lambda: self.small_number(2, 60), "hour": lambda: self.small_number(1, 12), "two_digits": lambda: str(self.random.randint(2, 99)),
             "tens": lambda: str(self.random.randint(2, 10) * 10), "decade": lambda: r(["60s", "70s", "80s", "90s", "00s", "2010s", str(self.random.randint(1960, 2024))]),
@@ -213,6 +214,12 @@ class Pools:
             return str(self.faker(self.pick(_LOCALES)).first_name())
         return self.full_name()
 
+    def colleague(self) -> str:
+        """Somebody at work: a full name, or the first."""
+        if self.random.random() < 0.25:
+            return str(self.faker(self.pick(_LOCALES)).first_name())
+        return self.full_name()
+
     def full_name(self) -> str:
         faker = self.faker(self.pick(_LOCALES))
         return f"{faker.first_name()} {faker.last_name()}"
@@ -270,7 +277,6 @@ class Pools:
                 "??-####-?",
                 "??######",
                 "???_####",
-                "###-##-####",
             ]
         )
         letters = string.ascii_lowercase if self.random.random() < 0.2 else string.ascii_uppercase

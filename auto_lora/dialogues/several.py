@@ -18,7 +18,7 @@ _OWN_SENTENCE = frozenset("message note text query state action boolean object k
 # "Milk and eggs" for a list is one thing to put there; "Ann and Bob" are the guests of one meeting.
 _ONE_FOR_ALL = _OWN_SENTENCE | frozenset(
     "item dish product ingredient label event title subject song album movie book show artist list playlist org person recipient party cast companion "
-    "unit unit_from unit_to rating_unit currency_from currency_pair start end daypart frequency count spatial position series mood owner here delivery".split()
+    "unit unit_from unit_to rating_unit currency_from currency_pair start end daypart frequency count spatial position series mood owner here delivery reason".split()
 )
 
 _TELLS = frozenset("get find compute convert translate track".split())

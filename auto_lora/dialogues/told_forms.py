@@ -68,6 +68,7 @@ def _bare_numbers(value: Mapping[str, Any]) -> bool:
 
 
 _WEEK = frozenset("mon tue wed thu fri sat sun".split())
+_CLAUSE = re.compile(r"(?:[Ii]t|[Tt]hey|[Ww]e|[Hh]e|[Ss]he|I) (?!and\b)\w")
 _REPEATED = re.compile(r"\brepeat|\brecur|\bevery|\bweekly|days of (?:the )?week", re.I)
 _EVERY = re.compile(
     r"(?:repeat |water |feed )?(?:every|how often|days between|interval (?:in|between|of))\b", re.I
@@ -141,6 +142,12 @@ def forms_by_definition(
     ):
         due = ["due {v}", "due on {v}"] if meant[1] == "due" else []
         return [*due, "with the {name} {v}", "with a {name} of {v}", "{name} {v}"]
+    if role == "generic" and words_of(name)[-1:] == ["channel"] and act == "send":
+        return ["in {v}", "to {v}", "to the {v} {name}", "in the {v} {name}"]
+    if role == "reason" and isinstance(schema, Mapping) and "enum" in schema:  # not "because of sold"
+        return ["with the {name} {v}", "with {v} as the {name}", "{name} {v}"]
+    if role == "reason" and _CLAUSE.match(text):
+        return ["because {v}", "because {v}", "since {v}"]
     if role == "person" and words_of(name)[-1:] == ["assignee"]:
         return ["assigned to {v}", "with {v} as the {name}", "{name} {v}"]
     if (

@@ -6,7 +6,14 @@ import re
 
 from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator
-from tests.tool_lists import text, tool
+from auto_lora.dialogues.dates import in_order
+from auto_lora.dialogues.phrasebook import phrases, role_of
+from auto_lora.dialogues.planned import PlannedCall
+from auto_lora.dialogues.roles import roles_by_tool
+from auto_lora.dialogues.surfaces import Value
+from auto_lora.dialogues.told_forms import forms_by_definition
+from auto_lora.dialogues.values import Sampler
+from tests.tool_lists import many, text, tool
 
 
 def whole(description=""):
@@ -63,3 +70,83 @@ def test_a_change_goes_both_ways():
             removed += 1
             assert re.search(rf"(?:minus |-|removing ){-change}\b", prompt.lower()), prompt
     assert added > 5 and removed > 15
+
+
+def sampled(definition, name, count):
+    """Values of one parameter, as they are drawn for a call."""
+    sampler = Sampler(3, "train")
+    sampler.tool_words = f"{definition.name} {definition.description}"
+    sampler.roles = roles_by_tool(definition)
+    schema = definition.properties[name]
+    return [sampler.sample(name, schema, definition.parameters).json for _ in range(count)]
+
+
+def test_reasons_are_those_of_what_is_done():
+    refund = tool("refund_order", "Refund an order.", reason=text("Reason for the refund"))
+    leave = tool("request_leave", "Submit a leave request.", reason=text("Reason for the leave"))
+    inventories = phrases("inventories")
+    assert set(sampled(refund, "reason", 40)) <= set(inventories["reason_return"])
+    assert set(sampled(leave, "reason", 40)) <= set(inventories["reason_absence"])
+    assert set(sampled(STOCK, "reason", 40)) <= set(inventories["reason_stock"])
+
+
+def test_a_reason_that_is_a_clause_stands_after_because():
+    call = PlannedCall(STOCK, {})
+    forms = {
+        words: forms_by_definition(call, {"reason": "reason"}, "reason", Value(words, words, "reason"), words, twice=False, counted=False)
+        for words in ("it never arrived", "they sent too many", "water damage", "IT support")
+    }  # fmt: skip
+    assert forms["it never arrived"] == forms["they sent too many"] != []
+    assert all(form.startswith(("because {v}", "since {v}")) for form in forms["it never arrived"])
+    assert forms["water damage"] == []
+
+
+def test_names_of_work_are_those_that_are_used_there():
+    slack = tool("post", "Post a message to Slack.", channel=text("Channel name or ID, e.g. #general"))
+    plans = tool("list_customers", "List customers.", plan=text("Subscription plan"))
+    files = tool("search_files", "Search for files.", excludePatterns=many("Patterns to exclude"))
+    pulls = tool("list_pull_requests", "List pull requests.", author=text("GitHub username of the author"))
+    assert all(re.fullmatch(r"#[a-z-]+", v) for v in sampled(slack, "channel", 30))
+    assert set(sampled(plans, "plan", 30)) <= set(phrases("inventories")["plan_name"])
+    assert all(re.search(r"\d", v) and " " not in v for v in sampled(STOCK, "warehouse", 30))
+    assert all("*" in v for values in sampled(files, "excludePatterns", 20) for v in values)
+    assert all(" " not in v and v.islower() for v in sampled(pulls, "author", 20))
+    assert not any(re.fullmatch(r"\d{3}-\d\d-\d{4}", v) for v in sampled(STOCK, "sku", 200))
+
+
+def test_nobody_assigns_a_ticket_to_mom():
+    tickets = tool(
+        "assign_ticket", "Assign a ticket to an agent.", assignee=text("Name or email of the agent")
+    )
+    bills = tool("create_invoice", "Create an invoice for a customer.", customer=text("Customer name"))
+    people = sampled(tickets, "assignee", 60)
+    assert sum("@" in p for p in people) > 5
+    assert not set(people + sampled(bills, "customer", 60)) & set(phrases("inventories")["relation"])
+
+
+def test_queries_select_what_they_group_by():
+    grouped = 0
+    for sql in sampled(tool("run", "Run a read-only SQL query.", sql=text("The SQL query")), "sql", 150):
+        assert sql.startswith("SELECT ")
+        if found := re.search(r"SELECT (\w+), .* GROUP BY (\w+)", sql):
+            grouped += 1
+            assert found[1] == found[2]
+    assert grouped > 5
+    assert role_of("timeout_seconds", "Query timeout in seconds", "integer") == "timeout"
+
+
+def test_a_meeting_ends_on_the_day_it_begins():
+    stamp = {**text("Time in ISO 8601 format"), "format": "date-time"}
+    schemas = {"start": stamp, "end": stamp}
+
+    def ends(tool_words):
+        sampler = Sampler(3, "train")
+        for _ in range(80):
+            drawn = {n: sampler.sample(n, stamp) for n in schemas}
+            made = in_order(sampler.random, "train", drawn, schemas, (), tool_words)
+            yield made["start"].json[:10] == made["end"].json[:10], made["end"].surface
+
+    met = list(ends("create_event Create an event in the calendar."))
+    assert sum(same for same, _ in met) > 70
+    assert sum(same and not re.search(r"20\d\d", said) for same, said in met) > 35  # the day is said once
+    assert sum(same for same, _ in ends("rent_car Rent a car.")) < 65

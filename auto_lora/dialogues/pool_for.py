@@ -56,6 +56,15 @@ _SOURCE = re.compile(
 )
 
 _DRAWN = re.compile(r"\b(?:images?|pictures?|drawings?|paint\w*|art(?:work)?|illustrations?)\b", re.I)
+_USERNAME = re.compile(r"^(?!.*\bor\b)(?=.*\b(?:username|user name|login|handle)s?\b)", re.I)
+# Of whom nobody says "mom", and tools in which nobody does.
+_COLLEAGUES = frozenset("assignee assignees agent customer employee employees client".split())
+_AT_WORK = re.compile(
+    r"\b(?:CRM|invoices?|repositor(?:y|ies)|pull requests?|sales pipeline|payroll|timesheets?|employees?|(?:support |help ?desk )tickets?)\b"
+    r"|\b(?:create|assign|update|search|close)_tickets?\b",
+    re.I,
+)
+
 _DRUNK = re.compile(r"\b(?:drink|beverage|cocktail|coffee)s?\b", re.I)
 
 EATEN = re.compile(r"(?<![a-z])(?:food|eats?|meals?|menu|dish|restaurants?)(?![a-z])", re.I)
@@ -98,6 +107,16 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
         and rng.random() < 0.3
     ):
         pool = "phone"
+    if pool in ("identifier", "generic") and re.search(
+        r"\bssn\b|\bsocial security number", f"{' '.join(words_of(name))} {about}", re.I
+    ):
+        pool = "ssn"
+    if pool in ("person", "author", "full_name") and _USERNAME.search(about):
+        pool = "username"
+    if pool == "person" and (_COLLEAGUES & set(words_of(name)) or _AT_WORK.search(told)):
+        pool = "colleague"
+    if pool == "colleague" and re.search(r"\be-?mail\b", about, re.I) and rng.random() < 0.4:
+        pool = "email"  # "Name or email of the agent"
     if pool == "specialty" and not re.search(
         r"doctor|medic|patient|clinic|hospital|physician|health", told, re.I
     ):
@@ -141,6 +160,8 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
         pool = "issue"
     if pool in ("label", "event", "text", "note") and re.search(r"\b(?:invoice|bill|billing)\b", told, re.I):
         pool = "billed"
+    if pool == "generic" and (own := _of_work(words_of(name), about, told)):
+        pool = own
     if pool == "genre" and re.search(r"\b(?:films?|movies?|cinema)\b", told, re.I):
         pool = "genre_film"
     elif pool == "genre" and re.search(r"\b(?:books?|novels?|librar\w+|reading|literature)\b", told, re.I):
@@ -166,3 +187,19 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
     if pool == "date" and PAST.search(f"{name} {about}"):
         pool = "past_date"
     return pool
+
+
+_CHATS = re.compile(r"\b(?:slack|discord|chat|workspace|teams channel|messages?)\b", re.I)
+_SUBSCRIBED = re.compile(r"\bsubscri(?:ption|be)\w*|\bbilling\b|\bSaaS\b|\bpricing\b", re.I)
+
+
+def _of_work(words: list[str], about: str, told: str) -> str:
+    """The pool of a name that only tools at work have: a channel, a plan, a warehouse; "" of any other."""
+    last = words[-1] if words else ""
+    if last == "channel" and _CHATS.search(told) and not re.search(r"\b(?:sms|push|e-?mail)\b", about, re.I):
+        return "channel_marked" if "#" in about else "channel_name"
+    if last == "plan" and _SUBSCRIBED.search(told):
+        return "plan_name"
+    if last in ("warehouse", "store", "depot") and re.search(r"\bcode\b", about, re.I):
+        return "site_code"
+    return ""

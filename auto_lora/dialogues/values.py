@@ -176,7 +176,7 @@ class Sampler(Objects):
         for _ in range(8 * high):
             if len(items) >= self.random.randint(max(low, 1), max(high, 1)):
                 break
-            made = self.sample(one, item, root, role if role == "tag" or is_programs(role) else "")
+            made = self.sample(one, item, root, role if role in ("tag", "glob") or is_programs(role) else "")
             if isinstance(made.json, (int, float)) and "million" not in made.surface:
                 made = replace(made, surface=made.surface.replace(",", ""))  # "4,307, 20" would be three
             two = (

@@ -313,5 +313,7 @@ def test_a_tool_with_one_value_of_few_is_asked_for_in_every_split():
 def test_a_list_of_examples_goes_on_as_it_began():
     animals = {v.json for v in _drawn("animal_type", _text("Kind of pet, like dog, cat or horse"))}
     assert len(animals) > 6 and animals <= set(phrases("inventories")["animal"]) | {"dog", "cat", "horse"}
-    toppings = [v.json for v in _drawn("toppings", _text("Toppings such as mushrooms, pepperoni or olives"))]
-    assert sum(t in ("mushrooms", "pepperoni", "olives") for t in toppings) > 34
+    toppings = {v.json for v in _drawn("toppings", _text("Toppings such as mushrooms, pepperoni or olives"))}
+    assert len(toppings) > 6 and toppings <= {*phrases("inventories")["topping"], "pepperoni"}
+    sauces = [v.json for v in _drawn("glaze", _text("Glaze such as maple, teriyaki or apricot"))]
+    assert sum(g in ("maple", "teriyaki", "apricot") for g in sauces) > 34

@@ -56,7 +56,7 @@ def test_a_relation_stands_before_a_place_or_alone(definition):
         said = given.get("spatial_relation", "").lower()
         assert not re.search(r"\bat (?:near|close|far|by|opposite)\b", prompt.lower()), prompt
         if re.search(r"\b(?:of|to|from|near|around|by|as)$", said) and said not in ("close by", "near by"):
-            after = prompt.lower().partition(said)[2]
+            after = re.split(rf"\b{said}\b", prompt.lower(), maxsplit=1)[1]
             assert re.match(r" [^\W_]", after), prompt  # never "a pub near."
         alone += bool(said) and not {"poi", "city", "state", "country", "current_location"} & given.keys()
     assert alone > 2

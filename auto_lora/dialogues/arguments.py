@@ -197,8 +197,10 @@ class Arguments:
             return False  # "to 20 replicas"
         if self._bound(name) and self.random.random() < 0.8:
             return False  # "under $50"
-        if self._reach(name, value) or (
-            words[-1] == "value" and tool_act(self.call.tool)[0] in ("set", "act", "switch")
+        if (
+            name == "to"
+            or self._reach(name, value)
+            or (words[-1] == "value" and tool_act(self.call.tool)[0] in ("set", "act", "switch"))
         ):
             return False  # "set the lamp to 65"
         if role == "duration" and is_repeated(name, self.call.tool.properties.get(name)):

@@ -40,7 +40,7 @@ def _forms(role: str, name: list[str], value: Value, *, before: bool) -> list[st
         return own
     if (
         name[:1] == ["every"]
-        or name in (["avoid"], ["exclude"], ["include"], ["repeat"])
+        or name in (["to"], ["avoid"], ["exclude"], ["include"], ["repeat"])
         or not 0 < len(name) < 4
         or any(len(w) == 1 and not w.isalpha() for w in name)
     ):

@@ -253,7 +253,8 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     phrase = f"to {phrase}" if lead and phrase else phrase
     if particle := own_verb.partition(" ")[2]:
         phrase = phrase.removesuffix(f" {particle}")  # "Turn the lights off" of turn_off_lights
-    if re.search(r"\b[b-hj-z]\b", phrase):  # "exactly k successes"
+    lettered = re.search(r"\b[b-hj-z]\b", phrase) is not None
+    if lettered:  # "exactly k successes"
         phrase = re.sub(r" (?:of|for|in|from|with)\b.*$", "", phrase)
     phrase = re.sub(r"\b(?:the|an?) user's\b", "my", phrase)
     shortened = len(phrase.split()) > 7
@@ -279,7 +280,7 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
         clause = re.match(r"(?:an?|the) (?:\w+ )?\w+ (?:an?|the|another) ", phrase)
     named_too = stem(phrase.lower()) in map(stem, words_of(name))
     begins = (
-        " " not in phrase and description.startswith(phrase) and not named_too
+        " " not in phrase and description.startswith(phrase) and not named_too and not lettered
     )  # "Store at which hours ...": a verb
     if phrase and not clause and phrase.lower() not in _WHOM and not begins and len(phrase.split()) <= 7:
         stated = (

@@ -170,6 +170,8 @@ def forms_by_definition(
         return ["to {v}"]
     if words_of(name)[-1:] == ["prompt"] and re.search(r"image|picture|drawing|art", call.tool.name):
         return ["of {v}", "of {v}", "showing {v}"]
+    if name == "to":  # beside a cc
+        return ["to {v}"]
     if len(words_of(name)) == 1 and (led := _VERBAL.get(name)):
         return [f"{word} {{v}}" for word in led]
     if "subtitle" in name:

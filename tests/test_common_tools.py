@@ -10,7 +10,8 @@ import pytest
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.meaning import described_values, switches_of
+from auto_lora.dialogues.examples import described_values
+from auto_lora.dialogues.meaning import switches_of
 from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.topics import frames_for, topic_of
 from auto_lora.dialogues.values import Sampler

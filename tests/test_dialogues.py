@@ -19,8 +19,9 @@ from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import normal_text
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Focus, SyntheticDataGenerator, find_links
+from auto_lora.dialogues.examples import described_values
 from auto_lora.dialogues.frames import fill, parse
-from auto_lora.dialogues.meaning import act_of, described_values, objects_of
+from auto_lora.dialogues.meaning import act_of, objects_of
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import SPLITS, act_frames, phrases, role_of, share_out, tails_of
 from auto_lora.dialogues.pools import Pools

@@ -376,7 +376,7 @@ def measured(conversations):
 def test_the_writer_follows_the_style(demo_tools, lower, capital, ended, opened, words):
     style = Style(lower, capital, ended, opened, ("hey, ",), (words,))
     generator = SyntheticDataGenerator(demo_tools, TrainingConfig(), donated=Donated(style=style))
-    seen = measured(generator.generate(300, "train"))
+    seen = measured(generator.generate(500, "train"))
     assert abs(seen.ended - ended) < 0.1 and abs(seen.opened - opened) < 0.1
     assert abs(seen.lower - lower) < 0.1
     assert seen.capital >= capital - 0.1

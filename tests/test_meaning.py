@@ -11,13 +11,8 @@ import pytest
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.meaning import (
-    act_of,
-    described_values,
-    is_action,
-    objects_of,
-    tool_act,
-)
+from auto_lora.dialogues.examples import described_values
+from auto_lora.dialogues.meaning import act_of, is_action, objects_of, tool_act
 from auto_lora.dialogues.naming import spoken_name
 from auto_lora.dialogues.near import fitting_distractors, near
 from auto_lora.dialogues.phrasebook import phrases, role_of

@@ -9,7 +9,7 @@ import pytest
 
 from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.meaning import described_values
+from auto_lora.dialogues.examples import described_values
 from auto_lora.dialogues.phrasebook import phrases
 from auto_lora.dialogues.pools import Pools
 from auto_lora.dialogues.timely import timely

@@ -7,7 +7,10 @@ phrases/      the built-in writer's words, as data: topics/ (weather, set_alarm,
 frames.py     the grammar of a line of the phrasebook
 moments.py    how a definition wants dates and times written
 phrasebook.py parameters to roles, frames to splits
-meaning.py    what a definition says: what is done to what, example values, units
+meaning.py    what a definition says: what is done to what
+examples.py   values that a description names
+decisions.py  enums of what is decided, said as verbs
+deeds.py      deeds that arguments name beside the tool's own
 roles.py      what the arguments of a tool stand for
 programs.py   tools of programs and their makers: elements, callbacks, pods, branches
 topics.py     sentences for one kind of tool, and which tool is of that kind
@@ -17,10 +20,15 @@ pools.py      open vocabularies: names, titles, places, times as people say them
 surfaces.py   a value with its words; times and lists as people say them
 units.py      units of measurement that a definition speaks of
 quantities.py numbers of a sensible size, and their words
+sizes.py      sizes that such numbers have in life
+money.py      amounts in cents, changes with a sign
+side_by_side.py lists of numbers that belong together
 spans.py      lengths of time, and how people say them
 dates.py      dates and times, and their words
 codes.py      codes like a definition's example, codes of what has a name
 pool_for.py   which values an argument has, by what its definition speaks of
+tables.py     queries of a few small databases
+things.py     words of a thing that another argument says
 strings.py    strings of the form that a definition asks for, else as people type them
 schemas.py    a schema without references and branches
 ends.py       two ends of a range in order
@@ -31,6 +39,8 @@ naming.py     parameters' names as people say them
 corrections.py people who change their mind
 asides.py     an argument in a sentence of its own
 told_forms.py how a definition has an argument said
+unnamed.py    arguments whose names are no nouns
+numbered.py   things with what says which they are
 arguments.py  how an argument is said
 timely.py     times as they stand in a sentence
 clause.py     a planned call in a frame

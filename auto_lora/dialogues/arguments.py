@@ -311,7 +311,7 @@ class Arguments:
 
     def _within(self, name: str, value: Value, forms: Sequence[str]) -> str:
         """A limit: "under $50", "at least 3 bedrooms"; of what is rated or counted never "over"."""
-        if self.roles[name] == "age" and " " not in value.surface:  # "at most 49" of which?
+        if self.roles[name] == "age" and "year" not in value.surface:  # "at most 49" of which?
             return self.random.choice(forms).format(v=f"{value.surface} years old")
         if self.roles[name] in ("distance", "duration", "weight") and re.fullmatch(
             r"[\d.,]+|[a-z-]+", value.surface

@@ -16,8 +16,9 @@ from auto_lora.dialogues.casing import uncapitalised
 from auto_lora.dialogues.chooser import FrameChooser
 from auto_lora.dialogues.dates import dated_alike, in_order
 from auto_lora.dialogues.ends import ascending
+from auto_lora.dialogues.examples import described_values
 from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.meaning import asks, described_values, switches_of, tool_act
+from auto_lora.dialogues.meaning import asks, switches_of, tool_act
 from auto_lora.dialogues.moments import read, told
 from auto_lora.dialogues.money import in_cents, without_cents
 from auto_lora.dialogues.own_values import OwnValues, ValueSampler

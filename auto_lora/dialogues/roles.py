@@ -11,15 +11,8 @@ from typing import Any
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.catalog.definition import per_tool
-from auto_lora.dialogues.meaning import (
-    alternatives,
-    asks,
-    decides,
-    described_values,
-    is_action,
-    objects_of,
-    switches_of,
-)
+from auto_lora.dialogues.examples import alternatives, described_values
+from auto_lora.dialogues.meaning import asks, decides, is_action, objects_of, switches_of
 from auto_lora.dialogues.phrasebook import is_joined, is_state, phrases, role_in, role_of, words_of
 from auto_lora.dialogues.programs import is_program, program_role
 from auto_lora.dialogues.switches import yes_or_no

@@ -14,7 +14,7 @@ from faker.providers.date_time import Provider as DateTimeProvider
 
 from auto_lora.dialogues.codes import Codes
 from auto_lora.dialogues.dates import sample_date
-from auto_lora.dialogues.meaning import alternatives, described_values
+from auto_lora.dialogues.examples import alternatives, described_values
 from auto_lora.dialogues.patterns import from_pattern
 from auto_lora.dialogues.phrasebook import (
     SPATIAL_FORMS,

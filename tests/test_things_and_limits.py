@@ -177,6 +177,9 @@ def test_payees_stops_and_wishes_are_no_nouns_of_anything():
     ]
     known = {w for pool in ("topping", "dish_done") for v in phrases("inventories")[pool] for w in v.split()}
     assert len(wishes) > 10 and all(known & set(w.lower().replace(",", "").split()) for w in wishes)
+    table = tool("book_table", "Book a table in a restaurant.", ["restaurant"], restaurant=text("Restaurant"), notes=text("Special requests"))  # fmt: skip
+    asked_for = [given["notes"].lower() for _, given in asked(table, 60) if "notes" in given]
+    assert len(asked_for) > 5 and not any("onion" in a or "extra" in a for a in asked_for)
     memos = [given["memo"] for _, given in asked(bill, 60) if "memo" in given]
     assert len(memos) > 5 and not any("?" in memo for memo in memos)
 

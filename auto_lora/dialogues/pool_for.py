@@ -126,7 +126,11 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
     if pool == "dish" and _DRUNK.search(f"{' '.join(words_of(name))} {about}"):
         pool = "drink"
     own = f"{' '.join(words_of(name))} {about}"
-    if role == "wish" and EATEN.search(told):
+    if (
+        role == "wish"
+        and EATEN.search(told)
+        and not re.search(r"\b(?:table|book\w*|reserv\w+)\b", told, re.I)
+    ):
         pool = "dish_wish"
     if pool == "person" and re.search(r"\b(?:doctor|dentist|physician|therapist)\b", own, re.I):
         pool = "doctor"

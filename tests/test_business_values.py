@@ -150,3 +150,64 @@ def test_a_meeting_ends_on_the_day_it_begins():
     assert sum(same for same, _ in met) > 70
     assert sum(same and not re.search(r"20\d\d", said) for same, said in met) > 35  # the day is said once
     assert sum(same for same, _ in ends("rent_car Rent a car.")) < 65
+
+
+TICKET = tool(
+    "create_ticket", "Create a support ticket.", ["title", "description"], title=text("Short summary of the problem"),
+    description=text("Detailed description of the issue"),
+)  # fmt: skip
+MAIL = tool(
+    "send_email", "Send an email.", ["to", "subject", "body"], to=many("Recipients"), subject=text("Subject line"),
+    body=text("Body of the email"),
+)  # fmt: skip
+
+
+def of_one_form(kind, first, second):
+    """Whether two texts are of one matter: a title and what it describes, with the same words in their slots."""
+
+    def pattern(form):
+        taken, parts = set(), re.split(r"\{(\w+)\}", form)
+        return "".join(
+            re.escape(p) if i % 2 == 0 else f"(?P={p})" if p in taken else taken.add(p) or f"(?P<{p}>.+?)"
+            for i, p in enumerate(parts)
+        )
+
+    return any(
+        re.fullmatch(pattern(f"{head}@@{said}") + ("" if kind != "emails" else r"(?:\..*)?"), f"{first}@@{told}", re.I)
+        for head, said, *_ in phrases("work_texts")[kind]
+        for told in {second, re.sub(r"^[^,.]*, ", "", second)}
+    )  # fmt: skip
+
+
+def test_a_tickets_description_is_about_its_title():
+    issue = tool(
+        "create_issue", "Create a new issue in a GitHub repository", ["title", "body"], title=text("Issue title"),
+        body=text("Issue body content"),
+    )  # fmt: skip
+    for kind, definition, body in (("tickets", TICKET, "description"), ("issues", issue, "body")):
+        seen = asked(definition, 60)
+        assert len({given["title"] for _, given in seen}) > 20
+        for prompt, given in seen:
+            assert of_one_form(kind, given["title"], given[body]), prompt
+            assert given["title"] in prompt and given[body] in prompt
+            assert kind == "issues" or f'"{given[body]}"' in prompt, prompt
+
+
+def test_a_mail_is_about_its_subject():
+    seen = asked(MAIL, 80)
+    several = [prompt for prompt, given in seen if ". " in given["body"]]
+    signed = [
+        1 for _, given in seen if re.search(r"[.] (?:best|thanks|kind|regards|cheers)\b", given["body"], re.I)
+    ]
+    assert len(seen) > 50 and len(seen) * 0.3 < len(several) < len(seen) * 0.7 and len(signed) > 5
+    for prompt, given in seen:
+        assert of_one_form("emails", given["subject"], given["body"]), prompt
+        assert ". " not in given["body"] or f'"{given["body"]}"' in prompt, prompt
+
+
+def test_a_mail_without_a_subject_is_one_of_work_too():
+    short = tool(
+        "send_mail", "Send an email.", ["to", "message"], to=text("Recipient"), message=text("Message")
+    )
+    bodies = [given["message"] for _, given in asked(short, 60)]
+    assert len(bodies) > 30 and sum(". " in body for body in bodies) > 10

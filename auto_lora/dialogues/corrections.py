@@ -12,6 +12,7 @@ from auto_lora.dialogues.phrasebook import phrases, pool_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.roles import roles_of
 from auto_lora.dialogues.surfaces import Value
+from auto_lora.dialogues.work_texts import texts_of_one_matter
 
 _FAMILIES = {
     "time": frozenset(
@@ -42,7 +43,8 @@ def with_correction(
     roles = roles_of(call.tool)
     if {"message", "note", "text"} & {roles[n] for n in call.shown()}:
         return call
-    able = [n for n, v in call.shown().items() if v.surface and _is_one(v) and roles[n] not in _NEVER]
+    bound = texts_of_one_matter(call.tool)  # nobody takes back half of a ticket
+    able = [n for n, v in call.shown().items() if v.surface and _is_one(v) and roles[n] not in _NEVER and n not in bound]  # fmt: skip
     if not able:
         return call
     name = rng.choice(able)

@@ -37,6 +37,7 @@ from auto_lora.dialogues.together import NEAR_TO
 from auto_lora.dialogues.units import kind_of_unit
 from auto_lora.dialogues.values import Sampler
 from auto_lora.dialogues.verify import values_key
+from auto_lora.dialogues.work_texts import of_one_matter, texts_of_one_matter
 
 # "Two lamb wraps", but "two pad thai".
 _COUNTABLE = re.compile(r"(?:pizza|burger|sandwich|salad|soup|wrap|pie|burrito|sub|kebab|quesadilla|bowl|omelette|pack|bag|lamp|chair|bottle)$")  # fmt: skip
@@ -134,6 +135,8 @@ class Planner:
             )
             values = of_one_length(self.random, ascending(values, own, tool.properties), tool, own)
             values = in_cents(self.random, values, tool)
+            about_one = of_one_matter(self.random, self.sampler.pools, self.split, values, tool, own)
+            values = {n: uncapitalised(v, tool.properties[n]) if casual and v != values[n] else v for n, v in about_one.items()}  # fmt: skip
             crowded = chooser.topic_of(tool) is None
             call = PlannedCall(
                 tool, values, frozenset(given or ()), None if given else frame, casual, crowded
@@ -158,7 +161,10 @@ class Planner:
         """
         if any(isinstance(v.json, list) for v in first.values.values()):
             return []  # monday and friday at six and seven: which when?
-        able = [n for n in first.shown() if may_differ(first, n)]
+        bound = texts_of_one_matter(
+            first.tool
+        )  # one ticket's title and another's description are of no ticket
+        able = [n for n in first.shown() if may_differ(first, n) and n not in bound]
         two = len(able) > 1 and self.random.random() < _TWO_DIFFER
         names = sorted(self.random.sample(able, min(len(able), 1 + two)), key=able.index)
         drawn = [self._others(first, name, 2 if len(names) > 1 else count) for name in names]

@@ -9,7 +9,8 @@ from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.dialogues.dates import in_order
 from auto_lora.dialogues.phrasebook import phrases, role_of
 from auto_lora.dialogues.planned import PlannedCall
-from auto_lora.dialogues.roles import roles_by_tool
+from auto_lora.dialogues.pool_for import pool_for
+from auto_lora.dialogues.roles import roles_by_tool, roles_of
 from auto_lora.dialogues.surfaces import Value
 from auto_lora.dialogues.told_forms import forms_by_definition
 from auto_lora.dialogues.values import Sampler
@@ -211,3 +212,53 @@ def test_a_mail_without_a_subject_is_one_of_work_too():
     )
     bodies = [given["message"] for _, given in asked(short, 60)]
     assert len(bodies) > 30 and sum(". " in body for body in bodies) > 10
+
+
+def pools_of(definition, name):
+    """What a parameter is searched or commented with, as its domain says."""
+    sampler = Sampler(3, "train")
+    schema = definition.properties[name]
+    told = f"{definition.name} {definition.description}"
+    role = roles_of(definition)[name]
+    return pool_for(sampler.random, name, schema["description"], role, told)
+
+
+def test_queries_at_work_are_about_work():
+    tickets = tool(
+        "search_tickets", "Search for tickets matching the filters.", query=text("Full-text search query")
+    )
+    bugs = tool("find_bugs", "Find bugs in the bug tracker.", query=text("Search terms"))
+    logs = tool("search_logs", "Search the logs of a service.", query=text("Text to look for"))
+    documents = tool("search_documents", "Search documents of the company.", query=text("Search query"))
+    web = tool("web_search", "Search the web.", query=text("Search query"))
+    concerts = tool("find_tickets", "Find tickets for concerts.", query=text("What to look for"))
+    assert [pools_of(t, "query") for t in (tickets, bugs, logs, documents)] == [
+        "work_query", "work_query", "log_query", "document_query",
+    ]  # fmt: skip
+    assert pools_of(web, "query") == "query"
+    assert pools_of(concerts, "query") != "work_query"
+    assert len(set(sampled(tickets, "query", 60))) > 20
+    assert not any("how to" in query for query in sampled(tickets, "query", 60))
+
+
+def test_comments_at_work_are_about_work():
+    comment = text("Comment")
+    leave = tool(
+        "request_leave", "Submit a leave request for an employee.", comment=text("Note for the manager")
+    )
+    decision = tool(
+        "approve_leave", "Approve or reject a leave request.", comment=text("Comment to the employee")
+    )
+    review = tool("review_pull_request", "Submit a review of a pull request.", comment=comment)
+    issue = tool("add_comment", "Add a comment to an issue.", comment=comment)
+    supply = tool("place_order", "Place an order with a supplier.", comment=text("Order notes"))
+    assert [pools_of(t, "comment") for t in (leave, decision, review, issue, supply)] == [
+        "comment_leave", "comment_decision", "comment_code", "comment_ticket", "comment_order",
+    ]  # fmt: skip
+    pizza = tool("order_food", "Order food from a restaurant.", note=text("Note for the restaurant"))
+    voice = tool("leave_message", "Leave a message for a contact.", message=text("The message"))
+    refund = tool("issue_refund", "Issue a refund.", note=text("Note for the refund"))
+    assert not any(
+        pools_of(t, n).startswith("comment_")
+        for t, n in ((pizza, "note"), (voice, "message"), (refund, "note"))
+    )

@@ -145,7 +145,8 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
     if role in ("text", "message") and re.search(r"\bsummar", told, re.I):
         pool = "passage"
     if pool == "query":
-        pool = next((p for word, p in _SOUGHT.items() if word in told.lower()), pool)
+        # A tracker has issues, and no tracks.
+        pool = next((p for w, p in _SOUGHT.items() if re.search(rf"{w}(?!er|ing)", told, re.I)), pool)
         if pool == "query" and _HEARD.search(told):
             pool = rng.choice(["song", "artist", "album"])
     if pool in ("title", "subject") and not _ADMITTED.search(told):
@@ -176,6 +177,8 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
         pool = "folder_path"
     if pool == "repo" and "/" in about:
         pool = "repo_path"
+    if pool.startswith("comment_"):
+        return pool
     if role in _NOTED and _JUDGED.search(f"{' '.join(words_of(name))} {about}") and _RATED.search(told):
         pool = "opinion"
     if role in _NOTED and _TO_DO.search(told):

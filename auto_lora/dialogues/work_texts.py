@@ -65,13 +65,13 @@ def of_one_matter(
     tool: ToolDefinition,
     fixed: Container[str] = (),
 ) -> dict[str, Value]:
-    """Values of which title and text are about one matter; an e-mail's text is one where it is alone as well.
+    """Values of which title and text are about one matter; an e-mail's text, or an issue's of a repository, is one where it is alone as well.
 
     Args:
         fixed: names of values that stay as they are.
     """
     kind, (title, body) = kind_of_text(tool), texts_of(tool)
-    alone = kind == "emails" and title not in values
+    alone = kind in ("emails", "issues") and title not in values
     made = dict(values)
     if not kind or body not in values or not (alone or title in values) or title in fixed or body in fixed:
         return made

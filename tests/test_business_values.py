@@ -262,3 +262,23 @@ def test_comments_at_work_are_about_work():
         pools_of(t, n).startswith("comment_")
         for t, n in ((pizza, "note"), (voice, "message"), (refund, "note"))
     )
+
+
+def test_a_message_in_slack_is_called_by_its_time():
+    stamp = text("Timestamp of the parent message to reply in a thread")
+    slack = tool(
+        "slack_post_message",
+        "Post a message to a Slack channel.",
+        ["text"],
+        text=text("Text"),
+        thread_ts=stamp,
+    )
+    forum = tool("post_reply", "Post a reply in a forum.", ["text"], text=text("Text"), thread_ts=stamp)
+    assert all(re.fullmatch(r"17\d{8}\.\d{6}", v) for v in sampled(slack, "thread_ts", 60))
+    assert not any(re.fullmatch(r"17\d{8}\.\d{6}", v) for v in sampled(forum, "thread_ts", 30))
+    seen = 0
+    for prompt, given in asked(slack, 60):
+        if "thread_ts" in given:
+            seen += 1
+            assert given["thread_ts"] in prompt
+    assert seen > 5

@@ -113,6 +113,13 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
         pool = "ssn"
     if pool in ("person", "author", "full_name") and _USERNAME.search(about):
         pool = "username"
+    if (
+        role in ("identifier", "generic", "time", "when")
+        and words_of(name)[-1:] in (["ts"], ["timestamp"])
+        and re.search(r"\bslack\b", told.replace("_", " "), re.I)
+        and re.search(r"\bmessages?\b|\bthread\b", about, re.I)
+    ):
+        pool = "slack_stamp"  # what Slack calls a message by
     if pool == "person" and (_COLLEAGUES & set(words_of(name)) or _AT_WORK.search(told)):
         pool = "colleague"
     if pool == "colleague" and re.search(r"\be-?mail\b", about, re.I) and rng.random() < 0.4:

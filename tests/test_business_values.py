@@ -282,3 +282,16 @@ def test_a_message_in_slack_is_called_by_its_time():
             seen += 1
             assert given["thread_ts"] in prompt
     assert seen > 5
+
+
+def test_who_is_invited_has_a_name_or_an_address_as_the_definition_says():
+    meeting = tool(
+        "schedule_meeting", "Schedule a meeting in the calendar.", attendees=many("Email addresses of the attendees"),
+        participant=text("Participant's email"), invitees=many("Names of the people to invite, who get an email"),
+        attendee=text("Name or email of another attendee"),
+    )  # fmt: skip
+    mails = [mail for mails in sampled(meeting, "attendees", 30) for mail in mails]
+    mails += sampled(meeting, "participant", 30)
+    assert all(re.fullmatch(r"\S+@\S+", mail) for mail in mails)
+    assert not any("@" in name for names in sampled(meeting, "invitees", 30) for name in names)
+    assert 5 < sum("@" in one for one in sampled(meeting, "attendee", 60)) < 50

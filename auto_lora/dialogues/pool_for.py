@@ -65,6 +65,10 @@ _AT_WORK = re.compile(
     re.I,
 )
 
+_INVITED = frozenset("attendee attendees participant participants invitee invitees guest guests".split())
+_BY_MAIL = re.compile(
+    r"\be-?mail (?:address(?:es)?|ids?)\b|\be-?mails? of\b|'s e-?mails?\b|\bor e-?mails?\b|^\W*(?:list of )?e-?mails?\b(?! \w)", re.I
+)  # fmt: skip
 _DRUNK = re.compile(r"\b(?:drink|beverage|cocktail|coffee)s?\b", re.I)
 
 EATEN = re.compile(r"(?<![a-z])(?:food|eats?|meals?|menu|dish|restaurants?)(?![a-z])", re.I)
@@ -124,6 +128,13 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
         pool = "colleague"
     if pool == "colleague" and re.search(r"\be-?mail\b", about, re.I) and rng.random() < 0.4:
         pool = "email"  # "Name or email of the agent"
+    if (
+        pool in ("person", "recipient", "colleague")
+        and _INVITED & set(words_of(name))
+        and _BY_MAIL.search(about)
+        and (not re.search(r"\bnames?\b", about, re.I) or (" or " in about and rng.random() < 0.4))
+    ):
+        pool = "email"  # "Email addresses of the attendees", "Names or emails"
     if pool == "specialty" and not re.search(
         r"doctor|medic|patient|clinic|hospital|physician|health", told, re.I
     ):

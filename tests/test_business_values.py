@@ -295,3 +295,19 @@ def test_who_is_invited_has_a_name_or_an_address_as_the_definition_says():
     assert all(re.fullmatch(r"\S+@\S+", mail) for mail in mails)
     assert not any("@" in name for names in sampled(meeting, "invitees", 30) for name in names)
     assert 5 < sum("@" in one for one in sampled(meeting, "attendee", 60)) < 50
+
+
+def test_a_mail_may_be_of_home():
+    known = [
+        head
+        for head, *_ in phrases("work_texts")["emails"]
+        if head.startswith(("Dinner", "Book club", "Lost"))
+    ]
+    assert len(known) == 3
+    assert (
+        sum(
+            given["subject"].lower().startswith(("dinner", "book club", "lost"))
+            for _, given in asked(MAIL, 100)
+        )
+        > 2
+    )

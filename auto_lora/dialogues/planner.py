@@ -135,6 +135,7 @@ class Planner:
             )
             values = of_one_length(self.random, ascending(values, own, tool.properties), tool, own)
             values = in_cents(self.random, values, tool)
+            own += [n for n in values if frame and roles[n] in frame.says]
             about_one = of_one_matter(self.random, self.sampler.pools, self.split, values, tool, own)
             values = {n: uncapitalised(v, tool.properties[n]) if casual and v != values[n] else v for n, v in about_one.items()}  # fmt: skip
             crowded = chooser.topic_of(tool) is None

@@ -75,8 +75,11 @@ def of_one_matter(
     made = dict(values)
     if not kind or body not in values or not (alone or title in values) or title in fixed or body in fixed:
         return made
+    long = rng.random() < 0.5
+    if kind == "emails" and alone and not long:
+        return made
     for _ in range(30):
-        head, text = _mail(rng, pools) if kind == "emails" else _report(rng, pools, kind)
+        head, text = _mail(rng, pools, long) if kind == "emails" else _report(rng, pools, kind)
         if split_of("value", (text if alone else head).casefold()) == split:
             break
     texts = {body: text} if alone else {title: head, body: text}
@@ -84,7 +87,7 @@ def of_one_matter(
         return made
     for name, words in texts.items():
         # Nobody could tell where several sentences end, or a clause among others.
-        apart = values[name].role not in ("message", "text", "note") or re.search(r"[.,:] ", words)
+        apart = values[name].role not in ("message", "text", "note") or re.search(r"[.,:] | and ", words)
         quoted = name == body and (bool(apart) or rng.random() < 0.3)
         made[name] = replace(values[name], json=words, surface=f'"{words}"' if quoted else words)
     return made
@@ -97,11 +100,11 @@ def _report(rng: random.Random, pools: Pools, kind: str) -> tuple[str, str]:
     return title, text[0].upper() + text[1:]
 
 
-def _mail(rng: random.Random, pools: Pools) -> tuple[str, str]:
-    """An e-mail's subject and its body: a sentence, or two to four with a greeting and an end in some."""
+def _mail(rng: random.Random, pools: Pools, long: bool) -> tuple[str, str]:
+    """An e-mail's subject and its body: a sentence, or where it is long two to four with a greeting and an end in some."""
     book, known = phrases("work_texts"), dict[str, str]()
     subject, first, rest = rng.choice(book["emails"])
-    if rng.random() < 0.5:
+    if not long:
         body = first
     else:
         greeting, end = rng.random() < 0.6, rng.random() < 0.6

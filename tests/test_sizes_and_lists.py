@@ -110,3 +110,22 @@ def test_rates_stay_near_a_default_below_one():
     rates = _numbers("risk_free_rate", "number", "Risk-free rate, as a decimal. Default is 0.02")
     assert all(0 < n <= 0.06 for n in rates) and len(set(rates)) > 3
     assert all(n <= 0.15 for n in _numbers("return", "number", "Expected return of each asset as a decimal"))
+
+
+def test_the_root_of_a_chord_is_a_note():
+    notes = {
+        v.json for v in _made("root", "string", "Root note, e.g. 'C#'", words="Return the notes of a chord.")
+    }
+    assert all(re.fullmatch("[A-G][#b]?", n) for n in notes) and len(notes) > 8
+    folders = [
+        v.json for v in _made("root", "string", "Root folder of the notes", words="list_notes List notes.")
+    ]
+    assert not any(re.fullmatch("[A-G][#b]?", f) for f in folders)
+
+
+def test_the_only_example_of_a_kind_is_what_is_said():
+    about = "The detail wanted. Default is 'general information'"
+    assert {v.json for v in _made("detail", "string", about, 40)} == {"general information"}
+    assert {v.json for v in _made("flavor", "string", "Flavour, e.g. 'vanilla'", 40)} == {"vanilla"}
+    names = {v.json for v in _made("campaign_name", "string", "Name of the campaign, e.g. 'Spring Sale'", 40)}
+    assert len(names) > 10

@@ -24,7 +24,7 @@ _SHAPED = re.compile(
 _CODED_ROLES = frozenset("generic identifier token version flight product number category".split())
 # An example with a digit or a capital within, quoted: "e.g. 'Aa'", "such as '2021-2022'".
 _SPELLED = re.compile(
-    r"(?:e\.g\.?,?|such as|like|for example,?|examples?:?|ex\.)\s*\(?['\"`]((?=[^'\"`]*(?:\d|[a-z][A-Z]|[A-Z][a-z]?[A-Z]|[A-Z]{2}|[A-Z][a-z]['\"`]))[\w/.+-]{2,24})['\"`]"
+    r"(?:e\.g\.?,?|such as|like|for example,?|examples?:?|ex\.)\s*\(?['\"`]((?=[^'\"`]*(?:\d|[a-z][A-Z]|[A-Z][a-z]?[A-Z]|[A-Z]{2}|[A-Z][a-z]['\"`]))[\w/.#+-]{2,24})['\"`]"
 )
 _OWN_FORM = frozenset(
     "date time when start end daypart year duration email url phone file formula expression hex_color chemical_formula dna musical_key".split()

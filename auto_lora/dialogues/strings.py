@@ -27,6 +27,7 @@ from auto_lora.dialogues.phrasebook import (
 )
 from auto_lora.dialogues.pool_for import EATEN, pool_for
 from auto_lora.dialogues.programs import is_programs
+from auto_lora.dialogues.quoted import is_note, only_example
 from auto_lora.dialogues.roles import KINDS
 from auto_lora.dialogues.surfaces import Value
 from auto_lora.dialogues.units import units_measuring
@@ -135,6 +136,9 @@ class Strings(Codes):
         """A value in the words that the user would type, taken over as they are."""
         about = str(schema.get("description", ""))
         given = [v for v in schema.get("examples", []) if isinstance(v, str)] or list(described_values(about))
+        if not given and is_note(name, about, self.tool_words):
+            note = self.random.choice(phrases("inventories")["note_name"])
+            return Value(note, note, "musical_key")
         coded = self._coded(name, schema, role, bool(given))
         if coded is not None:
             return coded
@@ -149,8 +153,10 @@ class Strings(Codes):
             return self._joined(pool, about, role)
         either = _EITHER.search(about)
         coded_region = role == "region" and len(given) > 1 and re.search(r"\bcodes?\b", about, re.I)
+        example = only_example(name, about) if pool == "generic" and not given else ""
+        given = [example] if example else given
         only_given = (
-            bool(coded_region)
+            bool(coded_region or example)
             or bool(alternatives(about))
             or (bool(given) and _LISTED.search(about) is not None and not _OPEN_LIST.search(about))
             or (either is not None and not _FOR_EXAMPLE.search(about[: either.start()]))

@@ -129,3 +129,15 @@ def test_the_only_example_of_a_kind_is_what_is_said():
     assert {v.json for v in _made("flavor", "string", "Flavour, e.g. 'vanilla'", 40)} == {"vanilla"}
     names = {v.json for v in _made("campaign_name", "string", "Name of the campaign, e.g. 'Spring Sale'", 40)}
     assert len(names) > 10
+
+
+def test_items_are_of_the_kind_that_a_list_in_brackets_shows():
+    def items(about, words):
+        made = _made("specialty", "array", about, 60, words, items={"type": "string"})
+        return {i for v in made for i in v.json}
+
+    law = items("Areas of law, e.g. ['Civil', 'Divorce']", "Find a lawyer.")
+    assert {"Civil", "Divorce", "Criminal"} < law
+    assert not {"accountant", "nurse", "chef"} & law
+    odd = items("Areas, e.g. ['glassblowing', 'smithing']", "Find a craftsman.")
+    assert odd == {"glassblowing", "smithing"}

@@ -138,7 +138,9 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
     if pool == "specialty" and not re.search(
         r"doctor|medic|patient|clinic|hospital|physician|health", told, re.I
     ):
-        pool = "job"
+        pool = (
+            "law_area" if re.search(r"\b(?:lawyers?|attorneys?|areas? of law|legal)\b", told, re.I) else "job"
+        )
     if pool == "item" and EATEN.search(told):
         pool = "dish"
     if pool == "dish" and _DRUNK.search(f"{' '.join(words_of(name))} {about}"):

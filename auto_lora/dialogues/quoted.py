@@ -1,10 +1,11 @@
-"""What a definition tells by a single value in quotes, "e.g. 'C#'" or "Default is 'general information'"."""
+"""What a definition tells by a single value in quotes, "e.g. 'C#'" or "Default is 'general information'", or by a list in brackets."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from auto_lora.dialogues.phrasebook import UNSAID, words_of
+from auto_lora.dialogues.phrasebook import UNSAID, phrases, stem, words_of
 
 _ONE = re.compile(
     r"(?:\be\.g\.?,?|\bsuch as|\blike|\bfor example,?|\bexamples?:?|\bex\.|\bdefaults?(?: value)?(?: is| to|s to|:|=)?)\s*\(?(['\"`])([^'\"`]{2,40})\1",
@@ -16,6 +17,7 @@ _MUSIC = re.compile(
 _NOTE = re.compile(
     r"\b(?:root|tonic|key) note\b|\bnote of (?:the |a )?(?:scale|chord)|\bmusical note\b", re.I
 )
+_IN_BRACKETS = re.compile(r"\[\s*['\"`][^'\"`\]]+['\"`]\s*(?:,[^\]]*)?\]")
 # Anybody makes up names of their own.
 _MADE_UP = frozenset("name title label id key code text content message note query subject".split())
 
@@ -36,3 +38,11 @@ def only_example(name: str, about: str) -> str:
     one = len(found) == 1 == len(quoted) and not _MADE_UP.intersection(words_of(name))
     one = one and not re.search(r"\bnames?\b", about, re.I)
     return found.pop() if one else ""
+
+
+def is_foreign(pool: str, about: str, given: Sequence[str]) -> bool:
+    """Whether a pool has none of the items that a definition lists in brackets: no "accountant" beside ['Civil', 'Divorce']."""
+    values = phrases("inventories").get(pool, ())
+    if not values or not given or not _IN_BRACKETS.search(about):
+        return False
+    return {stem(g.lower()) for g in given}.isdisjoint(stem(str(v).lower()) for v in values)

@@ -27,7 +27,7 @@ from auto_lora.dialogues.phrasebook import (
 )
 from auto_lora.dialogues.pool_for import EATEN, pool_for
 from auto_lora.dialogues.programs import is_programs
-from auto_lora.dialogues.quoted import is_note, only_example
+from auto_lora.dialogues.quoted import is_foreign, is_note, only_example
 from auto_lora.dialogues.roles import KINDS
 from auto_lora.dialogues.surfaces import Value
 from auto_lora.dialogues.units import units_measuring
@@ -192,7 +192,9 @@ class Strings(Codes):
             "series",
             "rating_unit",
         )  # few words do
-        inventory = _alike(tuple(given)) if pool == "generic" else ""
+        foreign = is_foreign(pool, about, given)
+        inventory = _alike(tuple(given)) if pool == "generic" or foreign else ""
+        only_given = only_given or (foreign and not inventory)
         pool = inventory or pool
         # Of flavours nobody knows others than those named; of fruit one does.
         share = 0.45 if not closed else 0.95 if pool == "generic" and len(given) > 2 else 0.85

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import re
 
+from auto_lora.dialogues.fitting import fitting
+from auto_lora.dialogues.phrasebook import phrases
 from auto_lora.dialogues.side_by_side import of_one_length
 from auto_lora.dialogues.values import Sampler
 from tests.tool_lists import tool
@@ -141,3 +143,64 @@ def test_items_are_of_the_kind_that_a_list_in_brackets_shows():
     assert not {"accountant", "nurse", "chef"} & law
     odd = items("Areas, e.g. ['glassblowing', 'smithing']", "Find a craftsman.")
     assert odd == {"glassblowing", "smithing"}
+
+
+def _said(description, kind="string"):
+    return {"type": kind, "description": description}
+
+
+HISTORY = tool(
+    "history_event", "Get information about a historical event.", ["event_name"],
+    event_name=_said("Name of the event"), start_year=_said("First year", "integer"), end_year=_said("Last year", "integer"),
+)  # fmt: skip
+TEAM = tool(
+    "team_schedule", "Get the games of a team.", ["team", "league"],
+    team=_said("Name of the team"), league=_said("League the team plays in"),
+)  # fmt: skip
+DEALERS = tool(
+    "find_dealers", "Find car dealers.", ["city"],
+    city=_said("City"), state=_said("State"), zip_code=_said("ZIP code"),
+)  # fmt: skip
+
+
+def _fitting(of, count=150):
+    rng, sampler = random.Random(4), Sampler(4, "train")
+    sampler.tool_words = f"{of.name} {of.description}"
+    for _ in range(count):
+        drawn = {n: sampler.sample(n, s) for n, s in of.properties.items()}
+        yield drawn, {n: v.json for n, v in fitting(rng, "train", drawn, of, ()).items()}
+
+
+def test_years_are_those_of_the_event():
+    spans, changed = phrases("pairs")["years_of_events"], 0
+    for drawn, fit in _fitting(HISTORY):
+        first, last = spans[fit["event_name"]]
+        assert first - 10 <= fit["start_year"] <= first <= last <= fit["end_year"] <= last + 10
+        changed += fit["end_year"] != drawn["end_year"].json
+    assert changed > 50
+
+
+def test_teams_are_of_the_league():
+    leagues, seen = phrases("pairs")["teams_of_leagues"], set()
+    for _, fit in _fitting(TEAM):
+        assert fit["team"] in leagues[fit["league"]]
+        seen.add((fit["team"], fit["league"]))
+    assert len(seen) > 15
+
+
+def test_a_city_with_a_zip_code_is_of_its_state():
+    pairs, states = set(phrases("inventories")["city_and_state"]), phrases("inventories")
+    codes = dict(zip(states["us_state"], states["us_state_code"], strict=True))
+    seen = set()
+    for _, fit in _fitting(DEALERS):
+        assert f"{fit['city']}, {codes.get(fit['state'], fit['state'])}" in pairs
+        seen.add(fit["city"])
+    assert len(seen) > 20
+
+
+def test_states_are_of_the_us_where_the_definition_says_so():
+    states = set(phrases("inventories")["us_state"])
+    assert {v.json for v in _made("state", "string", "The US state")} <= states
+    assert {
+        v.json for v in _made("state", "string", "State or province", words="Find a shop in the US.")
+    } - states

@@ -61,6 +61,7 @@ reader.py     lines that a user wrote, as conversations
 donated.py    what the user has: cases, prompts, public data
 own_values.py values of the user's own domain
 casing.py     values as they are typed without capitals
+fitting.py    values that are true of one thing
 planner.py    one call: which arguments, and values that go together
 maker.py      one conversation: its calls planned, worded, answered
 generator.py  as many as are wanted, none twice, verified

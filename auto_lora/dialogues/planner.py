@@ -17,6 +17,7 @@ from auto_lora.dialogues.chooser import FrameChooser
 from auto_lora.dialogues.dates import dated_alike, in_order
 from auto_lora.dialogues.ends import ascending
 from auto_lora.dialogues.examples import described_values
+from auto_lora.dialogues.fitting import fitting
 from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import asks, switches_of, tool_act
 from auto_lora.dialogues.moments import read, told
@@ -134,6 +135,9 @@ class Planner:
                 self.sampler.tool_words,
             )
             values = of_one_length(self.random, ascending(values, own, tool.properties), tool, own)
+            kept = [*own, *(n for n in values if frame and roles[n] in frame.says)]
+            fit = fitting(self.random, self.split, values, tool, kept)
+            values = {n: uncapitalised(v, tool.properties[n], tool.parameters) if casual and v is not values[n] else v for n, v in fit.items()}  # fmt: skip
             values = in_cents(self.random, values, tool)
             own += [n for n in values if frame and roles[n] in frame.says]
             about_one = of_one_matter(self.random, self.sampler.pools, self.split, values, tool, own)
@@ -204,7 +208,10 @@ class Planner:
             value = self._distinct(name, schema, tool, others)
             value = uncapitalised(value, schema, tool.parameters) if first.casual else value
             mine = self.owns(replace(first, values={**first.values, name: value}))
-            mine = mine and not without_cents({**first.values, name: value}, tool)
+            changed = {**first.values, name: value}
+            mine = mine and not without_cents(changed, tool)
+            own = [n for n in changed if self.own.key(tool, n)]
+            mine = mine and fitting(self.random, self.split, changed, tool, own) == changed
             if mine and value.surface and all(value.json != v.json for v in values):
                 values.append(value)
             if len(values) == count:

@@ -69,6 +69,11 @@ _INVITED = frozenset("attendee attendees participant participants invitee invite
 _BY_MAIL = re.compile(
     r"\be-?mail (?:address(?:es)?|ids?)\b|\be-?mails? of\b|'s e-?mails?\b|\bor e-?mails?\b|^\W*(?:list of )?e-?mails?\b(?! \w)", re.I
 )  # fmt: skip
+_AMERICAN = re.compile(
+    r"\bUSA?\b|\bU\.S\.|\b[Uu]nited [Ss]tates\b|\bof residence\b|(?i:\btax|_tax\b|\bzip\b)"
+)
+_ABROAD = re.compile(r"\b(?:provinces?|regions?|countr(?:y|ies)|territor(?:y|ies))\b", re.I)
+
 _DRUNK = re.compile(r"\b(?:drink|beverage|cocktail|coffee)s?\b", re.I)
 
 EATEN = re.compile(r"(?<![a-z])(?:food|eats?|meals?|menu|dish|restaurants?)(?![a-z])", re.I)
@@ -141,6 +146,13 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
         pool = (
             "law_area" if re.search(r"\b(?:lawyers?|attorneys?|areas? of law|legal)\b", told, re.I) else "job"
         )
+    if (
+        pool == "region"
+        and words_of(name)[-1:] == ["state"]
+        and _AMERICAN.search(told)
+        and not _ABROAD.search(about)
+    ):
+        pool = "us_state_code" if re.search(r"['\"`][A-Z]{2}['\"`]", about) else "us_state"
     if pool == "item" and EATEN.search(told):
         pool = "dish"
     if pool == "dish" and _DRUNK.search(f"{' '.join(words_of(name))} {about}"):

@@ -204,3 +204,24 @@ def test_states_are_of_the_us_where_the_definition_says_so():
     assert {
         v.json for v in _made("state", "string", "State or province", words="Find a shop in the US.")
     } - states
+
+
+def test_interest_is_compounded_as_often_as_banks_do():
+    made = _made(
+        "compounds_per_year",
+        "integer",
+        "Times interest is compounded per year, e.g. 12 for monthly. Default is 1",
+    )
+    assert {v.json for v in made} == {1, 2, 4, 12, 365}
+    said = {(v.json, v.surface) for v in made}
+    assert {(12, "monthly"), (12, "12 times a year"), (12, "12"), (1, "annually")} < said
+    assert (4, "monthly") not in said
+    years = _numbers("years", "integer", "Number of years the money is compounded")
+    assert not set(years) <= {1, 2, 4, 12, 365}
+
+
+def test_numbers_are_near_the_example():
+    penalties = _numbers("gap_penalty", "integer", "Penalty for a gap, e.g. -2")
+    assert all(-8 <= n <= -1 for n in penalties) and len(set(penalties)) > 4
+    assert all(2 <= n <= 80 for n in _numbers("spread", "integer", "Spread of the fit, e.g. 20"))
+    assert max(_numbers("spread", "number", "Spread of each, e.g. 1, 2, 3")) > 12

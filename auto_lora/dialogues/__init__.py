@@ -34,6 +34,7 @@ schemas.py    a schema without references and branches
 ends.py       two ends of a range in order
 objects.py    objects, part by part
 quoted.py     what a single example in quotes tells
+compounding.py how often interest is compounded
 values.py     argument values of any schema
 near.py       which requests no tool serves, shipped tools that may stand beside any
 naming.py     parameters' names as people say them

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from auto_lora.dialogues.compounding import compounded
 from auto_lora.dialogues.money import changed_by, goes_both_ways, is_minor, minor_amount
 from auto_lora.dialogues.phrasebook import phrases, words_of
 from auto_lora.dialogues.pools import number_words, plural, singular
@@ -30,6 +31,8 @@ _LARGE = re.compile(
     re.I,
 )
 _DEFAULT = re.compile(r"\bdefaults?(?: value)?(?: is| to|s to|:|=)? ?(-?\d+(?:\.\d+)?)(?![\d.]*[%\w])", re.I)
+# "e.g. -2", but neither "e.g. 2023-01-05" nor "e.g. 1, 2, 3".
+_EXAMPLE = re.compile(r"\b(?:e\.g\.?,?|for example,?) ?(-?\d+(?:\.\d+)?)(?![\d.]*[%\w:/-]|,? ?\d)")
 _MONTHS = "January February March April May June July August September October November December".split()
 _SLOW = re.compile(
     r"\binterest|\bgrowth|\binflation|\byield|\bapr\b|\bmortgage|\bannual r|\breturn|\bdiscount rate|\bcost of capital",
@@ -81,6 +84,8 @@ def sample_number(
         return cents
     if kind == "integer" and role in _CHANGES and goes_both_ways(name, schema):
         return changed_by(rng, schema)
+    if role in _CHANGES | {"frequency", "year"} and (often := compounded(rng, schema, about)):
+        return often
     constant = _CONSTANT.search(about)
     if constant and kind == "number" and not (_LIMITS & schema.keys()):
         return Value(float(constant[1]), constant[1], role)
@@ -164,10 +169,12 @@ _COUNTED = "passenger guest adult ticket result item copy bedroom bathroom room 
 def _near_default(schema: Mapping[str, Any], kind: str, role: str) -> dict[str, float]:
     """Limits about a default, where there are no others: a width of some hundreds, if it is 800 by default.
 
-    Also one that only the description names: "Default is 9.81".
+    Also one that only the description names, or without one its example: "Default is 9.81", "e.g. -2".
     """
     given = schema.get("default")
     named = _DEFAULT.search(str(schema.get("description", "")))
+    if role in ("generic", "number") and given is None and named is None:
+        named = _EXAMPLE.search(str(schema.get("description", "")))
     if given is None and named:
         given = float(named[1])
     if role == "percent" and isinstance(given, float) and 0 < given < 1 and not (_LIMITS & schema.keys()):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from auto_lora.dialogues.compounding import is_how_often
 from auto_lora.dialogues.naming import is_number
 from auto_lora.dialogues.phrasebook import words_of
 from auto_lora.dialogues.surfaces import Value
@@ -29,6 +30,8 @@ def unnamed(name: str, value: Value, schema: Any) -> list[str]:
         return [f"just the {end} {text} lines", f"showing the {end} {text} lines"] if value.json != 1 else []
     if words in (["per", "page"], ["page", "size"]) and is_number(value.json):
         return [f"{text} per page", f"with {text} per page"]
+    if is_number(value.json) and is_how_often(text):
+        return [f"compounded {text}"]
     return []
 
 

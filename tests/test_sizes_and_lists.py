@@ -225,3 +225,38 @@ def test_numbers_are_near_the_example():
     assert all(-8 <= n <= -1 for n in penalties) and len(set(penalties)) > 4
     assert all(2 <= n <= 80 for n in _numbers("spread", "integer", "Spread of the fit, e.g. 20"))
     assert max(_numbers("spread", "number", "Spread of each, e.g. 1, 2, 3")) > 12
+
+
+def _metres(of):
+    return _said(f"Length of side {of} in meters", "number")
+
+
+TRIANGLE = tool(
+    "triangle_area", "Calculate the area of a triangle from its three sides.", ["side_a", "side_b", "side_c"],
+    side_a=_metres("a"), side_b=_metres("b"), side_c=_metres("c"),
+)  # fmt: skip
+
+
+def test_three_sides_make_a_triangle():
+    changed = 0
+    for drawn, fit in _fitting(TRIANGLE):
+        sides = sorted(fit.values())
+        assert sides[2] < sides[0] + sides[1] and sides[2] < 20 * sides[0]
+        changed += any(fit[n] != v.json for n, v in drawn.items())
+    assert changed > 50
+    rng, sampler = random.Random(5), Sampler(5, "train")
+    for _ in range(50):
+        drawn = {n: sampler.sample(n, s) for n, s in TRIANGLE.properties.items()}
+        for value in fitting(rng, "train", drawn, TRIANGLE, ()).values():
+            assert str(value.json) in value.surface or not re.search(r"\d", value.surface)
+
+
+def test_a_grown_person_weighs_as_much_as_people_do():
+    def weights(about, words):
+        return _numbers("weight", "number", about, words=words)
+
+    kilograms = weights("Weight of the person in kilograms", "calculate_bmi Calculate the BMI of a person.")
+    assert all(45 <= n <= 120 for n in kilograms) and len(set(kilograms)) > 20
+    assert min(weights("Weight in lbs", "calculate_bmi Calculate the BMI.")) >= 100
+    assert min(weights("Weight of the parcel in kg", "Ship a parcel.")) < 20
+    assert min(weights("Weight of the child in kg", "Calculate the dose for a child.")) < 40

@@ -1,4 +1,4 @@
-"""Values that go together in the world: the years of an event, a team of the league, a city of the state."""
+"""Values that go together in the world: the years of an event, a team of the league, a city of the state, the sides of a triangle."""
 
 from __future__ import annotations
 
@@ -34,13 +34,17 @@ def fitting(
         kept: names of values that stay as they are.
     """
     found = dict(values)
-    told = ((n, v) for part in (_years, _league, _state) for n, v in part(rng, split, found, tool))
+    told = ((n, v) for part in (_years, _league, _state, _sides) for n, v in part(rng, split, found, tool))
     for name, drawn in told:
         value = found[name]
         schema = resolve(tool.properties[name], tool.parameters)
         drawn = str(drawn) if isinstance(value.json, str) else drawn
         if name not in kept and Draft202012Validator(schema).is_valid(drawn):
-            found[name] = replace(value, json=drawn, surface=str(drawn))
+            said, number = value.surface, re.compile(rf"(?<![\d.,]){re.escape(str(value.json))}(?![\d.,])")
+            measured = not isinstance(drawn, str) and number.search(said)  # "36 meters"
+            found[name] = replace(
+                value, json=drawn, surface=number.sub(str(drawn), said) if measured else str(drawn)
+            )
     return found
 
 
@@ -122,3 +126,28 @@ def _state(rng: random.Random, split: str, values: Mapping[str, Value], tool: To
 
 def _only(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else ""
+
+
+def _sides(rng: random.Random, split: str, values: Mapping[str, Value], tool: ToolDefinition) -> Drawn:
+    """Three sides of a triangle, any two of which are longer than the third, all of one size."""
+    if not re.search(r"(?<![a-z])triang", f"{tool.name} {tool.description}", re.I):
+        return []
+    names = [n for n, v in values.items() if type(v.json) in (int, float) and _is_side(n, tool)]
+    sides = [values[n].json for n in names]
+    if len(names) != 3 or (2 * max(sides) < sum(sides) and max(sides) < 20 * min(sides)):
+        return []
+    most = rng.choice([12, 30, 100])
+    one, two = rng.randint(most // 3, most), rng.randint(most // 3, most)
+    drawn = [one, two, rng.randint(max(abs(one - two) + 1, most // 4), one + two - 1)]
+    schemas = [resolve(tool.properties[n], tool.parameters) for n in names]
+    if not all(Draft202012Validator(s).is_valid(d) for s, d in zip(schemas, drawn, strict=True)):
+        return []
+    return list(zip(names, drawn, strict=True))
+
+
+def _is_side(name: str, tool: ToolDefinition) -> bool:
+    about = f"{' '.join(words_of(name))} {tool.properties[name].get('description', '')}"
+    named = {"side", "sides", "edge", "side1", "side2", "side3"} & set(words_of(name))
+    return bool(named or name in ("a", "b", "c")) and not re.search(
+        "angle|height|count|number", about.replace("triangle", ""), re.I
+    )

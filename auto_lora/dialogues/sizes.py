@@ -11,6 +11,15 @@ _MEASURED = ("generic", "number", "amount", "count", "capacity")
 _BODY = re.compile(
     r"\b(?:person|persons|patient|individual|human|user|man|woman|athlete|adult|body mass|bmi)\b", re.I
 )
+# What a person weighs is asked for a health index or a dose; a child weighs less.
+_WEIGHED = re.compile(
+    r"(?<![a-z])(?:bmi|body mass|body fat|dos(?:e|age|ing)|calories burn\w*|basal|bmr|blood alcohol)(?![a-z])",
+    re.I,
+)
+_NOT_GROWN = re.compile(
+    r"(?<![a-z])(?:child\w*|infants?|bab(?:y|ies)|newborns?|p(?:a)?ediatric\w*|pets?|dogs?|cats?|animals?|veterinary)(?![a-z])",
+    re.I,
+)
 # (words of the name, what the description says besides, least, most)
 _PHYSICAL = tuple(
     (re.compile(rf"\b(?:{what})\b"), re.compile(unit, re.I), least, most)
@@ -59,6 +68,15 @@ def usual_limits(
     Args:
         about: the words of the name and the description.
     """
+    if (
+        role == "weight"
+        and _WEIGHED.search(f"{about} {tool_words}")
+        and not _NOT_GROWN.search(f"{about} {tool_words}")
+    ):
+        if re.search(r"\b(?:kgs?|kilos?|kilograms?)\b", about, re.I):
+            return {"minimum": 45, "maximum": 120}
+        pounds = re.search(r"\b(?:lbs?|pounds?)\b", about, re.I)
+        return {"minimum": 100, "maximum": 260} if pounds else {}
     if role not in _MEASURED:
         return {}
     words = words_of(name)

@@ -7,7 +7,10 @@ import re
 
 from auto_lora.dialogues.fitting import fitting
 from auto_lora.dialogues.phrasebook import phrases
+from auto_lora.dialogues.planned import PlannedCall
+from auto_lora.dialogues.planner import in_all_splits
 from auto_lora.dialogues.side_by_side import of_one_length
+from auto_lora.dialogues.surfaces import Value
 from auto_lora.dialogues.values import Sampler
 from tests.tool_lists import tool
 
@@ -260,3 +263,11 @@ def test_a_grown_person_weighs_as_much_as_people_do():
     assert min(weights("Weight in lbs", "calculate_bmi Calculate the BMI.")) >= 100
     assert min(weights("Weight of the parcel in kg", "Ship a parcel.")) < 20
     assert min(weights("Weight of the child in kg", "Calculate the dose for a child.")) < 40
+
+
+BREW = tool("brew", "Brew a cup.", ["flavor"], flavor=_said("Flavour, e.g. 'vanilla'"))
+
+
+def test_what_has_one_value_is_said_in_every_split():
+    said = [PlannedCall(BREW, {"flavor": Value(v, v, "generic")}) for v in ("vanilla", "Vanilla", "mint")]
+    assert [in_all_splits(call) for call in said] == [True, True, False]

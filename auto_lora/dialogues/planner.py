@@ -27,6 +27,7 @@ from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
 from auto_lora.dialogues.planned import PlannedCall
 from auto_lora.dialogues.pools import EVERYDAY, plural
 from auto_lora.dialogues.programs import is_program
+from auto_lora.dialogues.quoted import only_example
 from auto_lora.dialogues.roles import KINDS, roles_by_tool, roles_of
 from auto_lora.dialogues.said import kind_beside
 from auto_lora.dialogues.schemas import resolve
@@ -358,6 +359,9 @@ def in_all_splits(call: PlannedCall) -> bool:
         if str(value.json).casefold() in EVERYDAY:
             continue
         schema = resolve(call.tool.properties[name], call.tool.parameters)
+        shown = only_example(name, str(schema.get("description", "")))
+        if shown and str(value.json).casefold() == shown.casefold():  # all that is ever said
+            continue
         low, high = schema.get("minimum"), schema.get("maximum")
         if schema.get("enum"):
             ways *= len(schema["enum"])

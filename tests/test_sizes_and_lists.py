@@ -130,7 +130,9 @@ def test_the_root_of_a_chord_is_a_note():
 
 def test_the_only_example_of_a_kind_is_what_is_said():
     about = "The detail wanted. Default is 'general information'"
-    assert {v.json for v in _made("detail", "string", about, 40)} == {"general information"}
+    made = [v.json for v in _made("detail", "string", about, 60)]
+    # Others, too: what is always the same is known by heart and not copied.
+    assert len(made) / 3 < made.count("general information") < len(made)
     assert {v.json for v in _made("flavor", "string", "Flavour, e.g. 'vanilla'", 40)} == {"vanilla"}
     names = {v.json for v in _made("campaign_name", "string", "Name of the campaign, e.g. 'Spring Sale'", 40)}
     assert len(names) > 10

@@ -63,6 +63,7 @@ donated.py    what the user has: cases, prompts, public data
 own_values.py values of the user's own domain
 casing.py     values as they are typed without capitals
 fitting.py    values that are true of one thing
+work_texts.py texts that are about one matter: a ticket's title and its description
 planner.py    one call: which arguments, and values that go together
 maker.py      one conversation: its calls planned, worded, answered
 generator.py  as many as are wanted, none twice, verified

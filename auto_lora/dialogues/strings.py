@@ -157,7 +157,9 @@ class Strings(Codes):
         given = [example] if example else given
         only_given = (
             bool(coded_region)
-            or (bool(example) and self.random.random() < 0.5)  # others, so that the value is copied, not known
+            or (
+                bool(example) and self.random.random() < 0.5
+            )  # others, so that the value is copied, not known
             or bool(alternatives(about))
             or (bool(given) and _LISTED.search(about) is not None and not _OPEN_LIST.search(about))
             or (either is not None and not _FOR_EXAMPLE.search(about[: either.start()]))

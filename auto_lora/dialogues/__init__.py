@@ -43,6 +43,7 @@ asides.py     an argument in a sentence of its own
 told_forms.py how a definition has an argument said
 unnamed.py    arguments whose names are no nouns
 numbered.py   things with what says which they are
+limits.py     limits as they are said: "under $50", "within 5 km"
 arguments.py  how an argument is said
 timely.py     times as they stand in a sentence
 clause.py     a planned call in a frame

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from operator import itemgetter
 
 from auto_lora.dialogues.ends import ENDS
 from auto_lora.dialogues.frames import Frame
+from auto_lora.dialogues.limits import bound_of, is_least_length, reach_of, within
 from auto_lora.dialogues.meaning import tool_act
 from auto_lora.dialogues.money import is_change, is_minor
 from auto_lora.dialogues.naming import (
     ENDS_IN_PREPOSITION,
     SPOKEN_SPANS,
-    counts_minutes,
     is_number,
     listed,
     said_name,
@@ -28,7 +28,7 @@ from auto_lora.dialogues.pools import plural
 from auto_lora.dialogues.roles import KINDS, kinds_named, roles_of
 from auto_lora.dialogues.surfaces import Value, join_words
 from auto_lora.dialogues.timely import part_of_day, timely
-from auto_lora.dialogues.told_forms import described, forms_by_definition, is_repeated, is_target
+from auto_lora.dialogues.told_forms import forms_by_definition, is_repeated, is_target
 from auto_lora.dialogues.unnamed import sorting, unnamed
 
 # What stands beside an argument when both are given: role to (before, after with its form).
@@ -47,27 +47,13 @@ BESIDE: dict[str, tuple[tuple[str, ...], tuple[tuple[str, str], ...]]] = {
     "date": ((), (("daypart", " {v}"), ("time", " at {v}"))),
     "dish": ((), (("org", " from {v}"),)),
 }  # fmt: skip
-_UNITS_OF_WAY = {
-    "km": "km",
-    "kilometers": "km",
-    "miles": "miles",
-    "mi": "miles",
-    "meters": "meters",
-    "m": "meters",
-}
 _PICKS = frozenset("current next last first previous second following latest".split())
 _NEVER_LISTED = frozenset("boolean object state action rating temperature date time when daypart".split())
 _TIMELY_PREPOSITIONS = frozenset("since until before after".split())
-_BOUNDS = {
-    "max": "under {v}, up to {v}, at most {v}, no more than {v}", "maximum": "up to {v}, at most {v}, no more than {v}",
-    "min": "over {v}, at least {v}, no less than {v}", "minimum": "at least {v}, no less than {v}",
-}  # fmt: skip
 # Two of these in one sentence would both be "called X", or "saying X".
 _CALLED = frozenset("title label event song thing_name subject message note text".split())
 # The first and the last day of what is rented or booked.
 _STAYS = (("pickup", "dropoff"), ("pickup", "return"), ("departure", "return"), ("depart", "return"), ("checkin", "checkout"), ("arrival", "departure"))  # fmt: skip
-_LIMIT = re.compile(r"(?:the )?(max|min)(?:imum)?\b", re.I)
-_BOUNDED = frozenset("amount duration distance rating temperature percent age weight".split())
 _OWN_CLAUSE = re.compile(r"(?:it|make|don't|that) ")
 _SPAN = re.compile(r"([\d.]+) (second|minute|hour|day|week|month|year)s?")
 
@@ -195,11 +181,11 @@ class Arguments:
             return False  # "the last 50 lines"
         if is_target(self.call.tool, name, role):
             return False  # "to 20 replicas"
-        if self._bound(name) and self.random.random() < 0.8:
+        if bound_of(self.call, self.roles, name) and self.random.random() < 0.8:
             return False  # "under $50"
         if (
             name == "to"
-            or self._reach(name, value)
+            or reach_of(self.call, name, value)
             or (words[-1] == "value" and tool_act(self.call.tool)[0] in ("set", "act", "switch"))
         ):
             return False  # "set the lamp to 65"
@@ -207,7 +193,7 @@ class Arguments:
             return False  # "every 7 days"
         if is_change(name, self.call.tool.properties.get(name), value) and self.random.random() < 0.7:
             return False  # "removing 3"
-        if self._is_least_length(name) or (role == "duration" and words[:2] == ["number", "of"]):
+        if is_least_length(self.call, name) or (role == "duration" and words[:2] == ["number", "of"]):
             return False  # "at least 30 minutes", "for 8 days"
         if self._is_word(name, value) and self.random.random() < 0.5:
             return False  # "three vip tickets", "townhouses"
@@ -274,60 +260,6 @@ class Arguments:
             return True
         return bool(set(words_of(name)) & set(words_of(head)) - {"date", "time"})
 
-    def _bound(self, name: str) -> str:
-        """How a limit is said, forms joined by commas: "under $50" of max_price; "" of any other argument."""
-        minutes = counts_minutes(words_of(name)) and not self._is_least_length(name)
-        number = self.call.tool.properties.get(name, {})
-        told = _LIMIT.match(described(number))  # "Maximum distance in km"
-        words = [*words_of(name), *([told[1].lower()] if told else [])]
-        word = "" if minutes else next((w for w in words if w in _BOUNDS), "")
-        numeric = isinstance(number, dict) and number.get("type") in ("integer", "number")
-        counted = (
-            self.roles[name] == "count" and name in self.call.values and " " in self.call.values[name].surface
-        )
-        return _BOUNDS[word] if word and numeric and (counted or self.roles[name] in _BOUNDED) else ""
-
-    def _reach(self, name: str, value: Value) -> str:
-        """How far something is sought, with its unit: "5 km" of radius_km; "" of the radius of a circle, or where no unit is told."""
-        words = words_of(name)
-        if "radius" not in words or tool_act(self.call.tool)[0] not in ("find", "get"):
-            return ""
-        unit = next((_UNITS_OF_WAY[w] for w in words if w in _UNITS_OF_WAY), "")
-        return (
-            value.surface
-            if re.search(r"[a-z]$", value.surface)
-            else f"{value.surface} {unit}"
-            if unit
-            else ""
-        )
-
-    def _is_least_length(self, name: str) -> bool:
-        """Whether "min" after a length is no unit after all: a largest stands beside it, or it is said to be the least."""
-        if not counts_minutes(words_of(name)):
-            return False
-        largest, about = [*words_of(name)[:-1], "max"], described(self.call.tool.properties[name])
-        beside = any(words_of(n) == largest for n in self.call.tool.properties)
-        return beside or re.search(r"\bminimum|\bshortest|\bat least", about, re.I) is not None
-
-    def _within(self, name: str, value: Value, forms: Sequence[str]) -> str:
-        """A limit: "under $50", "at least 3 bedrooms"; of what is rated or counted never "over"."""
-        if self.roles[name] == "age" and "year" not in value.surface:  # "at most 49" of which?
-            return self.random.choice(forms).format(v=f"{value.surface} years old")
-        if self.roles[name] in ("distance", "duration", "weight") and re.fullmatch(
-            r"[\d.,]+|[a-z-]+", value.surface
-        ):
-            what = " ".join(w for w in spoken_name(name, number=True) if w not in _BOUNDS)
-            forms = [f for f in forms if not f.startswith(("over", "under"))]
-            return f"with a {what} of {self.random.choice(forms).format(v=value.surface)}"
-        if self.roles[name] not in ("rating", "count"):
-            return self.random.choice(forms).format(v=value.surface)
-        forms = [f for f in forms if not f.startswith(("over", "under"))]
-        noun = [w for w in words_of(name) if w not in _BOUNDS]
-        text = value.surface
-        if re.fullmatch(r"[\d.]+", text):
-            text = f"{text} {noun[-1]}" if noun and noun[-1].endswith("s") else f"a rating of {text}"
-        return f"with {self.random.choice(forms).format(v=text)}"
-
     def _phrase(self, name: str, value: Value) -> str:
         """An argument with its preposition: "in the kitchen", "at 7 pm", "tomorrow", "priority high"."""
         role = self.roles[name] if value.role != "system" else value.role
@@ -342,10 +274,10 @@ class Arguments:
         spoken = spoken_name(name, number=is_number(value.json))
         if spoken[0] in _TIMELY_PREPOSITIONS and role in ("date", "time", "when", "start", "end", "generic"):
             return f"{spoken[0]} {value.surface}"
-        if reach := self._reach(name, value):
+        if reach := reach_of(self.call, name, value):
             return f"within {self.random.choice(['', '', 'a radius of '])}{reach}"
-        if bound := self._bound(name):
-            return self._within(name, value, bound.split(", "))
+        if bound := bound_of(self.call, self.roles, name):
+            return within(self.random, self.roles, name, value, bound.split(", "))
         if len(spoken) > 1 and spoken[-1] in ("before", "after") and is_number(value.json):
             return f"{value.surface} {spoken[-1]}"  # "ten minutes before"
         if (

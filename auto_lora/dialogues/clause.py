@@ -10,6 +10,7 @@ from auto_lora.dialogues.arguments import BESIDE, OWN_WORDS, Arguments
 from auto_lora.dialogues.asides import aside, has_aside
 from auto_lora.dialogues.corrections import family, taken_back
 from auto_lora.dialogues.frames import Frame, Slot, fill
+from auto_lora.dialogues.limits import bound_of, is_least_length
 from auto_lora.dialogues.meaning import objects_of, tool_act
 from auto_lora.dialogues.naming import (
     BARE_NAMES,
@@ -129,13 +130,16 @@ class Clause(Arguments):
             n
             for n, v in self.left.items()
             if has_aside(self.roles[n], names[n], v, before=before)
-            and (not self._bound(n) or not {"max", "min", "maximum", "minimum"}.isdisjoint(words_of(n)))
+            and (
+                not bound_of(self.call, self.roles, n)
+                or not {"max", "min", "maximum", "minimum"}.isdisjoint(words_of(n))
+            )
             and (
                 self.roles[n] not in phrases("asides") or self._tells_itself(n)
             )  # "that's for the 5th" of two dates
             and not any(fills(self.roles[n], slot) for slot in self.frame.needed)
             and not ("main" in self.frame.needed and n == self._main())
-            and not self._is_least_length(n)
+            and not is_least_length(self.call, n)
             and not unnamed(n, v, self.call.tool.properties.get(n))
             and (
                 self.roles[n] not in BESIDE or self.roles[n] in ("place", "region", "date")
@@ -196,7 +200,7 @@ class Clause(Arguments):
             wrong = rf"\b(?:{other})(?: \w+)? \{{{slot}\}}"
             if first == end and slot == "identifier" and re.search(wrong, self.frame.text):
                 return False
-        bound = self._bound(name)
+        bound = bound_of(self.call, self.roles, name)
         if not bound or f"{{+{slot}}}" in self.frame.text:
             return True
         negated = re.search(rf"(?:n't|\bnot|\bno)\b[a-z ]*\bmore than\b[a-z ]*\{{{slot}\}}", self.frame.text)
@@ -213,7 +217,7 @@ class Clause(Arguments):
                 if fills(self.roles[n], role)
                 and isinstance(v.json, (str, int, float))
                 and self.roles[n] not in _ENDS_OF_A_WAY
-                and not self._bound(n)
+                and not bound_of(self.call, self.roles, n)
             ]
             if role == "generic":
                 found = [n for n in found if [n] == self.call.tool.required]

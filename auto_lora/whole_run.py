@@ -53,6 +53,7 @@ from auto_lora.report import write_report
 from auto_lora.score import Metric
 from auto_lora.score_forgetting import PlainAnswer, adapter_drift
 from auto_lora.score_pair import Answers, Examiner
+from auto_lora.score_resumed import keep_answers, kept_answers
 from auto_lora.synthetic_data import language_model, writers_of
 from auto_lora.training_jobs import lead
 from auto_lora.triage import Round, RoundPlan, analyse, case_rows, plan_next_round
@@ -155,8 +156,16 @@ class Run:
             await grammar_gate(client, self.tools)
             await tokens_gate(client, self.template, [*self.validation, *self.test])
             self.reporter.say("Prompt tokens of trainer and server are equal on every category.")
-            answers = await self.examiner.ask(client, "base")
-            self.plain = await self.examiner.ask_plainly(client)
+            path, weights = self.output / "data" / "base_answers.json", self.gguf.stat()
+            build = str((await client.props()).get("build_info", "unknown"))
+            served = {"build": build, "bytes": weights.st_size, "changed": weights.st_mtime_ns}
+            known = kept_answers(path, served, self.test, self.extensions.metrics)
+            if known is None:
+                known = await self.examiner.ask(client, "base"), await self.examiner.ask_plainly(client)
+                keep_answers(path, served, *known)
+            else:
+                self.reporter.say("The base has answered the test already.")
+        answers, self.plain = known
         return answers
 
     async def iteration(self, number: int, plan: RoundPlan | None) -> Round:

@@ -22,7 +22,9 @@ from auto_lora.dialogues.planner import Focus
 from auto_lora.handover import headline, judge_success, model_card, print_screen, serve_command
 from auto_lora.llama_server import ChatReply
 from auto_lora.score import CaseResult, Evaluation, ToolCallEvaluator, mcnemar, proportion, score_turn
+from auto_lora.score_forgetting import PlainAnswer
 from auto_lora.score_pair import Answers, Examiner, compare
+from auto_lora.score_resumed import keep_answers, kept_answers
 from auto_lora.triage import ERROR_CLASSES, RoundPlan, analyse, faults_of, plan_next_round
 
 ON = ToolCall("set_light", {"room": "kitchen", "state": "on"})
@@ -271,6 +273,23 @@ async def test_evaluator_asks_every_turn_and_keeps_the_order():
     scored = await ToolCallEvaluator(conversations, parallel=3).evaluate(model, "m")
     assert [c.conversation.id for c in scored.cases] == [f"p{i}" for i in range(9)] and len(model.asked) == 9
     assert [c.has("exact") for c in scored.cases] == [i % 2 == 1 and i != 3 for i in range(9)]
+
+
+async def test_the_base_s_answers_are_kept_for_a_resumed_run_and_scored_again(tmp_path):
+    conversations = [conversation(f"p{i}", [ON] if i % 2 else []) for i in range(5)]
+    model = Model(lambda m: reply(ON) if m[-1]["content"] != "p3" else reply(text="sorry"))
+    scored = await ToolCallEvaluator(conversations).evaluate(model, "base")
+    plain = [PlainAnswer(({"role": "user", "content": "hi"},), "hello", False, False)]
+    path, served = tmp_path / "base_answers.json", {"build": "b1", "bytes": 7}
+    assert kept_answers(path, served, conversations, None) is None
+    keep_answers(path, served, Answers(scored, {"p1": "done"}), plain)
+    kept = kept_answers(path, served, conversations, {"called": lambda c: c.called})
+    assert kept is not None
+    answers, again = kept
+    assert answers.test.cases == scored.cases and answers.closing == {"p1": "done"} and again == plain
+    assert answers.test.summary()["metrics"]["called"]["count"] == 4
+    assert kept_answers(path, {**served, "build": "b2"}, conversations, None) is None
+    assert kept_answers(path, served, conversations[:4], None) is None
 
 
 async def test_a_call_cut_at_the_token_limit_is_truncated():

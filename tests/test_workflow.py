@@ -128,11 +128,15 @@ async def test_resume_keeps_what_is_finished_and_ends_the_same(finished, demo_to
     adapter = (output / "iteration_2" / "adapter_model.safetensors").read_bytes()
     for path in [*(output / "iteration_2").iterdir(), *final.iterdir()]:
         path.unlink()
+    answered = (output / "data" / "base_answers.json").stat().st_mtime_ns
     _, after = await AutoLoRACreator(config, demo_tools[:3], reporter=Quiet()).create_adapter(resume=True)
     assert (output / "iteration_1" / "metrics.json").stat().st_mtime_ns == stamp
     assert (output / "iteration_2" / "adapter_model.safetensors").read_bytes() == adapter
     for key in ("base", "adapter"):
         assert after[key]["overall"] == before[key]["overall"]
+    # The base is not asked again: hours with a large one.
+    assert (output / "data" / "base_answers.json").stat().st_mtime_ns == answered
+    assert after["base"] == before["base"]
 
 
 async def test_a_scoring_that_fails_leaves_the_adapter_with_its_own_figures(

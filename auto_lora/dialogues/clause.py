@@ -288,7 +288,8 @@ class Clause(Arguments):
                 r"(?:the|my|our|all|every|both)\b", value.surface
             )
             return value.surface if bare else f"the {value.surface}"
-        listed = itself is not None and "enum" in (self.call.tool.properties.get(itself) or {})
+        schema = self.call.tool.properties.get(itself) if itself else None
+        listed = isinstance(schema, dict) and "enum" in schema
         moved = self.act == "set" or (self.act == "do" and listed)
         if itself and moved and self.left[itself].role in ("generic", "type"):
             itself = None  # the proposal stage is what a deal is moved to
@@ -297,8 +298,6 @@ class Clause(Arguments):
             value = self.left.pop(itself)
             if self.act != "book" and value.role in ("generic", "type"):
                 return f"the {value.surface} {head[2]}"  # cancel the enterprise plan
-            schema = self.call.tool.properties.get(itself)
-            listed = isinstance(schema, dict) and "enum" in schema
             if measured := self._counted_and_sized(
                 value.surface, listed=listed, bought=value.role == "product"
             ):

@@ -360,7 +360,7 @@ def in_all_splits(call: PlannedCall) -> bool:
             continue
         schema = resolve(call.tool.properties[name], call.tool.parameters)
         shown = only_example(name, str(schema.get("description", "")))
-        if shown and str(value.json).casefold() == shown.casefold():  # all that is ever said
+        if shown and str(value.json).casefold() == shown.casefold():  # half of what is said
             continue
         low, high = schema.get("minimum"), schema.get("maximum")
         if schema.get("enum"):

@@ -40,8 +40,9 @@ _TITLED = {
     "bug": "issue",
 }
 # Such a ticket is none of a fault.
-_ADMITTED = re.compile(
-    r"\b(?:movie|film|cinema|concert|theat(?:er|re)|festival|show|match|flight|train)", re.I
+ADMITTED = re.compile(
+    r"\b(?:movie|film|cinema|concert|theat(?:er|re)|festival|show|match|flight|train|bus|parking|lottery)",
+    re.I,
 )
 # What is written down is something to do where the definition speaks of that: "buy milk", not "I'll be late".
 _NOTED = frozenset("message note text label item".split())
@@ -181,7 +182,7 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
         pool = next((p for w, p in _SOUGHT.items() if re.search(rf"{w}(?!er|ing)", told, re.I)), pool)
         if pool == "query" and _HEARD.search(told):
             pool = rng.choice(["song", "artist", "album"])
-    if pool in ("title", "subject") and not _ADMITTED.search(told):
+    if pool in ("title", "subject") and not ADMITTED.search(told):
         pool = next((p for word, p in _TITLED.items() if word in told.lower()), pool)
     about_tool = " ".join(words_of(told))
     pool = next((own for of, words, own in _domains() if pool in of and words.search(about_tool)), pool)

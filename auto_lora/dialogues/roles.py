@@ -61,6 +61,7 @@ _PEOPLE = frozenset(
 def roles_of(tool: ToolDefinition) -> dict[str, str]:
     """The role of each parameter, as slots of frames know it."""
     found, switched, told = {}, switches_of(tool), roles_by_tool(tool)
+    moods = set(phrases("inventories")["mood"])
     for name, schema in tool.properties.items():
         schema = schema if isinstance(schema, dict) else {}
         kind = schema.get("type", "string")
@@ -90,11 +91,12 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
                 found[name] = "generic"  # a drink's temp, "hot or iced"
             if found[name] == "spatial" and "relationship" in str(schema.get("description", "")):
                 found[name] = "generic"
-            if found[name] == "mood" and not {str(v).lower() for v in schema.get("enum", ())} & {
-                *phrases("inventories")["mood"],
-                "",
-            }:
-                found[name] = "generic" if "enum" in schema else "mood"  # "something anime"
+            if (
+                found[name] == "mood"
+                and "enum" in schema
+                and moods.isdisjoint(str(v).lower() for v in schema["enum"])
+            ):
+                found[name] = "generic"  # "something anime"
             if "enum" in schema and found[name] in _WHO and _SORTS.intersection(words_of(name)[-1:]):
                 found[name] = "generic"  # "recipient_account_type" is nobody
             if "enum" in schema and _is_level_of(name, found[name]):

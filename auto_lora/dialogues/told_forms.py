@@ -168,7 +168,9 @@ def forms_by_definition(
         and isinstance(value.json, int | float)
     ):
         return ["to {v}"]
-    if words_of(name)[-1:] == ["prompt"] and re.search(r"image|picture|drawing|art", call.tool.name):
+    if words_of(name)[-1:] == ["prompt"] and re.search(
+        r"image|picture|drawing|(?<![a-z])art", call.tool.name
+    ):
         return ["of {v}", "of {v}", "showing {v}"]
     if name == "to":  # beside a cc
         return ["to {v}"]

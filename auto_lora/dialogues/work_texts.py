@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.meaning import asks, objects_of
 from auto_lora.dialogues.phrasebook import phrases, split_of, words_of
+from auto_lora.dialogues.pool_for import ADMITTED
 from auto_lora.dialogues.pools import Pools
 from auto_lora.dialogues.surfaces import Value
 
@@ -20,10 +21,6 @@ _BODIES = frozenset("description details body detail message content text".split
 _MAIL = re.compile(r"\be-?mails?\b", re.I)
 _TICKET = re.compile(r"\b(?:tickets?|incidents?|issues?|bugs?)\b", re.I)
 _REPOSITORY = re.compile(r"\b(?:repositor(?:y|ies)|github|gitlab|bitbucket|source code)\b", re.I)
-# Such a ticket is none of a fault.
-_ADMITTED = re.compile(
-    r"\b(?:movie|film|cinema|concert|theat(?:er|re)|festival|show|match|flight|train|bus|parking|lottery)", re.I
-)  # fmt: skip
 _OPEN = frozenset(("type", "description", "title", "minLength", "maxLength", "default"))
 
 
@@ -35,7 +32,7 @@ def kind_of_text(tool: ToolDefinition) -> str:
     if _MAIL.search(things):
         return "emails"
     told = f"{' '.join(words_of(tool.name))} {tool.description}"
-    if not _TICKET.search(things) or _ADMITTED.search(told):
+    if not _TICKET.search(things) or ADMITTED.search(told):
         return ""
     return "issues" if _REPOSITORY.search(told) else "tickets"
 

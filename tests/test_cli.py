@@ -150,6 +150,14 @@ def test_neither_model_nor_hub(run, tools_file, tmp_path):
     )
 
 
+def test_a_resumed_demo_keeps_its_size(tmp_path):
+    size = {"num_synthetic_examples": 4321}
+    write_json(tmp_path / "run.json", {"version": "1", "settings": size, "decided": {}, "tools": []})
+    argv = ["--train", "--demo", "--output", str(tmp_path)]
+    assert config_of(build_parser().parse_args([*argv, "--resume"])).num_synthetic_examples == 4321
+    assert config_of(build_parser().parse_args(argv)).num_synthetic_examples != 4321
+
+
 def test_demo_without_its_model(run, monkeypatch):
     monkeypatch.setattr("auto_lora.quick_demo.embedded_model", lambda: None)
     said(

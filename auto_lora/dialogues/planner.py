@@ -3,46 +3,37 @@
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.agreeing import agreeing, contradict
 from auto_lora.dialogues.casing import uncapitalised
 from auto_lora.dialogues.chooser import FrameChooser
-from auto_lora.dialogues.dates import dated_alike, in_order
-from auto_lora.dialogues.ends import ascending
+from auto_lora.dialogues.dates import dated_alike
 from auto_lora.dialogues.examples import described_values
 from auto_lora.dialogues.fitting import fitting
-from auto_lora.dialogues.frames import Frame
 from auto_lora.dialogues.meaning import asks, switches_of, tool_act
-from auto_lora.dialogues.moments import read, told
-from auto_lora.dialogues.money import in_cents, without_cents
+from auto_lora.dialogues.money import without_cents
 from auto_lora.dialogues.own_values import OwnValues, ValueSampler
-from auto_lora.dialogues.phrasebook import role_in, split_of, words_of
+from auto_lora.dialogues.phrasebook import role_in, split_of
 from auto_lora.dialogues.planned import PlannedCall
-from auto_lora.dialogues.pools import EVERYDAY, plural
+from auto_lora.dialogues.pools import EVERYDAY
 from auto_lora.dialogues.programs import is_program
 from auto_lora.dialogues.quoted import only_example
-from auto_lora.dialogues.roles import KINDS, roles_by_tool, roles_of
-from auto_lora.dialogues.said import kind_beside
+from auto_lora.dialogues.roles import roles_by_tool, roles_of
 from auto_lora.dialogues.schemas import resolve
 from auto_lora.dialogues.several import may_differ
-from auto_lora.dialogues.side_by_side import of_one_length
-from auto_lora.dialogues.surfaces import Value, join_words
+from auto_lora.dialogues.surfaces import Value
 from auto_lora.dialogues.things import THINGS, says_another
 from auto_lora.dialogues.together import NEAR_TO
 from auto_lora.dialogues.units import kind_of_unit
 from auto_lora.dialogues.values import Sampler
 from auto_lora.dialogues.verify import values_key
-from auto_lora.dialogues.work_texts import of_one_matter, texts_of_one_matter
+from auto_lora.dialogues.work_texts import texts_of_one_matter
 
-# "Two lamb wraps", but "two pad thai".
-_COUNTABLE = re.compile(r"(?:pizza|burger|sandwich|salad|soup|wrap|pie|burrito|sub|kebab|quesadilla|bowl|omelette|pack|bag|lamp|chair|bottle)$")  # fmt: skip
 _DATED = frozenset("date when start time daypart year month weekday".split())
 _TWO_DIFFER = 0.3  # of the calls said together where two arguments may differ
 
@@ -125,30 +116,14 @@ class Planner:
                     enum = isinstance(schema, dict) and "enum" in schema
                     value = Value(said, said.lower() if enum else said, role) if said else self._distinct(name, schema, tool, values)  # fmt: skip
                     values[name] = uncapitalised(value, schema, tool.parameters) if casual else value
-            values = self._paired(self._at_one_time(_possible_together(values, tool), tool), tool)
             own = [n for n in values if self.own.key(tool, n) or n in (given or ())]
-            values = in_order(
-                self.random,
-                self.split,
-                _of_its_kind(values, tool, frame),
-                dated_alike(tool),
-                own,
-                self.sampler.tool_words,
-            )
-            values = of_one_length(self.random, ascending(values, own, tool.properties), tool, own)
-            kept = [*own, *(n for n in values if frame and roles[n] in frame.says)]
-            fit = fitting(self.random, self.split, values, tool, kept)
-            values = {n: uncapitalised(v, tool.properties[n], tool.parameters) if casual and v is not values[n] else v for n, v in fit.items()}  # fmt: skip
-            values = in_cents(self.random, values, tool)
-            own += [n for n in values if frame and roles[n] in frame.says]
-            about_one = of_one_matter(self.random, self.sampler.pools, self.split, values, tool, own)
-            values = {n: uncapitalised(v, tool.properties[n]) if casual and v != values[n] else v for n, v in about_one.items()}  # fmt: skip
+            values = agreeing(self.random, self.split, self.sampler, values, tool, frame, own, casual=casual)
             crowded = chooser.topic_of(tool) is None
             call = PlannedCall(
                 tool, values, frozenset(given or ()), None if given else frame, casual, crowded
             )
             enough = len(values.keys() - set(tool.required)) >= at_least
-            if _backwards(values, tool) or without_cents(values, tool):
+            if contradict(values, tool):
                 continue
             if enough and self.owns(call):
                 break
@@ -219,67 +194,6 @@ class Planner:
                 return values
         return []
 
-    def _at_one_time(self, values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
-        """Without what says the time twice or otherwise: nobody asks for "noon in the evening", "tomorrow this morning" or "next week at noon"."""
-        day, clock, part = (
-            next((n for n, v in values.items() if v.role == role), None)
-            for role in ("date", "time", "daypart")
-        )
-        said: set[str | None] = set()
-        if clock and values[clock].surface.endswith("from now"):
-            said |= {day, part}
-        elif (
-            clock and day and _SPAN.fullmatch(values[day].surface)
-        ):  # what is at three for the rest of the week?
-            said.add(clock if self.random.random() < 0.7 else day)
-        if part and day:
-            this = re.match(r"this |later |tonight", values[part].surface, re.I)
-            if values[day].surface.lower() == "tonight" or (this and values[day].surface.lower() != "today"):
-                said.add(part)
-        if part and clock and part not in said:
-            hour = _AN_HOUR.fullmatch(values[clock].surface) or _of_part(values[clock], values[part])
-            whole = not re.search(r"noon$|mid|dawn|dusk|sunrise", values[part].surface, re.I)
-            if not (hour and whole) or self.random.random() < 0.3:
-                said.add(part if self.random.random() < 0.7 else clock)
-        return {n: v for n, v in values.items() if n not in said or n in tool.required}
-
-    def _paired(self, values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
-        """Things and how many of each, in two lists of one length and one phrase: "five burgers and two colas"."""
-        amounts, things = (
-            next((n for n, v in values.items() if fits(n, v)), None) for fits in (_are_amounts, _are_things)
-        )
-        if amounts is None or things is None or self.own.key(tool, amounts):
-            return values
-        schema = tool.properties[amounts]
-        named = [
-            re.sub(r"^an? ", "", thing) for thing in values[things].json
-        ]  # "7 poke bowl", not "7 a poke bowl"
-        count = len(named)
-        item = schema.get("items", {}) if isinstance(schema, dict) else {}
-        drawn = [
-            self.sampler.sample("quantity", {"minimum": 1, "maximum": 9, **item}, tool.parameters)
-            for _ in range(count)
-        ]
-        one = Draft202012Validator(resolve(item, tool.parameters)).is_valid(1)
-        if one and self.random.random() < 0.3:  # people mostly order one
-            drawn = [Value(1, "one", "number") if self.random.random() < 0.7 else v for v in drawn]
-        named = [
-            plural(thing) if v.json != 1 and _COUNTABLE.search(thing) else thing
-            for v, thing in zip(drawn, named, strict=True)
-        ]
-        spoken = [self._counted(v, thing) for v, thing in zip(drawn, named, strict=True)]
-        paired = {
-            amounts: Value([v.json for v in drawn], "", "number"),
-            things: replace(values[things], json=named, surface=join_words(spoken)),
-        }
-        return {**values, **paired}
-
-    def _counted(self, amount: Value, thing: str) -> str:
-        """ "2 colas", "two colas", "a cola"."""
-        if amount.json == 1 and not thing.endswith("s") and self.random.random() < 0.7:
-            return f"{'an' if thing[:1].lower() in 'aeio' else 'a'} {thing}"
-        return f"{amount.json if self.random.random() < 0.6 else amount.surface} {thing}"
-
     def _distinct(self, name: str, schema: Any, tool: ToolDefinition, given: Mapping[str, Value]) -> Value:
         """A value unlike the call's other texts: nobody flies from Rome to Rome, or converts miles into litres."""
         own = self.own.key(tool, name)
@@ -324,34 +238,6 @@ class Planner:
         return split_of("call", values_key([call])) == self.split
 
 
-_AN_HOUR = re.compile(r"(?!noon|mid)[a-z]+|\d+ o'clock|(?:half|quarter) (?:past|to) \w+", re.I)
-_HOURS_OF = {
-    "morning": re.compile(r"\b(?:[5-9]|1[01]|five|six|seven|eight|nine|ten|eleven) ?a\.?m\b", re.I),
-    "afternoon": re.compile(r"\b(?:[1-5]|one|two|three|four|five) ?p\.?m\b", re.I),
-    "evening": re.compile(r"\b(?:[5-9]|five|six|seven|eight|nine) ?p\.?m\b", re.I),
-    "night": re.compile(r"\b(?:[7-9]|1[01]|seven|eight|nine|ten|eleven) ?p\.?m\b", re.I),
-}
-_SPAN = re.compile(r"(?:the|this|next|the rest of the) (?:week|weekend|month)|the next few days", re.I)
-
-
-def _of_part(clock: Value, part: Value) -> bool:
-    """Whether a whole hour with am or pm is of that part of the day: "six am tomorrow morning"."""
-    hours = (hours for word, hours in _HOURS_OF.items() if part.surface.lower().endswith(word))
-    return any(h.search(clock.surface) for h in hours)
-
-
-def _backwards(values: Mapping[str, Value], tool: ToolDefinition) -> bool:
-    """Whether of two objects with a date each the second is earlier: an event that ends before it starts."""
-    moments = []
-    for name, value in values.items():
-        if isinstance(value.json, dict):
-            inner = resolve(tool.properties[name], tool.parameters).get("properties", {})
-            texts = ((inner.get(k), v) for k, v in value.json.items() if isinstance(v, str))
-            found = [m for schema, v in texts if isinstance(schema, dict) and (m := read(v, told(schema)))]
-            moments += found if len(found) == 1 else []
-    return len(moments) == 2 and moments[0] > moments[1]
-
-
 def in_all_splits(call: PlannedCall) -> bool:
     """Whether the given arguments have so few values, or ones so common, that a split would miss them: "on" here, "off" there."""
     ways = 1
@@ -379,47 +265,3 @@ def _clash(value: Value, other: Value) -> bool:
         return True
     units = value.role.startswith("unit") and other.role.startswith("unit") and isinstance(other.json, str)
     return units and kind_of_unit(str(value.json)) != kind_of_unit(str(other.json))
-
-
-def _are_amounts(name: str, value: Value) -> bool:
-    named = {"quantities", "amounts", "counts", "quantity", "numbers"} & set(words_of(name))
-    return bool(named) and isinstance(value.json, list) and all(isinstance(v, int) for v in value.json)
-
-
-def _are_things(name: str, value: Value) -> bool:
-    return (
-        value.role in ("item", "dish", "product")
-        and isinstance(value.json, list)
-        and all(isinstance(v, str) for v in value.json)
-    )
-
-
-_OFF = frozenset("off closed close locked lock disabled stop stopped".split())
-
-
-def _of_its_kind(values: dict[str, Value], tool: ToolDefinition, frame: Frame | None) -> dict[str, Value]:
-    """With a kind that fits what it stands beside; without one where there is none, or another stands in the sentence."""
-    roles = roles_of(tool)
-    name = next((n for n in values if roles[n] in KINDS and isinstance(values[n].json, str)), None)
-    if name is None or (frame and roles[name] in frame.named):
-        return values
-    kind = kind_beside(tool, [roles[n] for n in values], values[name].json)
-    if kind == values[name].json:
-        return values
-    if kind:
-        return {**values, name: replace(values[name], json=kind, surface=kind)}
-    return {n: v for n, v in values.items() if n != name or n in tool.required}
-
-
-def _possible_together(values: dict[str, Value], tool: ToolDefinition) -> dict[str, Value]:
-    """Without what makes no sense beside the rest: nobody switches a lamp off at 75 percent."""
-    deeds = [v for v in values.values() if v.role in ("state", "action")]
-    said = [str(v.json).lower().removeprefix("turn_").removeprefix("switch_") for v in deeds]
-    if "on" in said and any(
-        "set" in s.get("enum", ()) for s in tool.properties.values() if isinstance(s, dict)
-    ):
-        return {n: v for n, v in values.items() if n in tool.required or n not in ("value", "level")}
-    if _OFF.isdisjoint([*said, *(v.surface.lower() for v in deeds)]):
-        return values
-    levels = ("percent", "level", "color", "temperature", "warmth", "mood")
-    return {n: v for n, v in values.items() if n in tool.required or (v.role not in levels and n != "value")}

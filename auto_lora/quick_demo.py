@@ -8,7 +8,7 @@ from typing import Any
 from auto_lora._errors import MissingPartError
 from auto_lora._runs import settings_beside
 from auto_lora.estimate import matmul_rate
-from auto_lora.preflight import embedded_model
+from auto_lora.model_source import embedded_model
 
 
 def demo_settings(resumed: str | None = None) -> dict[str, Any]:

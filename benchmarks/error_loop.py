@@ -43,7 +43,7 @@ from auto_lora._intervals import paired_test, proportion
 from auto_lora._runs import write_json
 from auto_lora.encode import ChatTemplate
 from auto_lora.gguf_export import export_adapter
-from auto_lora.preflight import embedded_model
+from auto_lora.model_source import embedded_model
 from auto_lora.rehearsal import rehearse
 from auto_lora.score import Evaluation
 from auto_lora.triage import RoundPlan, analyse, plan_next_round

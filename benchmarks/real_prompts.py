@@ -45,7 +45,7 @@ from auto_lora.dialogues import vary
 from auto_lora.dialogues.verify import stands
 from auto_lora.encode import ChatTemplate
 from auto_lora.gguf_export import export_adapter
-from auto_lora.preflight import embedded_model
+from auto_lora.model_source import embedded_model
 from auto_lora.rehearsal import rehearse
 from auto_lora.score import gather, proportion
 

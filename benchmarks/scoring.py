@@ -36,7 +36,7 @@ from auto_lora import (
 from auto_lora._base_model import load_base, load_tokenizer
 from auto_lora.encode import ChatTemplate
 from auto_lora.gguf_export import export_adapter
-from auto_lora.preflight import embedded_model
+from auto_lora.model_source import embedded_model
 from auto_lora.score import Evaluation, differing
 
 DEMO = Path(auto_lora.__file__).parent / "demo" / "tools.json"

@@ -182,7 +182,7 @@ def load_model(job: dict[str, Any], dtype: Any, device: Any) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils import logging
 
-    from auto_lora.preflight import embedded_model
+    from auto_lora.model_source import embedded_model
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()

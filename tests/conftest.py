@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from auto_lora.catalog import ToolDefinition, load_tools
-from auto_lora.preflight import embedded_model
+from auto_lora.model_source import embedded_model
 
 # Never made: a folder that is made stays behind when the tests are killed.
 NO_HUB = os.path.join(tempfile.gettempdir(), "auto_lora_no_hub")

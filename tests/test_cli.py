@@ -15,7 +15,7 @@ import pytest
 
 from auto_lora.__main__ import build_parser, config_of, main
 from auto_lora._runs import write_json, write_text
-from auto_lora.preflight import embedded_model
+from auto_lora.model_source import embedded_model
 from tests.test_catalog import GOOD
 
 

@@ -19,7 +19,8 @@ patterns.py   strings that a regular expression matches
 pools.py      open vocabularies: names, titles, places, times as people say them
 surfaces.py   a value with its words; times and lists as people say them
 units.py      units of measurement that a definition speaks of
-quantities.py numbers of a sensible size, and their words
+quantities.py numbers of a sensible size
+said_numbers.py their words, by what they count
 sizes.py      sizes that such numbers have in life
 money.py      amounts in cents, changes with a sign
 side_by_side.py lists of numbers that belong together
@@ -66,7 +67,10 @@ own_values.py values of the user's own domain
 casing.py     values as they are typed without capitals
 fitting.py    values that are true of one thing
 work_texts.py texts that are about one matter: a ticket's title and its description
-planner.py    one call: which arguments, and values that go together
+one_time.py   days, hours and parts of the day that say one time
+counted.py    things and how many of each
+agreeing.py   a call's values made to agree, step by step
+planner.py    one call: which arguments, and their values
 maker.py      one conversation: its calls planned, worded, answered
 generator.py  as many as are wanted, none twice, verified
 variants.py   distractors, meaningless names

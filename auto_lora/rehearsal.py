@@ -24,7 +24,7 @@ from auto_lora._conversation import Conversation, Message
 from auto_lora._runs import read_json, write_json
 from auto_lora._settings import TrainingConfig
 from auto_lora._shared_prefix import plain_attention
-from auto_lora.dialogues.phrasebook import phrases, share_out, words_of
+from auto_lora.dialogues.definitions.phrasebook import phrases, share_out, words_of
 from auto_lora.encode import ChatTemplate
 
 ANSWER_TOKENS = 48

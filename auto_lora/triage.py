@@ -18,7 +18,7 @@ from auto_lora._settings import TrainingConfig
 from auto_lora._toolcall import ToolCall, match_calls, same_value
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Focus
-from auto_lora.dialogues.near import topic_of_shape
+from auto_lora.dialogues.wording.near import topic_of_shape
 from auto_lora.handover import floor_verdict
 from auto_lora.score import CaseResult, Evaluation, TurnResult
 

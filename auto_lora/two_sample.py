@@ -17,7 +17,7 @@ from pathlib import Path
 
 from auto_lora._runs import read_jsonl
 from auto_lora.catalog import ToolDefinition, load_tools
-from auto_lora.dialogues.phrasebook import bucket
+from auto_lora.dialogues.definitions.phrasebook import bucket
 from auto_lora.score import proportion
 
 _FOLDS = 5

@@ -25,7 +25,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from auto_lora.catalog import parse_tools
-from auto_lora.dialogues.phrasebook import stem, words_of
+from auto_lora.dialogues.definitions.phrasebook import stem, words_of
 
 RELEASE = "bfcl-eval==2026.3.23"
 CACHE = Path.home() / ".cache" / "auto_lora_bfcl"

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from auto_lora.dialogues import chooser, clause, maker, surroundings, values
-from auto_lora.dialogues.surfaces import Value
+from auto_lora.dialogues import maker
+from auto_lora.dialogues.values import sampler
+from auto_lora.dialogues.values.surfaces import Value
+from auto_lora.dialogues.wording import chooser, clause, surroundings
 
 
 def topics() -> None:
@@ -18,14 +20,14 @@ def topics() -> None:
 
 def surfaces() -> None:
     """Values stand in the prompt as in the call: 2023-03-08, not "March 8th"."""
-    sample = values.Sampler.sample
+    sample = sampler.Sampler.sample
 
-    def as_called(self: values.Sampler, *args: Any, **named: Any) -> Value:
+    def as_called(self: sampler.Sampler, *args: Any, **named: Any) -> Value:
         value = sample(self, *args, **named)
         written = value.json if isinstance(value.json, str) else json.dumps(value.json, ensure_ascii=False)
         return replace(value, surface=written)
 
-    values.Sampler.sample = as_called
+    sampler.Sampler.sample = as_called
 
 
 def noise() -> None:

@@ -6,14 +6,14 @@ import re
 
 from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.dates import in_order
-from auto_lora.dialogues.phrasebook import phrases, role_of
-from auto_lora.dialogues.planned import PlannedCall
-from auto_lora.dialogues.pool_for import pool_for
-from auto_lora.dialogues.roles import roles_by_tool, roles_of
-from auto_lora.dialogues.surfaces import Value
-from auto_lora.dialogues.told_forms import forms_by_definition
-from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.definitions.phrasebook import phrases, role_of
+from auto_lora.dialogues.definitions.roles import roles_by_tool, roles_of
+from auto_lora.dialogues.values.dates import in_order
+from auto_lora.dialogues.values.pool_for import pool_for
+from auto_lora.dialogues.values.sampler import Sampler
+from auto_lora.dialogues.values.surfaces import Value
+from auto_lora.dialogues.wording.planned import PlannedCall
+from auto_lora.dialogues.wording.told_forms import forms_by_definition
 from tests.tool_lists import many, text, tool
 
 

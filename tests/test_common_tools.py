@@ -10,11 +10,11 @@ import pytest
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.examples import described_values
-from auto_lora.dialogues.meaning import switches_of
-from auto_lora.dialogues.roles import roles_of
-from auto_lora.dialogues.topics import frames_for, topic_of
-from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.definitions.examples import described_values
+from auto_lora.dialogues.definitions.meaning import switches_of
+from auto_lora.dialogues.definitions.roles import roles_of
+from auto_lora.dialogues.definitions.topics import frames_for, topic_of
+from auto_lora.dialogues.values.sampler import Sampler
 from tests.tool_lists import WEATHER
 from tests.tool_lists import asked as _asked
 from tests.tool_lists import many as _many

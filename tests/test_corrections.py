@@ -7,9 +7,9 @@ import re
 
 from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator, maker
-from auto_lora.dialogues.corrections import taken_back, with_correction
-from auto_lora.dialogues.planned import PlannedCall
-from auto_lora.dialogues.surfaces import Value
+from auto_lora.dialogues.values.surfaces import Value
+from auto_lora.dialogues.wording.corrections import taken_back, with_correction
+from auto_lora.dialogues.wording.planned import PlannedCall
 from tests.tool_lists import WEATHER, text, tool
 
 ALARM = tool(

@@ -19,15 +19,22 @@ from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import normal_text
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Focus, SyntheticDataGenerator, find_links
-from auto_lora.dialogues.examples import described_values
-from auto_lora.dialogues.frames import fill, parse
-from auto_lora.dialogues.meaning import act_of, objects_of
-from auto_lora.dialogues.patterns import from_pattern
-from auto_lora.dialogues.phrasebook import SPLITS, act_frames, phrases, role_of, share_out, tails_of
-from auto_lora.dialogues.pools import Pools
-from auto_lora.dialogues.surfaces import time_surfaces
-from auto_lora.dialogues.topics import topic_of, topics
-from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.definitions.examples import described_values
+from auto_lora.dialogues.definitions.frames import fill, parse
+from auto_lora.dialogues.definitions.meaning import act_of, objects_of
+from auto_lora.dialogues.definitions.phrasebook import (
+    SPLITS,
+    act_frames,
+    phrases,
+    role_of,
+    share_out,
+    tails_of,
+)
+from auto_lora.dialogues.definitions.topics import topic_of, topics
+from auto_lora.dialogues.values.patterns import from_pattern
+from auto_lora.dialogues.values.pools import Pools
+from auto_lora.dialogues.values.sampler import Sampler
+from auto_lora.dialogues.values.surfaces import time_surfaces
 
 
 def make(tools, count=120, split="train", **options):

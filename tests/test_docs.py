@@ -29,10 +29,13 @@ def test_the_tree_names_every_file():
             assert f"  {path.name}" in tree or f" {path.name}/" in tree, path.name
 
 
-def test_the_dialogues_package_lists_its_files():
+def test_the_packages_of_the_writer_list_their_files():
     folder = Path(auto_lora.__file__).parent / "dialogues"
-    listing = (folder / "__init__.py").read_text(encoding="utf-8")
-    assert all(p.name in listing for p in folder.glob("*.py") if p.name != "__init__.py")
+    listings = list(folder.rglob("__init__.py"))
+    assert len(listings) == 4
+    for listing in listings:
+        text = listing.read_text(encoding="utf-8")
+        assert all(p.name in text for p in listing.parent.glob("*.py") if p != listing), listing
 
 
 if __name__ == "__main__":

@@ -9,17 +9,17 @@ import pytest
 
 from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.chooser import FrameChooser
-from auto_lora.dialogues.corrections import taken_back
-from auto_lora.dialogues.ends import ascending
-from auto_lora.dialogues.meaning import objects_of
-from auto_lora.dialogues.planned import PlannedCall
+from auto_lora.dialogues.definitions.meaning import objects_of
+from auto_lora.dialogues.definitions.roles import roles_of
+from auto_lora.dialogues.definitions.topics import topic_of
 from auto_lora.dialogues.planner import _of_part
-from auto_lora.dialogues.pools import EVERYDAY
-from auto_lora.dialogues.roles import roles_of
-from auto_lora.dialogues.surfaces import Value
-from auto_lora.dialogues.topics import topic_of
-from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.values.ends import ascending
+from auto_lora.dialogues.values.pools import EVERYDAY
+from auto_lora.dialogues.values.sampler import Sampler
+from auto_lora.dialogues.values.surfaces import Value
+from auto_lora.dialogues.wording.chooser import FrameChooser
+from auto_lora.dialogues.wording.corrections import taken_back
+from auto_lora.dialogues.wording.planned import PlannedCall
 from tests.tool_lists import asked, text, tool
 
 NUMBER, WHOLE = {"type": "number"}, {"type": "integer"}

@@ -9,15 +9,15 @@ import pytest
 
 from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.clause import Clause
-from auto_lora.dialogues.frames import parse
-from auto_lora.dialogues.meaning import act_of, measured_by, objects_of
-from auto_lora.dialogues.phrasebook import phrases, role_of
-from auto_lora.dialogues.planned import PlannedCall
-from auto_lora.dialogues.roles import roles_of
-from auto_lora.dialogues.surfaces import Value
-from auto_lora.dialogues.units import kind_of_unit
-from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.definitions.frames import parse
+from auto_lora.dialogues.definitions.meaning import act_of, measured_by, objects_of
+from auto_lora.dialogues.definitions.phrasebook import phrases, role_of
+from auto_lora.dialogues.definitions.roles import roles_of
+from auto_lora.dialogues.definitions.units import kind_of_unit
+from auto_lora.dialogues.values.sampler import Sampler
+from auto_lora.dialogues.values.surfaces import Value
+from auto_lora.dialogues.wording.clause import Clause
+from auto_lora.dialogues.wording.planned import PlannedCall
 from tests.tool_lists import asked as _asked
 from tests.tool_lists import text as _text
 from tests.tool_lists import tool as _tool

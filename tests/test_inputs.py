@@ -22,8 +22,8 @@ from auto_lora._toolcall import AcceptedCall, ToolCall
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Donated, SyntheticDataGenerator
 from auto_lora.dialogues.donated import NEAR_TEST
-from auto_lora.dialogues.style import Style
 from auto_lora.dialogues.verify import NearPrompts, _words
+from auto_lora.dialogues.wording.style import Style
 from auto_lora.finetune import LoRATrainer
 from auto_lora.handover import headline
 from auto_lora.preflight import check_inputs, check_tools

@@ -15,11 +15,11 @@ from auto_lora._server_process import free_port
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator, Written
-from auto_lora.dialogues.phrasebook import phrases
-from auto_lora.dialogues.planned import PlannedCall
-from auto_lora.dialogues.surfaces import Value
-from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.definitions.phrasebook import phrases
+from auto_lora.dialogues.values.sampler import Sampler
+from auto_lora.dialogues.values.surfaces import Value
 from auto_lora.dialogues.verify import Duplicates, fault_of, leak_of
+from auto_lora.dialogues.wording.planned import PlannedCall
 from auto_lora.synthetic_data import generate_data, language_model, writers_of
 
 SINGLE = {"single": 1.0}

@@ -11,15 +11,15 @@ import pytest
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.examples import described_values
-from auto_lora.dialogues.meaning import act_of, is_action, objects_of, tool_act
-from auto_lora.dialogues.naming import spoken_name
-from auto_lora.dialogues.near import fitting_distractors, near
-from auto_lora.dialogues.phrasebook import phrases, role_of
-from auto_lora.dialogues.switches import switch_words
-from auto_lora.dialogues.topics import topic_of
-from auto_lora.dialogues.units import kind_of_unit, unit_forms
-from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.definitions.examples import described_values
+from auto_lora.dialogues.definitions.meaning import act_of, is_action, objects_of, tool_act
+from auto_lora.dialogues.definitions.phrasebook import phrases, role_of
+from auto_lora.dialogues.definitions.switches import switch_words
+from auto_lora.dialogues.definitions.topics import topic_of
+from auto_lora.dialogues.definitions.units import kind_of_unit, unit_forms
+from auto_lora.dialogues.values.naming import spoken_name
+from auto_lora.dialogues.values.sampler import Sampler
+from auto_lora.dialogues.wording.near import fitting_distractors, near
 
 
 def _tool(name, description, required=(), **properties):

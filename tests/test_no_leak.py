@@ -12,7 +12,7 @@ from typing import Any
 
 import auto_lora
 from auto_lora._toolcall import normal_text
-from auto_lora.dialogues.frames import Bracket, Slot, parse
+from auto_lora.dialogues.definitions.frames import Bracket, Slot, parse
 
 PHRASES = Path(auto_lora.__file__).parent / "dialogues" / "phrases"
 BELTS = Path(__file__).parents[1] / "examples" / "belts"

@@ -9,10 +9,10 @@ import pytest
 
 from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.examples import described_values
-from auto_lora.dialogues.phrasebook import phrases
-from auto_lora.dialogues.pools import Pools
-from auto_lora.dialogues.timely import timely
+from auto_lora.dialogues.definitions.examples import described_values
+from auto_lora.dialogues.definitions.phrasebook import phrases
+from auto_lora.dialogues.values.pools import Pools
+from auto_lora.dialogues.wording.timely import timely
 from tests.tool_lists import text, tool
 
 WEATHER = tool(

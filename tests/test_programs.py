@@ -7,14 +7,14 @@ import re
 
 import pytest
 
-from auto_lora.dialogues.chooser import FrameChooser
-from auto_lora.dialogues.meaning import act_of, is_action, objects_of, switches_of, tool_act
-from auto_lora.dialogues.phrasebook import phrases, role_of
-from auto_lora.dialogues.pools import Pools
-from auto_lora.dialogues.programs import is_program
-from auto_lora.dialogues.roles import roles_of
-from auto_lora.dialogues.topics import topic_of
-from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.definitions.meaning import act_of, is_action, objects_of, switches_of, tool_act
+from auto_lora.dialogues.definitions.phrasebook import phrases, role_of
+from auto_lora.dialogues.definitions.programs import is_program
+from auto_lora.dialogues.definitions.roles import roles_of
+from auto_lora.dialogues.definitions.topics import topic_of
+from auto_lora.dialogues.values.pools import Pools
+from auto_lora.dialogues.values.sampler import Sampler
+from auto_lora.dialogues.wording.chooser import FrameChooser
 from tests.tool_lists import asked, many, text, tool
 
 WHOLE = {"type": "integer"}

@@ -7,8 +7,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auto_lora.dialogues.quantities import _described_range
-from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.values.quantities import _described_range
+from auto_lora.dialogues.values.sampler import Sampler
 
 _SAMPLER = Sampler(1, "train")
 

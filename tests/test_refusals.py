@@ -6,13 +6,13 @@ import re
 
 from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator, find_links
-from auto_lora.dialogues.meaning import objects_of
-from auto_lora.dialogues.near import near_deeds
-from auto_lora.dialogues.no_call import ask_for
-from auto_lora.dialogues.planned import PlannedCall
-from auto_lora.dialogues.several import undoes
-from auto_lora.dialogues.surfaces import Value
+from auto_lora.dialogues.definitions.meaning import objects_of
+from auto_lora.dialogues.values.surfaces import Value
 from auto_lora.dialogues.verify import names_value_of
+from auto_lora.dialogues.wording.near import near_deeds
+from auto_lora.dialogues.wording.no_call import ask_for
+from auto_lora.dialogues.wording.planned import PlannedCall
+from auto_lora.dialogues.wording.several import undoes
 from tests.tool_lists import WEATHER, text, tool
 
 TIMER = tool(

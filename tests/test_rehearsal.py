@@ -9,7 +9,7 @@ from auto_lora._base_model import load_base, load_tokenizer
 from auto_lora._conversation import Conversation
 from auto_lora._settings import TrainingConfig
 from auto_lora._shared_prefix import ATTENTION, plain_attention
-from auto_lora.dialogues.phrasebook import words_of
+from auto_lora.dialogues.definitions.phrasebook import words_of
 from auto_lora.encode import ChatTemplate, ToolCallingDataset
 from auto_lora.rehearsal import (
     ANSWER_TOKENS,

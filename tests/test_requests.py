@@ -9,16 +9,16 @@ from collections import Counter
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.casing import uncapitalised
-from auto_lora.dialogues.examples import described_values
-from auto_lora.dialogues.frames import parse
-from auto_lora.dialogues.meaning import act_of
-from auto_lora.dialogues.near import touches
-from auto_lora.dialogues.no_call import NoCallWriter
-from auto_lora.dialogues.phrasebook import phrases
-from auto_lora.dialogues.pools import Pools, plural
-from auto_lora.dialogues.surroundings import Surroundings
-from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.definitions.examples import described_values
+from auto_lora.dialogues.definitions.frames import parse
+from auto_lora.dialogues.definitions.meaning import act_of
+from auto_lora.dialogues.definitions.phrasebook import phrases
+from auto_lora.dialogues.values.casing import uncapitalised
+from auto_lora.dialogues.values.pools import Pools, plural
+from auto_lora.dialogues.values.sampler import Sampler
+from auto_lora.dialogues.wording.near import touches
+from auto_lora.dialogues.wording.no_call import NoCallWriter
+from auto_lora.dialogues.wording.surroundings import Surroundings
 
 
 def _asked(tool, count=400):

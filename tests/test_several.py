@@ -10,12 +10,12 @@ import pytest
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.asides import aside, has_aside
-from auto_lora.dialogues.clause import is_question
-from auto_lora.dialogues.planned import PlannedCall
-from auto_lora.dialogues.several import gathered, may_differ, may_follow
-from auto_lora.dialogues.surfaces import Value
-from auto_lora.dialogues.writer import BuiltinWriter
+from auto_lora.dialogues.values.surfaces import Value
+from auto_lora.dialogues.wording.asides import aside, has_aside
+from auto_lora.dialogues.wording.clause import is_question
+from auto_lora.dialogues.wording.planned import PlannedCall
+from auto_lora.dialogues.wording.several import gathered, may_differ, may_follow
+from auto_lora.dialogues.wording.writer import BuiltinWriter
 
 
 def _tool(name, description, **properties):

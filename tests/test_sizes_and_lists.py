@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import re
 
-from auto_lora.dialogues.fitting import fitting
-from auto_lora.dialogues.phrasebook import phrases
-from auto_lora.dialogues.planned import PlannedCall
+from auto_lora.dialogues.definitions.phrasebook import phrases
 from auto_lora.dialogues.planner import in_all_splits
-from auto_lora.dialogues.side_by_side import of_one_length
-from auto_lora.dialogues.surfaces import Value
-from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.values.fitting import fitting
+from auto_lora.dialogues.values.sampler import Sampler
+from auto_lora.dialogues.values.side_by_side import of_one_length
+from auto_lora.dialogues.values.surfaces import Value
+from auto_lora.dialogues.wording.planned import PlannedCall
 from tests.tool_lists import tool
 
 

@@ -26,23 +26,36 @@ def test_public_names_are_there():
     assert all(getattr(auto_lora, name).__name__ == name for name in PUBLIC)
 
 
+def imported(file: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found += [a.name for a in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append(node.module or "")
+    return [name for name in found if name.startswith("auto_lora.")]
+
+
 def test_a_stage_imports_only_stages_before_it():
     for file in PACKAGE.rglob("*.py"):
         stage = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
         if stage.startswith("_"):
             continue
-        for node in ast.walk(ast.parse(file.read_text())):
-            names = (
-                [a.name for a in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module or ""]
-                if isinstance(node, ast.ImportFrom)
-                else []
-            )
-            for name in names:
-                other = name.split(".")[1] if name.startswith("auto_lora.") else ""
-                assert not other or other.startswith("_") or other <= stage, f"{file.name} imports {other}"
+        for name in imported(file):
+            other = name.split(".")[1]
+            assert other.startswith("_") or other <= stage, f"{file.name} imports {other}"
     assert STAGES.index("catalog") < STAGES.index("encode") < STAGES.index("score") < STAGES.index("workflow")
+
+
+def test_the_writer_goes_from_definitions_to_values_to_words():
+    folder, order = PACKAGE / "dialogues", ["definitions", "values", "wording"]
+    for number, package in enumerate(order):
+        files = [f for f in (folder / package).glob("*.py") if f.name != "__init__.py"]
+        assert files
+        for file in files:
+            for name in imported(file):
+                if name.startswith("auto_lora.dialogues."):
+                    assert name.split(".")[2] in order[: number + 1], f"{file.name} imports {name}"
 
 
 def test_import_and_help_load_no_torch():

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from auto_lora.dialogues.examples import alternatives, described_values
-from auto_lora.dialogues.meaning import objects_of, tool_act
-from auto_lora.dialogues.phrasebook import is_closed, is_state, phrases, role_of
-from auto_lora.dialogues.roles import roles_of
-from auto_lora.dialogues.topics import frames_for, topic_of
+from auto_lora.dialogues.definitions.examples import alternatives, described_values
+from auto_lora.dialogues.definitions.meaning import objects_of, tool_act
+from auto_lora.dialogues.definitions.phrasebook import is_closed, is_state, phrases, role_of
+from auto_lora.dialogues.definitions.roles import roles_of
+from auto_lora.dialogues.definitions.topics import frames_for, topic_of
 from tests.test_places_and_works import asked
 from tests.tool_lists import text, tool
 

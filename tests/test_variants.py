@@ -14,11 +14,11 @@ from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import SyntheticDataGenerator, vary
-from auto_lora.dialogues.near import fitting_distractors, kindred, near, near_misses, topic_of_shape
-from auto_lora.dialogues.phrasebook import SPLITS, phrases, stem, words_of
-from auto_lora.dialogues.topics import topic_of, topics
+from auto_lora.dialogues.definitions.phrasebook import SPLITS, phrases, stem, words_of
+from auto_lora.dialogues.definitions.topics import topic_of, topics
 from auto_lora.dialogues.variants import Names, distractors_for, masking, rename
 from auto_lora.dialogues.verify import check_conversation
+from auto_lora.dialogues.wording.near import fitting_distractors, kindred, near, near_misses, topic_of_shape
 
 
 @pytest.fixture(scope="module")

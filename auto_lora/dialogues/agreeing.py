@@ -7,22 +7,22 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.casing import uncapitalised
-from auto_lora.dialogues.counted import counted
-from auto_lora.dialogues.dates import dated_alike, in_order
-from auto_lora.dialogues.ends import ascending
-from auto_lora.dialogues.fitting import fitting
-from auto_lora.dialogues.frames import Frame
-from auto_lora.dialogues.moments import read, told
-from auto_lora.dialogues.money import in_cents, without_cents
-from auto_lora.dialogues.one_time import at_one_time
-from auto_lora.dialogues.roles import KINDS, roles_of
-from auto_lora.dialogues.said import kind_beside
-from auto_lora.dialogues.schemas import resolve
-from auto_lora.dialogues.side_by_side import of_one_length
-from auto_lora.dialogues.surfaces import Value
-from auto_lora.dialogues.values import Sampler
-from auto_lora.dialogues.work_texts import of_one_matter
+from auto_lora.dialogues.definitions.frames import Frame
+from auto_lora.dialogues.definitions.moments import read, told
+from auto_lora.dialogues.definitions.roles import KINDS, roles_of
+from auto_lora.dialogues.definitions.schemas import resolve
+from auto_lora.dialogues.values.casing import uncapitalised
+from auto_lora.dialogues.values.counted import counted
+from auto_lora.dialogues.values.dates import dated_alike, in_order
+from auto_lora.dialogues.values.ends import ascending
+from auto_lora.dialogues.values.fitting import fitting
+from auto_lora.dialogues.values.money import in_cents, without_cents
+from auto_lora.dialogues.values.one_time import at_one_time
+from auto_lora.dialogues.values.sampler import Sampler
+from auto_lora.dialogues.values.side_by_side import of_one_length
+from auto_lora.dialogues.values.surfaces import Value
+from auto_lora.dialogues.values.work_texts import of_one_matter
+from auto_lora.dialogues.wording.said import kind_beside
 
 Step = Callable[[dict[str, Value]], dict[str, Value]]
 _OFF = frozenset("off closed close locked lock disabled stop stopped".split())

@@ -16,8 +16,8 @@ from auto_lora._errors import DataError, MissingPartError, UsageError
 from auto_lora._settings import TrainingConfig, split_mix
 from auto_lora.catalog import ToolDefinition, parse_tools
 from auto_lora.dialogues.reader import Reader, lines_of, parse_line
-from auto_lora.dialogues.style import FEWEST, Style
 from auto_lora.dialogues.verify import Duplicates, NearPrompts
+from auto_lora.dialogues.wording.style import FEWEST, Style
 
 NEAR_TEST = "like a case of the test file"
 MIX_HINT = 'a line is {"messages": [...], "tools": [...]} in the OpenAI format'

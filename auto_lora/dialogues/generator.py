@@ -10,13 +10,13 @@ from auto_lora._conversation import Conversation
 from auto_lora._errors import DataError
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.definitions.meaning import asks, tool_act
+from auto_lora.dialogues.definitions.phrasebook import words_of
 from auto_lora.dialogues.donated import NEAR_TEST, Donated
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.maker import Draft, Maker, Writer, begin, judged
-from auto_lora.dialogues.meaning import asks, tool_act
-from auto_lora.dialogues.own_values import ValueSampler
-from auto_lora.dialogues.phrasebook import words_of
 from auto_lora.dialogues.planner import Focus
+from auto_lora.dialogues.values.own_values import ValueSampler
 from auto_lora.dialogues.verify import Duplicates, check_conversation
 
 _LOOKED_UP = set(

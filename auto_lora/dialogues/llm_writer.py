@@ -18,9 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 
 from auto_lora._toolcall import normal_text
-from auto_lora.dialogues.phrasebook import phrases, split_of, words_of
-from auto_lora.dialogues.planned import PlannedCall, Written
+from auto_lora.dialogues.definitions.phrasebook import phrases, split_of, words_of
 from auto_lora.dialogues.verify import fault_of, leak_of
+from auto_lora.dialogues.wording.planned import PlannedCall, Written
 
 _TASK = """You are {persona}. Write one message to your assistant. Style: {register}.
 Ask for exactly this{order}, and for nothing else:

@@ -15,22 +15,22 @@ from auto_lora._runs import dumps
 from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.corrections import with_correction
+from auto_lora.dialogues.definitions.phrasebook import phrases
+from auto_lora.dialogues.definitions.roles import roles_of
 from auto_lora.dialogues.llm_writer import LLMWriter
-from auto_lora.dialogues.near import fitting_distractors, near
-from auto_lora.dialogues.no_call import NoCallWriter, ask_for
-from auto_lora.dialogues.own_values import ValueSampler
-from auto_lora.dialogues.phrasebook import phrases
-from auto_lora.dialogues.planned import PlannedCall, Written
 from auto_lora.dialogues.planner import Focus, Planner, in_all_splits
 from auto_lora.dialogues.respond import final_answer, tool_response
-from auto_lora.dialogues.roles import roles_of
-from auto_lora.dialogues.several import undoes
-from auto_lora.dialogues.style import Style
-from auto_lora.dialogues.surfaces import Value
-from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.values.own_values import ValueSampler
+from auto_lora.dialogues.values.sampler import Sampler
+from auto_lora.dialogues.values.surfaces import Value
 from auto_lora.dialogues.verify import fault_of, names_value_of, values_key
-from auto_lora.dialogues.writer import BuiltinWriter
+from auto_lora.dialogues.wording.corrections import with_correction
+from auto_lora.dialogues.wording.near import fitting_distractors, near
+from auto_lora.dialogues.wording.no_call import NoCallWriter, ask_for
+from auto_lora.dialogues.wording.planned import PlannedCall, Written
+from auto_lora.dialogues.wording.several import undoes
+from auto_lora.dialogues.wording.style import Style
+from auto_lora.dialogues.wording.writer import BuiltinWriter
 
 
 class Writer(Protocol):

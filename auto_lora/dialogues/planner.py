@@ -10,29 +10,29 @@ from typing import Any
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.agreeing import agreeing, contradict
-from auto_lora.dialogues.casing import uncapitalised
-from auto_lora.dialogues.chooser import FrameChooser
-from auto_lora.dialogues.dates import dated_alike
-from auto_lora.dialogues.examples import described_values
-from auto_lora.dialogues.fitting import fitting
-from auto_lora.dialogues.meaning import asks, switches_of, tool_act
-from auto_lora.dialogues.money import without_cents
-from auto_lora.dialogues.own_values import OwnValues, ValueSampler
-from auto_lora.dialogues.phrasebook import role_in, split_of
-from auto_lora.dialogues.planned import PlannedCall
-from auto_lora.dialogues.pools import EVERYDAY
-from auto_lora.dialogues.programs import is_program
-from auto_lora.dialogues.quoted import only_example
-from auto_lora.dialogues.roles import roles_by_tool, roles_of
-from auto_lora.dialogues.schemas import resolve
-from auto_lora.dialogues.several import may_differ
-from auto_lora.dialogues.surfaces import Value
-from auto_lora.dialogues.things import THINGS, says_another
-from auto_lora.dialogues.together import NEAR_TO
-from auto_lora.dialogues.units import kind_of_unit
-from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.definitions.examples import described_values
+from auto_lora.dialogues.definitions.meaning import asks, switches_of, tool_act
+from auto_lora.dialogues.definitions.phrasebook import role_in, split_of
+from auto_lora.dialogues.definitions.programs import is_program
+from auto_lora.dialogues.definitions.quoted import only_example
+from auto_lora.dialogues.definitions.roles import roles_by_tool, roles_of
+from auto_lora.dialogues.definitions.schemas import resolve
+from auto_lora.dialogues.definitions.things import THINGS, says_another
+from auto_lora.dialogues.definitions.units import kind_of_unit
+from auto_lora.dialogues.values.casing import uncapitalised
+from auto_lora.dialogues.values.dates import dated_alike
+from auto_lora.dialogues.values.fitting import fitting
+from auto_lora.dialogues.values.money import without_cents
+from auto_lora.dialogues.values.own_values import OwnValues, ValueSampler
+from auto_lora.dialogues.values.pools import EVERYDAY
+from auto_lora.dialogues.values.sampler import Sampler
+from auto_lora.dialogues.values.surfaces import Value
+from auto_lora.dialogues.values.work_texts import texts_of_one_matter
 from auto_lora.dialogues.verify import values_key
-from auto_lora.dialogues.work_texts import texts_of_one_matter
+from auto_lora.dialogues.wording.chooser import FrameChooser
+from auto_lora.dialogues.wording.planned import PlannedCall
+from auto_lora.dialogues.wording.several import may_differ
+from auto_lora.dialogues.wording.together import NEAR_TO
 
 _DATED = frozenset("date when start time daypart year month weekday".split())
 _TWO_DIFFER = 0.3  # of the calls said together where two arguments may differ

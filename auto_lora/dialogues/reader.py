@@ -26,7 +26,7 @@ from auto_lora._runs import loads
 from auto_lora._settings import CATEGORIES
 from auto_lora._toolcall import AcceptedCall, ToolCall, parse_arguments
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.phrasebook import phrases
+from auto_lora.dialogues.definitions.phrasebook import phrases
 
 _ROLES = ("system", "user", "assistant", "tool")
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.phrasebook import words_of
-from auto_lora.dialogues.schemas import resolve
-from auto_lora.dialogues.values import Sampler
+from auto_lora.dialogues.definitions.phrasebook import words_of
+from auto_lora.dialogues.definitions.schemas import resolve
+from auto_lora.dialogues.values.sampler import Sampler
 
 
 def tool_response(tool: ToolDefinition, arguments: Mapping[str, Any], sampler: Sampler) -> Any:

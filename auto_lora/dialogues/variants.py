@@ -16,8 +16,8 @@ from auto_lora._conversation import Conversation, Message
 from auto_lora._runs import dumps
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.near import fitting_distractors, kindred, near, topic_of_shape
-from auto_lora.dialogues.phrasebook import words_of
+from auto_lora.dialogues.definitions.phrasebook import words_of
+from auto_lora.dialogues.wording.near import fitting_distractors, kindred, near, topic_of_shape
 
 # A parameter schema of these keywords alone names its parameters nowhere but in properties and required.
 _RENAMED = frozenset(

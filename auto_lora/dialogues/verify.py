@@ -17,11 +17,11 @@ from jsonschema import Draft202012Validator
 from auto_lora._conversation import Conversation
 from auto_lora._toolcall import normal_text
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.phrasebook import phrases, pool_of, role_of, words_of
-from auto_lora.dialogues.planned import PlannedCall
-from auto_lora.dialogues.pools import number_words, plural
-from auto_lora.dialogues.schemas import resolve
-from auto_lora.dialogues.surfaces import Value
+from auto_lora.dialogues.definitions.phrasebook import phrases, pool_of, role_of, words_of
+from auto_lora.dialogues.definitions.schemas import resolve
+from auto_lora.dialogues.values.pools import number_words, plural
+from auto_lora.dialogues.values.surfaces import Value
+from auto_lora.dialogues.wording.planned import PlannedCall
 
 
 def fault_of(text: str, calls: Sequence[PlannedCall]) -> str:

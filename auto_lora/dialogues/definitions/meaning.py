@@ -1,0 +1,405 @@
+"""What a definition says, read as English: what a tool does and to what, example values.
+
+"Calculates the density of a substance based on its mass and volume." is to compute "the density of a substance";
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+from auto_lora.catalog import ToolDefinition
+from auto_lora.catalog.definition import per_tool
+from auto_lora.dialogues.definitions.decisions import decided
+from auto_lora.dialogues.definitions.phrasebook import is_state, phrases, stem, words_of
+from auto_lora.dialogues.definitions.switches import Switch, switch_of
+
+_SPOKEN_VERBS = {
+    "calculator": "calculate",
+    "math": "calculate",
+    "status": "check",
+    "checkout": "pay",
+    "query": "run",
+    "new": "add",
+}
+# How a description speaks of its tool before it says what that does: "This function searches", "Used to find".
+_OF_ITSELF = re.compile(
+    r"^(?:(?:this|the|an?)\s+)?(?:function|tool|method|api|endpoint)\s+(?:(?:that|which)\s+)?"
+    r"(?:(?:is\s+)?used\s+to\s+|allows\s+(?:you|users?|the\s+user)\s+to\s+|can\s+|to\s+)?|^(?:used?|allows\s+(?:you|users?|the\s+user))\s+to\s+",
+    re.I,
+)
+_DETERMINERS = frozenset(
+    "a an the two three all some any your my one this its new multiple nearby more every each or and up".split()
+)
+_QUALIFIERS = re.compile(
+    r"\b(an?|the|one or more) (?:(?:specified|given|provided|specific|certain|particular|suitable|desired|requested|existing|identical) )+(?=(\w+))"
+)
+_CUT = r"(?<!-)\b(?:given|based|using|by|via|that|after|before|which|from|with|whose|per|if|when|where|for|in|at|on|to|near|between|as|going|heading|matching|departing)\b|\bsuch as\b|[,.;:(?]|(?:^|\s)(?![A-Za-z]+\d{0,2}\b(?!\S))\S*[\^=+*<>\d]"
+_PARTICLES = r"(?:up|back|out|off|on|down|over)"
+_OPPOSITE = {"on": "off", "off": "on", "up": "down", "down": "up"}
+_TELLING = frozenset("get find track compute".split())
+_INTO = frozenset("to into from".split())
+_MACHINES = frozenset("calculator calc finder helper".split())
+_FIRST_DROPPED = frozenset("to for of in on by from with and off up".split())
+# Verbs at the beginning of a description, elsewhere mostly nouns: "Commit staged changes."
+_VERBS_HERE = frozenset(
+    "commit format hash stash lint push pull initialize animate tail fly fold mop vacuum".split()
+)
+# What is sent on its way is not written: "Send the vacuum back to its dock."
+_SENT_OFF = re.compile(
+    r"sends? (?:an?|the) (?!message|e-?mail|letter|reply|note|text)(?:\w+ ){1,3}?(?:back|home|to its)\b", re.I
+)
+_LOOKING = frozenset("search look query check browse scan use".split())
+
+
+def _conjugated(word: str, verbs: Mapping[str, str]) -> str:
+    """The verb that a word is a form of: "searches", "applies", "predicts"; one that is not known loses its s."""
+    word = word.lower()
+    forms = [word, re.sub("ies$", "y", word), word.removesuffix("es"), word.removesuffix("s")]
+    known = next((f for f in forms if f in verbs), "")
+    return known or (word if word.endswith("ss") else re.sub("ies$", "y", word).removesuffix("s"))
+
+
+@cache
+def _verbs() -> dict[str, str]:
+    return {verb: act for act, entry in reversed(phrases("acts").items()) for verb in entry["verbs"]}
+
+
+def verb_act(word: str) -> str:
+    """The act that a verb, or a verb with an s, stands for; "" for any other word."""
+    known = _verbs()
+    return known.get(word) or known.get(word.removesuffix("s")) or ""
+
+
+@cache
+def _deed(description: str) -> tuple[str, str]:
+    """(verb, what follows it) of a description's first sentence; no verb where it begins with none that is one for sure."""
+    sentence = _OF_ITSELF.sub("", description.strip().split(". ")[0].rstrip("."))
+    first, _, rest = sentence.partition(" ")
+    verb, second = _conjugated(first, _verbs()), rest.partition(" ")[0].lower()
+    if (
+        not first.replace("-", "").isalpha()
+        or first.lower() in _DETERMINERS
+        or (first.lower().endswith("ly") and verb not in _verbs())  # "Hourly or daily forecast."
+        or not (verb in _verbs() or verb in _VERBS_HERE or second in _DETERMINERS)
+    ):
+        return "", sentence
+    rest = re.sub(r"^(?:or|and) [\w-]+ ", "", rest)
+    particle = re.match(rf"{_PARTICLES} ", rest)
+    if verb in _LOOKING and not particle:
+        deeper = re.search(r"\bto (\w+) (.+)", rest)
+        if deeper and verb_act(deeper[1]) in (
+            "find",
+            "get",
+        ):  # not "films to watch"; "searches the database to find all movies by an actor"
+            return deeper[1], deeper[2]
+        sought = re.match(r"(?:.*?\s)?for (?!sale|rent|hire|free)(.+)", rest)
+        if sought:  # "search the web for information"
+            return verb, sought[1]
+    return (f"{verb} {particle[0].strip()}", rest[particle.end() :]) if particle else (verb, rest)
+
+
+@cache
+def act_of(name: str, description: str) -> tuple[str, str]:
+    """(act, verb) of a tool: by the first word of its name, then of its description, then any verb in them; "turn off" with its "off".
+
+    In "rate_book", described as "Give a book a rating", the book is no verb.
+    """
+    verbs, named = _verbs(), words_of(_own_name(name))
+    timed = any(word in ("alarm", "reminder", "timer", "remind") for word in named)
+    if timed and verb_act(named[0]) in ("", "book", "create", "remind", "set"):  # not "rename_alarm"
+        return "remind", "set"
+    deed = _deed(description)[0].partition(" ")[0]
+    described = words_of(description)[:4]
+    said = f"{' '.join(named)}. {description.lower()}"
+    for word in (*named[:1], *([deed] if deed else described[:1]), *named[1:], *described[1:]):
+        if re.search(rf"\b(?:an?|the|two|three|some|any) (?:\w+ )?{re.escape(word)}s?\b", description, re.I):
+            continue
+        if word not in (named[:1] or [""]) and word != deed and _STATED.match(description):
+            return "get", "get"
+        if (
+            word == deed
+            and word not in named
+            and _RETURNED.match(description)
+            and not _GIVEN_BACK.search(description)
+        ):  # as the documentation of functions says it
+            return "get", "get"
+        if word == "news":
+            continue
+        known = word if word in verbs else word.removesuffix("s")
+        if named == [word] and verbs.get(known) == "do" and deed != word and deed in verbs:
+            continue  # "calculus.integrate" computes the integral
+        if known in verbs:
+            parted = known in ("switch", "turn") and re.search(
+                rf"\b{known}(?:es|s)? (on|off|up|down)\b", said
+            )
+            if parted and _OPPOSITE[parted[1]] not in words_of(said):  # not "turn on/off the light"
+                return verbs[known], f"{known} {parted[1]}"
+            act = "do" if known == "send" and _SENT_OFF.match(description) else verbs[known]
+            return act, _SPOKEN_VERBS.get(known, known)
+        if word == deed:
+            return "do", deed
+    return "any", "do"
+
+
+def _own_name(name: str) -> str:
+    """A name without its class or namespace: "digest" of "MessageDigest.digest"."""
+    return name.rpartition(".")[2] or name
+
+
+_RETURNED = re.compile(r"Returns |Return (?:the|an?|all|information|details|list)\b")
+_GIVEN_BACK = re.compile(
+    r"\b(?:items?|orders?|purchases?|products?|packages?|rentals?|borrowed|loaned|library)\b", re.I
+)
+# "Number of days between two dates", "The probability of ...": what is wanted, without a verb.
+_STATED = re.compile(
+    r"(?:the |an? )?(?:[a-z]+ ){0,2}?(?!.{0,12}\b(?:list|set|change) )[a-z]+(?<!s) (?:of|between) ", re.I
+)
+
+
+_TAKES_TIME = re.compile(
+    r"\b(?:travel|travell?ing|driving|waiting|wait|cooking|fall|flight|delivery|processing|run|running|half|reaction)\s+time$"
+    r"|^(?:the )?time (?:it|needed|required|taken|to)\b"
+)
+
+
+@per_tool
+def measured_by(tool: ToolDefinition) -> str:
+    """What a tool measures, as `phrases/measures.json` has it: "distance", "number of days"; "" for anything else."""
+    for words in objects_of(tool.name, tool.description):
+        counted = re.match(r"(?:the )?(?:total )?number of ([a-z ]+)$", words)
+        if counted:
+            return f"number of {counted[1]}"
+        head = re.split(r" (?:of|between|for|in)\b", words)[0].split()[-1]
+        clock = head == "time" and not _TAKES_TIME.search(words)  # "the sunset time"
+        loud = head == "volume" and re.search(
+            r"speaker|sound|audio|trading|music|media|device", f"{tool.name} {tool.description}", re.I
+        )
+        if head in phrases("measures") and not clock and not loud:
+            return head
+    return ""
+
+
+_POWER = frozenset("on off active enabled power running state status up".split())
+
+
+@per_tool
+def tool_act(tool: ToolDefinition) -> tuple[str, str]:
+    """(act, verb) of a tool; one with an argument that says on or off, or what to do, has that argument's act."""
+    act, verb = act_of(tool.name, tool.description)
+    schemas = {n: s for n, s in tool.properties.items() if isinstance(s, Mapping)}
+    if any(map(is_state, schemas.values())):
+        return "switch", verb
+    if switched := switches_of(tool):
+        role = next(iter(switched.values()))[0]
+        return "switch" if role == "state" else "act", verb.partition(" ")[0]
+    if any(s.get("type") == "boolean" and _POWER & set(words_of(n)) for n, s in tool.properties.items() if isinstance(s, Mapping)):  # fmt: skip
+        verb = verb.partition(" ")[0]  # that argument says on or off
+    acts = any(is_action(n, s, asks(tool)) or decides(s, tool) for n, s in schemas.items())
+    return ("act" if acts else act), verb
+
+
+def decides(schema: Mapping[str, Any], tool: ToolDefinition) -> bool:
+    """Whether an argument says which of a tool's two deeds is meant: approved, rejected."""
+    return not asks(tool) and bool(decided(schema, f"{tool.name} {tool.description}"))
+
+
+@per_tool
+def asks(tool: ToolDefinition) -> bool:
+    """Whether a tool finds or tells something, by its own words."""
+    return act_of(tool.name, tool.description)[0] in ("find", "get", "track")
+
+
+@per_tool
+def switches_of(tool: ToolDefinition) -> dict[str, Switch]:
+    """The boolean argument by which a tool's thing is switched, with its words: see `switch_of`."""
+    return _reversed_by(tool) or switch_of(tool, *act_of(tool.name, tool.description))
+
+
+def _reversed_by(tool: ToolDefinition) -> dict[str, Switch]:
+    """The boolean that chooses the second of two deeds: `decode` of "Encode or decode a string"."""
+    two = re.match(r"([\w-]+) or ([\w-]+) ", tool.description)
+    first, second = (_conjugated(w, _verbs()) for w in two.groups()) if two else ("", "")
+    if not {first, second} <= _verbs().keys():
+        return {}
+    named = [
+        n
+        for n, s in tool.properties.items()
+        if isinstance(s, Mapping) and s.get("type") == "boolean" and n.lower() == second
+    ]
+    return {named[0]: ("action", second, first)} if named else {}
+
+
+_TO = frozenset("switch reply respond subscribe navigate listen connect skip apply react go".split())
+_STEPS = frozenset("next previous prev start stop now".split())
+_HALTS = frozenset("restart stop kill terminate pause end".split())  # what runs, whether it is said or not
+_WHOM = frozenset(("me", "us", "you", "it", "them", "the user", "users"))  # "notify me", "wake the user up"
+
+
+@cache
+def objects_of(name: str, description: str) -> tuple[str, ...]:
+    """Noun phrases for what a tool acts on: from its description, and from its name where that is of the same words."""
+    verb, rest = _deed(description)
+    act, own_verb = act_of(name, description)
+    if verb and own_verb != verb and (deeper := re.search(rf"\bto {re.escape(own_verb)} (.+)", rest)):
+        verb, rest = own_verb, deeper[1]  # "Analyzes an audio file to detect beats" detects beats
+    found = []
+    lead = re.match(r"to ", rest) if verb in _TO else None  # "reply to a message", "navigate to a page"
+    phrase = re.split(_CUT, _unqualified(rest[lead.end() if lead else 0 :]), maxsplit=1)[0].strip()
+    phrase = _first_deed(_whole(phrase, rest) if verb_act(verb) == "set" else phrase)
+    phrase = f"to {phrase}" if lead and phrase else phrase
+    if particle := own_verb.partition(" ")[2]:
+        phrase = phrase.removesuffix(f" {particle}")  # "Turn the lights off" of turn_off_lights
+    lettered = re.search(r"\b[b-hj-z]\b", phrase) is not None
+    if lettered:  # "exactly k successes"
+        phrase = re.sub(r" (?:of|for|in|from|with)\b.*$", "", phrase)
+    phrase = re.sub(r"\b(?:the|an?) user's\b", "my", phrase)
+    shortened = len(phrase.split()) > 7
+    while (
+        len(phrase.split()) > 7
+        and (shorter := re.sub(r" (?:of|and|or|between) (?!.* (?:of|and|or|between) ).*$", "", phrase))
+        != phrase
+    ):
+        phrase = shorter
+    phrase = re.sub(r" \w+ly (?:or|and) \w+ly$", "", phrase)  # "an order fully or partially"
+    if own_verb in _HALTS:
+        phrase = re.sub(
+            r"\b(an?|the) (?:currently )?running (?=(\w+))",
+            lambda m: f"{m[1] if m[1] == 'the' else _article(m[2])} ",
+            phrase,
+        )
+    while phrase != (shorter := re.sub(r"\s*\b(?:of|and|or|the|an?)$", "", phrase)):
+        phrase = shorter
+    phrase = re.sub(r"\ba (?=[aeio])", "an ", phrase)
+    clause: re.Match[str] | None = re.match(r"(?:whether|if|how|what|who|when|where|or|tell)\b", phrase, re.I)
+    # "Give a book a rating" is to rate the book, if the name says rate.
+    if clause is None and verb != own_verb:
+        clause = re.match(r"(?:an?|the) (?:\w+ )?\w+ (?:an?|the|another) ", phrase)
+    named_too = stem(phrase.lower()) in map(stem, words_of(name))
+    begins = (
+        " " not in phrase and description.startswith(phrase) and not named_too and not lettered
+    )  # "Store at which hours ...": a verb
+    if phrase and not clause and phrase.lower() not in _WHOM and not begins and len(phrase.split()) <= 7:
+        stated = (
+            "the "
+            if not verb and _STATED.match(description) and phrase.split()[0].lower() not in _DETERMINERS
+            else ""
+        )
+        found.append(stated + (phrase[0].lower() + phrase[1:] if phrase[1:2].islower() else phrase))
+    spoken = {verb, *own_verb.split()}
+    own = words_of(_own_name(name))  # "physics.free_fall_time": the free fall time
+    named = (
+        [w for w in own if w not in spoken]
+        or [w for w in words_of(name) if w not in spoken]
+        or [w for w in own[1:] if w not in own_verb.split()]  # "Call a contact" of make_call
+    )
+    if found and named and re.fullmatch(rf"{re.escape(named[-1])}s (?:and|or) [a-z]+s", found[0]):
+        found = []  # "Move files and directories" of move_file moves a file
+    mine = bool(named) and named[0] not in _INTO and words_of(name)[0] == own_verb
+    if mine and verb != own_verb and act not in _TELLING:
+        # Verb and object of one side: "Register an item" of start_return starts a return, "Runs the irrigation" of
+        # water_garden waters the garden.
+        found = [f for f in found if not {stem(w.lower()) for w in f.split()}.isdisjoint(map(stem, named))]
+    if found and named[:1] and named[0] in _INTO and words_of(name)[:1] != named[:1]:
+        named = []  # "add_to_shopping_list" adds no list
+    while named and named[0] in _FIRST_DROPPED:
+        named = named[1:]
+    if len(named) > 1 and named[0] == words_of(name)[0] and verb_act(named[0]) and act not in _TELLING:
+        named = named[1:]  # "Place an order" of order_pizza: the pizza
+    if len(named) > 1 and named[-1] in _MACHINES:
+        named = named[:-1]
+    while len(named) > 1 and named[-1] in _STEPS:  # "media_next"
+        named = named[:-1]
+    described = set(map(stem, words_of(description)))
+    of_namespace = "." in name and own == named[:1]  # "carbon_footprint.flight" is no flight
+    turned = " ".join(reversed(named)) in " ".join(
+        words_of(description)
+    )  # "vocabulary practice" is no practice vocabulary
+    told = (
+        described.issuperset(map(stem, named))
+        and not of_namespace
+        and _side_by_side(named, description)
+        and not (len(named) > 1 and turned)
+    )
+    if named and (not found or told or shortened):
+        found.append("the " + " ".join(named))
+    # "Integrate the area under a curve" rather than "integrate integrate".
+    rest = phrase if phrase and not named else " ".join(words_of(name))
+    return tuple(dict.fromkeys(found)) or (rest,)
+
+
+def _side_by_side(words: list[str], description: str) -> bool:
+    """Whether each two words in a row stand near each other in a description: "area of a triangle", but not Heron's formula for it."""
+    said = [stem(w) for w in words_of(description)]
+    places = [[i for i, w in enumerate(said) if w == stem(word)] for word in words]
+    return all(any(abs(i - j) < 5 for i in one for j in other) for one, other in pairwise(places))
+
+
+_PARTS_OF = re.compile(
+    r"(?:the )?[\w ]+(?:, [\w ]+)*,? (?:and|or|and/or) (?:the )?[\w ]+? of ((?:an?|the|one) [\w ]+)", re.I
+)
+
+
+def _unqualified(text: str) -> str:
+    """A text without words that only say that something is meant: "an existing ticket" is a ticket."""
+    return _QUALIFIERS.sub(lambda m: f"{_article(m[2]) if m[1] in ('a', 'an') else m[1]} ", text)
+
+
+def _article(noun: str) -> str:
+    return "an" if re.match(r"[aeioAEIO]|hour|honest|honou?r|heir|[FHLMNRSX][A-Z]", noun) else "a"
+
+
+def _whole(phrase: str, rest: str) -> str:
+    """What several parts are of: a ticket, where "status, assignee or priority of a ticket" are updated."""
+    parts = _PARTS_OF.match(_unqualified(rest))
+    if parts and re.search(r"\b(?:users?|customer|passenger|person)\b", parts[1]):
+        return phrase
+    return re.split(_CUT, parts[1])[0].strip() if parts and "," in rest[: parts.end()] else phrase
+
+
+def _first_deed(phrase: str) -> str:
+    """A phrase up to a second deed: "the web and return the top results" is the web."""
+    for found in re.finditer(r" (?:and|or) (?=(\w+) (?:an?|the|its|their|it|them)\b)", phrase):
+        if verb_act(found[1]):
+            return phrase[: found.start()]
+    return phrase
+
+
+@cache
+def _is_verb(word: str) -> bool:
+    return word in _verbs()
+
+
+def is_action(name: str, schema: Mapping[str, Any], asked: bool) -> bool:
+    """An enum of things to do: add, delete, complete; not of what somebody may do: a permission to view or edit.
+
+    Args:
+        asked: the tool finds or tells something: homes to buy or to rent are found.
+    """
+    values = schema.get("enum") or []
+    words = set(words_of(name))
+    if len(values) < 2 or is_state(schema) or not all(isinstance(v, str) and v for v in values):
+        return False
+    verbs = [_is_verb(words_of(v)[0]) if words_of(v) else False for v in values]
+    if words & {"action", "command", "operation", "cmd"}:
+        return 2 * sum(verbs) >= len(verbs)
+    return (
+        not asked
+        and all(verbs)
+        and all(" " not in v and "_" not in v for v in values)
+        and words.isdisjoint(_MAY)
+    )
+
+
+def is_settings(tool: ToolDefinition) -> bool:
+    """Whether all that a tool takes is one object of settings: enums, switches and numbers."""
+    schema = tool.properties.get(tool.required[0], {}) if len(tool.required) == 1 else {}
+    parts = schema.get("properties", {}) if isinstance(schema, Mapping) else {}
+    simple = all(isinstance(p, Mapping) and ("enum" in p or p.get("type") in ("boolean", "integer", "number")) for p in parts.values())  # fmt: skip
+    return bool(parts) and simple and len(tool.properties) == 1
+
+
+_MAY = frozenset("permission permissions access role scope privilege".split())

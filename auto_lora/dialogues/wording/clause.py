@@ -1,0 +1,224 @@
+"""One planned call put into one frame of the phrasebook: arguments in its slots, the rest at its end."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import replace
+
+from auto_lora.dialogues.definitions.frames import Frame, Slot, fill
+from auto_lora.dialogues.definitions.meaning import objects_of
+from auto_lora.dialogues.definitions.phrasebook import (
+    fills,
+    in_form,
+    main_roles,
+    phrases,
+    words_of,
+)
+from auto_lora.dialogues.definitions.topics import nouns_for, topic_of
+from auto_lora.dialogues.values.naming import (
+    is_number,
+    spoken_name,
+)
+from auto_lora.dialogues.values.surfaces import Value, join_words
+from auto_lora.dialogues.wording.arguments import BESIDE, OWN_WORDS
+from auto_lora.dialogues.wording.asides import aside, has_aside
+from auto_lora.dialogues.wording.corrections import family, taken_back
+from auto_lora.dialogues.wording.limits import bound_of, is_least_length
+from auto_lora.dialogues.wording.planned import PlannedCall
+from auto_lora.dialogues.wording.unnamed import unnamed
+from auto_lora.dialogues.wording.wanted import MOST_OF_ALL, Wanted
+
+OWN_SLOTS = frozenset(("object", "verb", "main", "given", "tail"))  # those of acts, which stand for no role
+_ENDS_OF_A_WAY = ("origin", "destination")  # nobody looks for them: "find flights from Osaka"
+_SEVERAL = re.compile(r"(?!(?:news|series|species|lens|physics|maths)$)[a-z]+[a-z](?<![suia])s")
+_APART = 0.2
+
+
+class Clause(Wanted):
+    """One call put into one frame.
+
+    Args:
+        alone: nothing else is asked in the prompt, so that some arguments may have sentences of their own.
+    """
+
+    def __init__(self, rng: random.Random, call: PlannedCall, frame: Frame, *, alone: bool = False) -> None:
+        super().__init__(rng, call, frame)
+        self.alone, self.many = alone, ""
+        name, words, self.correction = taken_back(rng, call, alone=alone)
+        if name is not None and name in self.left:
+            self.left[name] = replace(self.left[name], surface=words)
+        self._part_pair()
+
+    def _part_pair(self) -> None:
+        """Two currencies in one argument for a frame that has a place for each: in the order in which it names them."""
+        pair = next(
+            (n for n, v in self.left.items() if self.roles[n] == "currency_pair" and len(v.parts) == 2), None
+        )
+        slots = re.findall(r"\{\+?(currency_(?:from|to))\}", self.frame.text)
+        if pair is None or len(slots) != 2:
+            return
+        value = self.left.pop(pair)
+        for slot, part in zip(slots, value.parts, strict=True):
+            self.left[slot], self.roles[slot] = Value(part, part, slot), slot
+
+    def text(self) -> str | None:
+        """The clause; None when the frame has a slot that no argument fills."""
+        apart = self.alone and not self.correction and self.random.random() < _APART
+        before, after = self._apart() if apart else ("", self.correction)
+        made = fill(self._typed(), self._has, self._words, self.random)
+        if made is None:
+            return None
+        if "tail" not in self.frame.named:
+            made = f"{made} {self._tail()}"
+        if before or after:
+            made = _in_sentences(before, made.strip(), after)
+        if self.many:  # "what are tickets", "how are customers"
+            one = rf"\b(what|how)(?: is|'s) (?={re.escape(self.many)}\b)"
+            made = re.sub(one, r"\1 are ", made, flags=re.I)
+        text = re.sub(r"\s+([,.;?])", r"\1", " ".join(made.split()).lstrip(" ,"))
+        text = re.sub(
+            r"\bfor (?=in \w+ (?:minutes|hours|days|weeks|months)\b)", "", text
+        )  # "for in six weeks"
+        text = re.sub(r"\b(?:a|an|the|this|my) (the \w)", r"\1", text)  # "the the song Waterloo"
+        text = MOST_OF_ALL.sub("the ", text)  # "a best bar"
+        text = re.sub(r"\ba (?=(?:songs|tunes|music)\b)", "", text)
+        text = re.sub(r"\b(guests?|persons?|people|adults?|diners?|seats?|visitors?) people\b", r"\1", text)
+        text = re.sub(r"\b(one|1) people\b", r"\1 person", text)
+        text = re.sub(r'""([^"]*)""', r'"\1"', text)  # a sentence's quotes around those of a value
+        return re.sub(
+            r"\ba (?!(?:and|or|is|as|of|in|if|on|at|it|eight\w*|eleven)\b)(?=[aeio]\w)", "an ", text
+        )
+
+    def _apart(self) -> tuple[str, str]:
+        """Up to three arguments in sentences before or after the request, where the frame can do without them."""
+        if any(r in OWN_WORDS for r in self.roles.values()) or "given" in self.frame.needed:
+            return "", ""
+        before = self.random.random() < 0.4
+        names = {n: " ".join(spoken_name(n, number=is_number(v.json))) for n, v in self.left.items()}
+        able = [
+            n
+            for n, v in self.left.items()
+            if has_aside(self.roles[n], names[n], v, before=before)
+            and (
+                not bound_of(self.call, self.roles, n)
+                or not {"max", "min", "maximum", "minimum"}.isdisjoint(words_of(n))
+            )
+            and (
+                self.roles[n] not in phrases("asides") or self._tells_itself(n)
+            )  # "that's for the 5th" of two dates
+            and not any(fills(self.roles[n], slot) for slot in self.frame.needed)
+            and not ("main" in self.frame.needed and n == self._main())
+            and not is_least_length(self.call, n)
+            and not unnamed(n, v, self.call.tool.properties.get(n))
+            and (
+                self.roles[n] not in BESIDE or self.roles[n] in ("place", "region", "date")
+            )  # others have neighbours
+        ]
+        self.random.shuffle(able)
+        count = 1 if self.random.random() < 0.6 else 3
+        said = [
+            aside(self.random, self.roles[n], names[n], self.left.pop(n), before=before) for n in able[:count]
+        ]
+        text = join_words(said) if self.random.random() < 0.5 else ". ".join(map(_capital, said))
+        return (text, "") if before else ("", text)
+
+    def _tells_itself(self, name: str) -> bool:
+        """Whether no other argument of the call could be taken for this one: of two dates each could."""
+        mine = family(self.roles[name], self.call.values[name])
+        return sum(family(self.roles[n], v) == mine for n, v in self.call.shown().items()) == 1
+
+    def _typed(self) -> Frame:
+        """The frame, now and then with two letters of one word swapped; never inside a slot."""
+        parts = list(self.frame.parts)
+        plain = [(i, p) for i, p in enumerate(parts) if isinstance(p, str) and re.search(r"[a-z]{5}", p)]
+        if not plain or self.random.random() > 0.04:
+            return self.frame
+        i, text = self.random.choice(plain)
+        word = self.random.choice(re.findall(r"[a-z]{5,}", text))
+        at = self.random.randrange(1, len(word) - 2)
+        parts[i] = text.replace(word, word[:at] + word[at + 1] + word[at] + word[at + 2 :], 1)
+        return replace(self.frame, parts=tuple(parts))
+
+    def _find(self, slot: str) -> str | None:
+        """The argument for a slot: one of that very role before a kindred one."""
+        exact = [
+            n
+            for n, v in self.left.items()
+            if self.roles[n] == slot and in_form(v.surface, slot) and self._stands(n, slot)
+        ]
+        if slot == "identifier" and len(exact) > 1:  # from which account to which?
+            return None
+        kin = [n for n, v in self.left.items() if fills(self.roles[n], slot) and in_form(v.surface, slot)]
+        return next((n for n in exact or kin if self._stands(n, slot)), None)
+
+    def _main(self) -> str | None:
+        for role in main_roles(self.act):
+            found = [
+                n
+                for n, v in self.left.items()
+                if fills(self.roles[n], role)
+                and isinstance(v.json, (str, int, float))
+                and self.roles[n] not in _ENDS_OF_A_WAY
+                and not bound_of(self.call, self.roles, n)
+            ]
+            if role == "generic":
+                found = [n for n in found if [n] == self.call.tool.required]
+            if found:
+                return found[0]
+        return None
+
+    def _has(self, slot: str) -> bool:
+        if slot in OWN_SLOTS:
+            return bool(self.left) if slot == "given" else slot != "main" or self._main() is not None
+        return self._find(slot) is not None
+
+    def _words(self, slot: Slot) -> str | None:
+        if slot.role == "object":
+            topic = topic_of(self.call.tool)
+            named = (
+                [f"the {n}" for n in nouns_for(topic, self.call.tool)]
+                if topic and not self.call.crowded and self.verb != "refund"  # "refund the return"
+                else []
+            )
+            if "delivery" in self.roles.values():  # "order the takeaway" would be one of its arguments
+                named = [n for n in named if n.removeprefix("the ") not in phrases("inventories")["delivery"]]
+            own = objects_of(self.call.tool.name, self.call.tool.description)
+            said = (*self.kinds, self.verb, f"{self.verb}ing")  # "book the booking"
+            nouns = [n for n in (*named, *own) if n.split()[-1] not in said]
+            wanted = self._wanted(self.random.choice(nouns or [*named, *own]))
+            head = re.split(r" (?:of|for|about|in|from|to|on|at|with)\b", wanted)[0].split()[-1:]
+            self.many = wanted if head and _SEVERAL.fullmatch(head[0]) else ""
+            return wanted
+        if slot.role == "verb":
+            return self.verb
+        if slot.role in ("tail", "given"):
+            return self._tail()
+        name = self._main() if slot.role == "main" else self._find(slot.role)
+        if name is None:
+            return None
+        value = self.left.pop(name)
+        if slot.phrase:
+            return self._phrase(name, value)
+        return self._determined(slot.role, self._with_neighbours(name, value))
+
+
+def _in_sentences(before: str, request: str, after: str) -> str:
+    """What is said apart, and the request: each a sentence."""
+    ends = "?" if is_question(request) else "."
+    first = f"{before}. {_capital(request)}" if before else request
+    return f"{first}{'' if first[-1:] in '.?!' else ends} {_capital(after)}" if after else first
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def is_question(text: str) -> bool:
+    """Whether a request is worded as a question, by the first word of its last sentence."""
+    last = re.split(r"(?<=[.?!]) ", text)[-1]
+    first = (last.split() or [""])[0]
+    return first.lower().rstrip(",") in _ASKING
+
+
+_ASKING = frozenset("what what's can could would do does how where which who is any when why are".split())

@@ -12,8 +12,8 @@ from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.dialogues.definitions.meaning import objects_of
 from auto_lora.dialogues.definitions.roles import roles_of
 from auto_lora.dialogues.definitions.topics import topic_of
-from auto_lora.dialogues.planner import _of_part
 from auto_lora.dialogues.values.ends import ascending
+from auto_lora.dialogues.values.one_time import _of_part
 from auto_lora.dialogues.values.pools import EVERYDAY
 from auto_lora.dialogues.values.sampler import Sampler
 from auto_lora.dialogues.values.surfaces import Value

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 
 import pytest
 
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import SyntheticDataGenerator
+from auto_lora.dialogues.definitions.phrasebook import phrases
 from auto_lora.dialogues.values.surfaces import Value
 from auto_lora.dialogues.wording.asides import aside, has_aside
 from auto_lora.dialogues.wording.clause import is_question
@@ -167,7 +169,7 @@ def test_an_argument_may_have_a_sentence_of_its_own():
         "find_movies", "Find movies by director and genre.", director={"type": "string"}, genre={"type": "string"}
     )  # fmt: skip
     prompts = [c.prompt for c in _made(films, "single")]
-    apart = [p for p in prompts if re.search(r"(?:[.?] |^)(?:it should be|i'm in the mood for|something)", p.lower())]  # fmt: skip
+    apart = [p for p in prompts if re.search(r"(?:[.?,] |^| and )(?:it should be|i'm in the mood for|something)", p.lower())]  # fmt: skip
     assert len(apart) > 7
     assert not [p for p in prompts if re.search(r"\.\.|\?\.|\.\?", p)]
 
@@ -198,3 +200,19 @@ def test_a_question_is_told_by_its_last_sentence():
     assert is_question("what's the weather")
     assert is_question("I'm in Riga. What's the weather")
     assert not is_question("what's the weather? Use celsius")
+
+
+def test_an_and_is_no_sign_of_a_second_request(demo_tools):
+    """With ", and" before every second call and before nothing else, "and could you give it in fahrenheit" is a call more."""
+    made = SyntheticDataGenerator(demo_tools, TrainingConfig(seed=4)).training(1500)
+    joined = [c for c in made if re.search(r", (?:and|so) |\. (?:Also|And)\b", c.prompt)]
+    calls = Counter(min(sum(len(t.expected) for t in c.scored_turns()), 2) for c in joined)
+    assert len(joined) > 50 and calls[1] > 0.25 * calls[2], calls
+
+
+def test_what_people_say_before_a_request_gives_no_argument():
+    said = " . ".join(phrases("around")["reasons"]).lower()
+    assert len(phrases("around")["reasons"]) > 90
+    days = "today tonight tomorrow yesterday morning afternoon evening monday friday weekend"
+    assert not set(re.findall(r"[a-z]+", said)) & {*days.split(), "kitchen", "bath", "sofa", "hot", "cold"}
+    assert not re.search(r"\d", said)

@@ -72,7 +72,7 @@ class Clause(Wanted):
         if "tail" not in self.frame.named:
             made = f"{made} {self._tail()}"
         if before or after:
-            made = _in_sentences(before, made.strip(), after)
+            made = self._joined(before, made.strip(), after)
         if self.many:  # "what are tickets", "how are customers"
             one = rf"\b(what|how)(?: is|'s) (?={re.escape(self.many)}\b)"
             made = re.sub(one, r"\1 are ", made, flags=re.I)
@@ -120,8 +120,26 @@ class Clause(Wanted):
         said = [
             aside(self.random, self.roles[n], names[n], self.left.pop(n), before=before) for n in able[:count]
         ]
-        text = join_words(said) if self.random.random() < 0.5 else ". ".join(map(_capital, said))
+        apart = len(said) > 1 and self.random.random() < 0.5
+        text = ". ".join(map(_capital, said)) if apart else join_words(said)
         return (text, "") if before else ("", text)
+
+    def _joined(self, before: str, request: str, after: str) -> str:
+        """What is said apart, and the request: sentences of their own, or one that is no second request for all its "and"."""
+        book = phrases("around")
+        if before:
+            whole = bool(re.search(r"\. |:", before))
+            joined = ". " if whole else self.random.choice(book["before_asides"])
+            request = before + joined + (_capital(request) if joined == ". " else request)
+        if after:
+            whole = bool(self.correction or re.search(r"\. |:", after))
+            joined = ". " if whole else self.random.choice(book["after_requests"])
+            if joined == ". ":
+                ends = "" if request[-1:] in ".?!" else "?" if is_question(request) else "."
+                request = f"{request}{ends} {_capital(after)}"
+            else:
+                request = request.rstrip(".?!") + joined + after
+        return request
 
     def _tells_itself(self, name: str) -> bool:
         """Whether no other argument of the call could be taken for this one: of two dates each could."""
@@ -201,13 +219,6 @@ class Clause(Wanted):
         if slot.phrase:
             return self._phrase(name, value)
         return self._determined(slot.role, self._with_neighbours(name, value))
-
-
-def _in_sentences(before: str, request: str, after: str) -> str:
-    """What is said apart, and the request: each a sentence."""
-    ends = "?" if is_question(request) else "."
-    first = f"{before}. {_capital(request)}" if before else request
-    return f"{first}{'' if first[-1:] in '.?!' else ends} {_capital(after)}" if after else first
 
 
 def _capital(text: str) -> str:

@@ -364,7 +364,7 @@ def test_settings_are_named_without_the_tool_that_sets_them():
     body = {"type": "object", "properties": parts}
     tool = ToolDefinition("send_settings", "Send a command to the heater.", {"type": "object", "properties": {"body": body}, "required": ["body"]})  # fmt: skip
     prompts = [c.prompt.lower() for c in _conversations(tool)]
-    assert sum("command" not in p and "send" not in p for p in prompts) > 40
+    assert sum("command" not in p and "send" not in p for p in prompts) > 25
     person = {"type": "object", "properties": {"name": {"type": "string"}}}
     other = ToolDefinition("create_user", "Create a user.", {"type": "object", "properties": {"user": person}, "required": ["user"]})  # fmt: skip
     assert not [c for c in _conversations(other, 60) if "settings/" in c.meta["shape"]]

@@ -365,6 +365,7 @@ def test_what_is_for_days_on_end_has_no_hour():
         ("nine pm", "afternoon", False),
         ("six am", "evening", False),
         ("10:30pm", "night", False),
+        ("5:10pm", "night", False),
     ],
 )
 def test_an_hour_of_a_part_of_the_day(clock, part, fits):

@@ -10,10 +10,10 @@ from auto_lora.dialogues.values.surfaces import Value
 
 _AN_HOUR = re.compile(r"(?!noon|mid)[a-z]+|\d+ o'clock|(?:half|quarter) (?:past|to) \w+", re.I)
 _HOURS_OF = {
-    "morning": re.compile(r"\b(?:[5-9]|1[01]|five|six|seven|eight|nine|ten|eleven) ?a\.?m\b", re.I),
-    "afternoon": re.compile(r"\b(?:[1-5]|one|two|three|four|five) ?p\.?m\b", re.I),
-    "evening": re.compile(r"\b(?:[5-9]|five|six|seven|eight|nine) ?p\.?m\b", re.I),
-    "night": re.compile(r"\b(?:[7-9]|1[01]|seven|eight|nine|ten|eleven) ?p\.?m\b", re.I),
+    "morning": re.compile(r"(?<!:)\b(?:[5-9]|1[01]|five|six|seven|eight|nine|ten|eleven) ?a\.?m\b", re.I),
+    "afternoon": re.compile(r"(?<!:)\b(?:[1-5]|one|two|three|four|five) ?p\.?m\b", re.I),
+    "evening": re.compile(r"(?<!:)\b(?:[5-9]|five|six|seven|eight|nine) ?p\.?m\b", re.I),
+    "night": re.compile(r"(?<!:)\b(?:[7-9]|1[01]|seven|eight|nine|ten|eleven) ?p\.?m\b", re.I),
 }
 _SPAN = re.compile(r"(?:the|this|next|the rest of the) (?:week|weekend|month)|the next few days", re.I)
 

@@ -13,6 +13,7 @@ from auto_lora.dialogues.values.naming import is_number
 from auto_lora.dialogues.values.surfaces import Value
 from auto_lora.dialogues.values.work_texts import texts_of_one_matter
 from auto_lora.dialogues.wording.planned import PlannedCall
+from auto_lora.dialogues.wording.unnamed import unnamed
 
 _FAMILIES = {
     "time": frozenset(
@@ -44,7 +45,8 @@ def with_correction(
     if {"message", "note", "text"} & {roles[n] for n in call.shown()}:
         return call
     bound = texts_of_one_matter(call.tool)  # nobody takes back half of a ticket
-    able = [n for n, v in call.shown().items() if v.surface and _is_one(v) and roles[n] not in _NEVER and n not in bound]  # fmt: skip
+    schemas = call.tool.properties
+    able = [n for n, v in call.shown().items() if v.surface and _is_one(v) and roles[n] not in _NEVER and n not in bound and not unnamed(n, v, schemas.get(n))]  # fmt: skip
     if not able:
         return call
     name = rng.choice(able)

@@ -27,7 +27,8 @@ def unnamed(name: str, value: Value, schema: Any) -> list[str]:
         and re.search(r"\blines?\b", described(schema))
     ):
         end = "first" if words == ["head"] else "last"
-        return [f"just the {end} {text} lines", f"showing the {end} {text} lines"] if value.json != 1 else []
+        lines = f"{end} one" if value.json == 1 else f"{end} {text} lines"
+        return [f"just the {lines}", f"showing the {lines}"]
     if words in (["per", "page"], ["page", "size"]) and is_number(value.json):
         return [f"{text} per page", f"with {text} per page"]
     if is_number(value.json) and is_how_often(text):

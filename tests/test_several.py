@@ -225,3 +225,11 @@ def test_what_people_say_before_a_request_gives_no_argument():
         "off",
     }
     assert not re.search(r"\d", said)
+
+
+def test_a_message_is_sent_to_who_was_found(demo_tools):
+    made = SyntheticDataGenerator(demo_tools, TrainingConfig(seed=4)).generate(
+        80, "train", shares={"chain": 1.0}
+    )
+    assert sum(bool(re.search(r"\bto (?:them|that)\b", c.prompt)) for c in made) > 30
+    assert not [c.prompt for c in made if re.search(r"\bfor (?:them|that)\b", c.prompt)]

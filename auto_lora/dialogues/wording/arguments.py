@@ -131,7 +131,8 @@ class Arguments:
         if whole := whole_name(self.random, self.left, self.roles):
             parts.append(whole)
         if self.call.hidden:
-            kind = "person" if _is_person(self.call) else "thing"
+            sent = tool_act(self.call.tool)[0] == "send"  # "a message for them" is another's to send
+            kind = ("receiver" if sent else "person") if _is_person(self.call) else "thing"
             parts.append(self.random.choice(phrases("around")["links"][kind]))
         names = list(self.left)
         self.random.shuffle(names)

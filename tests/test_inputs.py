@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sys
 from shutil import copytree
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from auto_lora._settings import TrainingConfig, split_mix
 from auto_lora._toolcall import AcceptedCall, ToolCall
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Donated, SyntheticDataGenerator
+from auto_lora.dialogues.definitions.phrasebook import phrases
 from auto_lora.dialogues.donated import NEAR_TEST
 from auto_lora.dialogues.verify import NearPrompts, _words
 from auto_lora.dialogues.wording.style import Style
@@ -390,6 +392,15 @@ def test_longer_donors_make_longer_prompts(demo_tools):
         return sum(lengths) / len(lengths)
 
     assert mean(4) + 3 < mean(14)
+
+
+def test_a_reason_stands_apart_from_the_request():
+    style = Style(0.0, 0.0, 0.0, 0.0, (), (14,))
+    typed = {style.typed("turn on", random.Random(n), question=False, spare=9) for n in range(200)}
+    reasons = "|".join(map(re.escape, phrases("around")["reasons"]))
+    given = [t for t in typed if t != "turn on"]
+    assert len(given) > 50
+    assert all(re.fullmatch(rf"(?:{reasons})(?:[.,;]? | - )(?:(?:so|and) )?turn on", t) for t in given)
 
 
 @given(

@@ -61,12 +61,11 @@ class Style:
         Args:
             spare: words that it is short of; a reason or the closer fill them.
         """
-        book = phrases("around")
         if rng.random() < self.opened:
             opener = rng.choice(self.openers)
             text, spare = opener + text, spare - len(opener.split())
         elif spare >= 5 and rng.random() < 0.5:
-            text = rng.choice(book["reasons"]) + text
+            text = after_reason(rng, text)
         if 0 < spare < 5 and not question and "please" not in text.split() and rng.random() < 0.5:
             text += closer
         if rng.random() < self.capital:
@@ -74,6 +73,12 @@ class Style:
         if rng.random() < self.ended:
             return text if text[-1] in ".!?" else text + ("?" if question else ".")
         return text.rstrip(".!?")
+
+
+def after_reason(rng: random.Random, text: str) -> str:
+    """A request after what people say before it: "I just got home, so turn the lights on"."""
+    book = phrases("around")
+    return rng.choice(book["reasons"]) + rng.choice(book["after_reason"]) + text
 
 
 @cache

@@ -9,7 +9,7 @@ from auto_lora.dialogues.definitions.meaning import verb_act
 from auto_lora.dialogues.definitions.phrasebook import phrases
 from auto_lora.dialogues.values.pools import Pools
 from auto_lora.dialogues.wording.arguments import OWN_WORDS
-from auto_lora.dialogues.wording.style import Style
+from auto_lora.dialogues.wording.style import Style, after_reason
 
 _QUOTES = "\"'”’»"
 
@@ -49,7 +49,7 @@ class Surroundings:
             return self.style.typed(text, self.random, question=question, spare=spare, closer=closer)
         book, chance = phrases("around"), self.random.random
         if not plain and chance() < 0.12:
-            text = self.random.choice(book["reasons"]) + self.random.choice(book["after_reason"]) + text
+            text = after_reason(self.random, text)
         elif not plain and verb_act(text.partition(" ")[0].lower()) and chance() < 0.05:
             text = self.random.choice(book["before_deeds"]) + text
         elif chance() < (0.1 if plain else 0.25):

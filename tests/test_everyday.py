@@ -14,7 +14,7 @@ from auto_lora.dialogues.definitions.roles import roles_of
 from auto_lora.dialogues.definitions.topics import topic_of
 from auto_lora.dialogues.values.ends import ascending
 from auto_lora.dialogues.values.one_time import _of_part
-from auto_lora.dialogues.values.pools import EVERYDAY
+from auto_lora.dialogues.values.said_times import EVERYDAY
 from auto_lora.dialogues.values.sampler import Sampler
 from auto_lora.dialogues.values.surfaces import Value
 from auto_lora.dialogues.wording.chooser import FrameChooser

@@ -118,7 +118,7 @@ def test_times_have_the_preposition_that_fits():
     assert said["march 8th"] == {"on march 8th", "for march 8th"}
     assert said["7:30 pm"] == {"at 7:30 pm", "around 7:30 pm", "by 7:30 pm", "for 7:30 pm"}
     assert said["winter"] == {"in winter", "for winter"}
-    drawn = [Pools(random.Random(i)).when() for i in range(400)]
+    drawn = [Pools(random.Random(i)).times.when() for i in range(400)]
     assert not [
         w for w in drawn if re.search(r"from now .+|^at |week(?:end)? (?:morning|night|evening|afternoon)", w)
     ]

@@ -14,7 +14,8 @@ from auto_lora.dialogues.definitions.frames import parse
 from auto_lora.dialogues.definitions.meaning import act_of
 from auto_lora.dialogues.definitions.phrasebook import phrases
 from auto_lora.dialogues.values.casing import uncapitalised
-from auto_lora.dialogues.values.pools import Pools, plural
+from auto_lora.dialogues.values.english import plural
+from auto_lora.dialogues.values.pools import Pools
 from auto_lora.dialogues.values.sampler import Sampler
 from auto_lora.dialogues.wording.near import touches
 from auto_lora.dialogues.wording.no_call import NoCallWriter

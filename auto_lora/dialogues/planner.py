@@ -24,7 +24,7 @@ from auto_lora.dialogues.values.dates import dated_alike
 from auto_lora.dialogues.values.fitting import fitting
 from auto_lora.dialogues.values.money import without_cents
 from auto_lora.dialogues.values.own_values import OwnValues, ValueSampler
-from auto_lora.dialogues.values.pools import EVERYDAY
+from auto_lora.dialogues.values.said_times import EVERYDAY
 from auto_lora.dialogues.values.sampler import Sampler
 from auto_lora.dialogues.values.surfaces import Value
 from auto_lora.dialogues.values.work_texts import texts_of_one_matter

@@ -19,7 +19,7 @@ from auto_lora._toolcall import normal_text
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.definitions.phrasebook import phrases, pool_of, role_of, words_of
 from auto_lora.dialogues.definitions.schemas import resolve
-from auto_lora.dialogues.values.pools import number_words, plural
+from auto_lora.dialogues.values.english import number_words, plural
 from auto_lora.dialogues.values.surfaces import Value
 from auto_lora.dialogues.wording.planned import PlannedCall
 

@@ -2,7 +2,9 @@
 
 surfaces.py      a value with its words; times and lists as people say them
 sampler.py       argument values of any schema: what asks for all of these
-pools.py         open vocabularies: names, titles, places, times as people say them
+english.py       numbers in words, ordinals, plurals
+said_times.py    days, times of day and spans in the user's words
+pools.py         open vocabularies: names, titles, places, texts
 pool_for.py      which values an argument has, by what its definition speaks of
 strings.py       strings of the form that a definition asks for, else as people type them
 patterns.py      strings that a regular expression matches

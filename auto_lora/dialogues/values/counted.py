@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.definitions.phrasebook import words_of
 from auto_lora.dialogues.definitions.schemas import resolve
-from auto_lora.dialogues.values.pools import plural
+from auto_lora.dialogues.values.english import plural
 from auto_lora.dialogues.values.sampler import Sampler
 from auto_lora.dialogues.values.surfaces import Value, join_words
 

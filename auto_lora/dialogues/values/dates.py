@@ -23,7 +23,7 @@ from auto_lora.dialogues.definitions.moments import (
     told,
 )
 from auto_lora.dialogues.definitions.phrasebook import role_in, split_of
-from auto_lora.dialogues.values.pools import ordinal
+from auto_lora.dialogues.values.english import ordinal
 from auto_lora.dialogues.values.surfaces import Value, time_surfaces
 
 PAST = re.compile(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from auto_lora.dialogues.values.pools import plural, singular
+from auto_lora.dialogues.values.english import plural, singular
 from auto_lora.dialogues.values.surfaces import Value
 
 _LIMITS = ("type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")

@@ -13,8 +13,8 @@ from auto_lora.dialogues.definitions.schemas import resolve, type_of
 from auto_lora.dialogues.definitions.things import THINGS, says_another
 from auto_lora.dialogues.values.dates import in_order
 from auto_lora.dialogues.values.ends import ascending
+from auto_lora.dialogues.values.english import plural
 from auto_lora.dialogues.values.naming import is_number
-from auto_lora.dialogues.values.pools import plural
 from auto_lora.dialogues.values.strings import Strings
 from auto_lora.dialogues.values.surfaces import Value, join_words
 

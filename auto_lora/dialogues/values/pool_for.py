@@ -87,6 +87,35 @@ def _domains() -> tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...]:
     return tuple((tuple(e["of"]), re.compile(rf"\b(?:{e['words']})\b"), e["pool"]) for e in entries)
 
 
+@cache
+def _names() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """(kinds of places, the pool of their names)."""
+    return tuple((re.compile(rf"(?:{e['words']})$", re.I), e["pool"]) for e in phrases("domains")["names"])
+
+
+_SIGHT = re.compile(
+    r"(?:museum|park|stadium|cinema|theat(?:er|re)|gallery|zoo|library|arena|beach|station|castle|market|mall|lake|bridge|cathedral|opera house)$",
+    re.I,
+)
+# "Name of the national park", "The hospital's name", "Hotel name".
+_NAME_OF = re.compile(
+    r"\bnames? of (?:the|an?|your|their)? ?(?:[\w-]+ )??([\w-]+(?: theat(?:er|re)| house)?)(?=[.,;:(]|$| (?:to|where|in|for|at)\b)|^(?:the )?([\w-]+)(?:'s)? name\b",
+    re.I,
+)
+
+
+def _kind_named(name: str, about: str) -> list[str]:
+    """What a parameter names, by its own words: `hotel_name`, "Name of the hotel"."""
+    words = [w for w in words_of(name) if w != "name"]
+    told = [k for m in _NAME_OF.finditer(about) for k in m.groups() if k]
+    return [" ".join(words[-2:]), *words[-1:], *told]
+
+
+def sight(name: str, about: str) -> str:
+    """The word at the end of such a place's name: "Park", where a parameter names a park; "" of other places."""
+    return next((m[0].title() for k in _kind_named(name, about) if (m := _SIGHT.search(k))), "")
+
+
 def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: str) -> str:
     """The pool that a role's values come from, as far as the definition tells.
 
@@ -105,6 +134,9 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
         pool = "sql_select"
     if pool == "org" and "restaurant" in about.lower():
         pool = "restaurant"
+    if pool in ("org", "poi", "thing_name"):
+        kinds = _kind_named(name, about)
+        pool = next((own for words, own in _names() if any(words.match(k) for k in kinds)), pool)
     if (
         pool == "place"
         and re.search(r"\bor\b.*\b(?:zip|postal|postcode)|\b(?:zip|postal|postcode)\b.*\bor\b", about, re.I)

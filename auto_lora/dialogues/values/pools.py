@@ -1,7 +1,7 @@
 """Open vocabularies: for a role, endless values as people write them.
 
-Short lists are in `phrases/inventories.json`; names come from Faker in several languages; titles, playlists, bands,
-places and times of day are put together, so that an adapter learns to copy and not to recognise.
+Short lists are in `phrases/inventories.json`; names come from Faker in several languages; titles, playlists, bands
+and places are put together, so that an adapter learns to copy and not to recognise.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from faker import Faker
 
 from auto_lora.dialogues.definitions.phrasebook import phrases
+from auto_lora.dialogues.values.english import plural
+from auto_lora.dialogues.values.said_times import DAYS, MONTHS, SaidTimes
 from auto_lora.dialogues.values.tables import query
 
 _LOCALES = (
@@ -21,47 +23,7 @@ _LOCALES = (
 )  # fmt: skip
 # Not it_IT: its list of cities (Faker 40.54) comes from a set, so every process would draw other ones.
 _CITY_LOCALES = ("de_DE", "fr_FR", "es_ES", "pl_PL", "sv_SE", "nl_NL", "en_IN", "hu_HU", "ru_RU")
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_TENS = "zero ten twenty thirty forty fifty sixty seventy eighty ninety".split()
-_DAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
-_MONTHS = "January February March April May June July August September October November December".split()
 _SYLLABLES = "ka ro mi zen ta lu vo ni bre sha del mar qui tor fen ol ys pa gri hu no sel dra ben wi xa jo ek ful tam".split()
-
-
-def number_words(value: int) -> str:
-    """0 to 99 in words."""
-    if value < 20:
-        return _ONES[value]
-    tens, ones = divmod(value, 10)
-    return _TENS[tens] + (f"-{_ONES[ones]}" if ones else "")
-
-
-# Days that stand in most requests with a day; no split goes without them.
-EVERYDAY = ("today", "tomorrow", "tonight", "this week", "this weekend")
-_SOON = 0.4  # of the days in a user's words
-
-
-def ordinal(day: int) -> str:
-    return f"{day}" + ("th" if 10 <= day % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th"))
-
-
-_IRREGULAR = {"person": "people", "child": "children", "man": "men", "woman": "women"}
-
-
-def plural(noun: str) -> str:
-    if noun in _IRREGULAR:
-        return _IRREGULAR[noun]
-    stem = re.sub(r"(?<=[^aeiou])y$", "ie", noun)
-    return stem + ("es" if re.search(r"(?:s|x|z|ch|sh)$", noun) else "s")
-
-
-def singular(noun: str) -> str:
-    if noun in _IRREGULAR.values():
-        return next(one for one, many in _IRREGULAR.items() if many == noun)
-    if noun.endswith(("movies", "cookies", "calories", "caches", "aches", "series", "species")):
-        return noun if noun.endswith(("series", "species")) else noun[:-1]
-    noun = re.sub(r"(ss|sh|ch|x)es$", r"\1", re.sub("(?<=[a-z]{2})ies$", "y", noun))
-    return noun if noun.endswith("ss") else noun.removesuffix("s")
 
 
 class Pools:
@@ -74,6 +36,7 @@ class Pools:
     def __init__(self, rng: random.Random) -> None:
         self.random = rng
         self._fakers: dict[str, Faker] = {}
+        self.times = t = SaidTimes(rng)
         r = self.pick
 
         def form(kind: str) -> Callable[[], str]:
@@ -84,8 +47,8 @@ class Pools:
             "country": self.country, "poi": self.poi, "address": lambda: self.faker("en_US").street_address(),
             "person": self.person, "colleague": self.colleague, "recipient": self.person, "artist": self.artist, "song": self.title, "album": self.title,
             "movie": self.title, "book": self.title, "show": self.title, "title": self.title, "playlist": self.playlist,
-            "org": self.org, "restaurant": self.restaurant, "brand": self.org, "date": self.date, "start": self.date, "end": self.date, "time": self.time, "when": self.when,
-            "duration": self.duration, "year": self.year, "party": form("party"), "identifier": self.identifier,
+            "org": self.org, "restaurant": self.restaurant, "brand": self.org, "date": t.day, "start": t.day, "end": t.day, "time": t.time, "when": t.when,
+            "duration": t.duration, "year": t.year, "party": form("party"), "identifier": self.identifier,
             "email": lambda: self.faker("en_US").email(), "url": lambda: self.faker("en_US").url(),
             "phone": lambda: self.faker("en_US").numerify(r(["+1 555 ### ####", "555-####", "0#### ######"])),
             "username": lambda: self.faker("en_US").user_name(), "expression": self.expression, "formula": self.formula, "token": self.token, "postcode": lambda: self.faker(r(["en_US", "en_US", "de_DE", "en_GB", "nl_NL"])).postcode(),
@@ -93,14 +56,14 @@ class Pools:
             "version": lambda: f"{self.random.randint(0, 9)}.{self.random.randint(0, 20)}.{self.random.randint(0, 12)}",
             "label": form("label"), "event": form("event"), "subject": form("event"), "note": self.message, "message": self.message, "text": lambda: r([self.message(), self.message(), self.stock("phrase")]),
             "file": form("file"), "command": form("command"), "sql": lambda: query(self.random, reads=False), "sql_select": lambda: query(self.random, reads=True), "chore": form("chore"), "symbol": self.symbol, "dish": form("dish"), "drink": form("drink"), "item": form("item"),
-            "product": form("product"), "rating": lambda: self.small_number(0, 6), "rating_max": lambda: r(["5", "5", "6", "6", "10", "10", "4", "7", "20", "100", "five", "six", "ten"]),
-            "count": lambda: self.small_number(1, 13), "age": lambda: str(self.random.randint(2, 90)), "number": lambda: str(self.random.randint(2, 500)),
+            "product": form("product"), "rating": lambda: t.small_number(0, 6), "rating_max": lambda: r(["5", "5", "6", "6", "10", "10", "4", "7", "20", "100", "five", "six", "ten"]),
+            "count": lambda: t.small_number(1, 13), "age": lambda: str(self.random.randint(2, 90)), "number": lambda: str(self.random.randint(2, 500)),
             "percent": lambda: f"{self.random.randint(1, 20) * 5}{r(['%', ' percent'])}", "level": lambda: r([f"{self.random.randint(1, 10)}", f"{self.random.randint(1, 20) * 5}%"]),
             "temperature": lambda: r([f"{self.random.randint(15, 30)} degrees", f"{self.random.randint(60, 80)} degrees"]),
             "amount": lambda: r(["${n}", "{n} dollars", "{n} euros", "{n} bucks"]).format(n=self.random.randint(1, 60) * 5),
             "weight": lambda: f"{self.random.randint(1, 120)} {r(['kg', 'pounds', 'kilos'])}",
             "latitude": lambda: f"{self.random.uniform(-60, 70):.{r('124')}f}", "longitude": lambda: f"{self.random.uniform(-180, 180):.{r('124')}f}",
-            "past_date": self.past_date, "weekday": lambda: r(_DAYS).capitalize(), "month": lambda: r(_MONTHS), "dna": lambda: "".join(self.random.choices("ACGT", k=self.random.randint(6, 14))),
+            "past_date": t.past_date, "weekday": lambda: r(DAYS).capitalize(), "month": lambda: r(MONTHS), "dna": lambda: "".join(self.random.choices("ACGT", k=self.random.randint(6, 14))),
             "ip": lambda: self.faker("en_US").ipv4(), "ssn": lambda: self.faker("en_US").ssn(), "isbn": lambda: self.faker("en_US").isbn13(), "vin": lambda: self.faker("en_US").vin(),
             "plate": lambda: self.faker("en_US").license_plate(), "hex_color": lambda: self.faker("en_US").hex_color(),
             "coordinates": lambda: f"{self._makers['latitude']()}, {self._makers['longitude']()}", "university": form("university"),
@@ -112,7 +75,7 @@ class Pools:
             "noun": self.noun, "adjective": self.adjective, "verb": self.verb, "foreign": self.foreign, "invented": self.invented,
             "nouns": lambda: plural(self.noun()), "code_nouns": lambda: plural(self.stock("code_noun")), "work": self.title, "first_name": lambda: self.faker("en_US").first_name(),
             "name": lambda: self.faker(r(_LOCALES)).first_name(), "last_name": lambda: self.faker("en_US").last_name(),
-            "full_name": self.full_name, "few": lambda: self.small_number(2, 60), "hour": lambda: self.small_number(1, 12), "two_digits": lambda: str(self.random.randint(2, 99)),
+            "full_name": self.full_name, "few": lambda: t.small_number(2, 60), "hour": lambda: t.small_number(1, 12), "two_digits": lambda: str(self.random.randint(2, 99)),
             "tens": lambda: str(self.random.randint(2, 10) * 10), "decade": lambda: r(["60s", "70s", "80s", "90s", "00s", "2010s", str(self.random.randint(1960, 2024))]),
         }  # fmt: skip
 
@@ -169,10 +132,6 @@ class Pools:
 
     def invented(self) -> str:
         return "".join(self.pick(_SYLLABLES) for _ in range(self.random.randint(2, 3))).capitalize()
-
-    def small_number(self, low: int, high: int) -> str:
-        value = self.random.randint(low, high)
-        return number_words(value) if self.random.random() < 0.4 else str(value)
 
     # Names.
 
@@ -318,82 +277,3 @@ class Pools:
             f"{a}{times}{v} {sign} {c}", f"{a}{times}{v}{power}{self.random.randint(2, 4)}", f"{self.pick(['sin', 'cos', 'exp', 'log', 'sqrt'])}({v})", f"{a}{times}{v}{power}2", f"e^{v}", f"1/{v}", f"{v}{power}3 {sign} {a}{times}{v}{power}2 {other} {b}",
             f"{a}*sin({v}) {sign} {b}",
         ])  # fmt: skip
-
-    # Times, in the user's words.
-
-    def day(self) -> str:
-        d, month, weekday = self.random.randint(1, 28), self.pick(_MONTHS), self.pick(_DAYS)
-        weekday = weekday.capitalize() if self.random.random() < 0.5 else weekday
-        if self.random.random() < _SOON:
-            return self.pick([*EVERYDAY, *EVERYDAY[:2] * 3, weekday, weekday, f"this {weekday}"])
-        return self.pick([
-            "today", "tomorrow", "tomorrow", "the day after tomorrow", weekday, weekday, f"next {weekday}", f"this {weekday}", "this weekend", "next week", "this week", "the weekend",
-            f"{month} {ordinal(d)}", f"the {ordinal(d)} of {month}", f"{month} {d}", f"{d} {month}", f"the {ordinal(d)}", f"{month} {ordinal(d)}, {self.random.randint(2024, 2034)}", f"{self.random.randint(1, 12)}/{d}/{self.random.randint(2024, 2034)}",
-            f"{month[:3].lower()}. {d}", f"{month[:3]}. {ordinal(d)}", f"{month} the {ordinal(d)}", f"{month[:3]} {d}, {self.random.randint(2024, 2034)}",
-            f"in {self.small_number(2, 12)} days", f"{self.small_number(2, 9)} days from now", f"in {self.small_number(2, 8)} weeks", "next month", "yesterday", "tonight", f"a week from {weekday}", "christmas", "new year's eve", "the week", "the rest of the week", "the next few days",
-        ])  # fmt: skip
-
-    def date(self) -> str:
-        return self.day()
-
-    def past_date(self) -> str:
-        day, month, year = self.random.randint(1, 28), self.pick(_MONTHS), self.random.randint(1930, 2024)
-        return self.pick(
-            [
-                f"{month} {day}, {year}",
-                f"{day} {month} {year}",
-                f"{month} {ordinal(day)} {year}",
-                f"{day}/{self.random.randint(1, 12)}/{year}",
-                f"{month} {year}",
-            ]
-        )
-
-    def time(self) -> str:
-        hour, minute = (
-            self.random.randint(1, 12),
-            self.pick(
-                ["00", "15", "30", "45", "05", "10", "20", "40", "50", f"{self.random.randint(1, 59):02d}"]
-            ),
-        )
-        half = self.pick(["am", "pm", " am", " pm", " a.m.", " p.m.", ""])
-        word = number_words(hour)
-        return self.pick([
-            f"{hour}:{minute}{half}", f"{hour}:{minute}{half}", f"{hour}{half or ' pm'}", f"{hour} o'clock", f"{word} {self.pick(['am', 'pm', 'thirty', 'fifteen', 'forty five'])}", f"{word} {self.pick(['am', 'pm', 'a.m.', 'p.m.'])}",
-            f"{word} {self.pick(['thirty', 'fifteen', 'forty five', 'ten', 'twenty'])} {self.pick(['am', 'pm'])}", f"{word} o'clock", f"half past {word}", f"quarter past {word}", f"quarter to {word}",
-            "noon", "midnight", f"{self.small_number(2, 40)} minutes from now", f"{self.small_number(2, 11)} hours from now", f"{self.random.randint(13, 23)}:{minute}", f"{word}", f"{hour} in the {self.pick(['morning', 'afternoon', 'evening'])}", f"{hour}{half or 'am'}",
-        ])  # fmt: skip
-
-    def when(self) -> str:
-        count, one = self.small_number(2, 45), self.pick(["1", "one"])
-        clock = next((t for t in (self.time() for _ in range(5)) if not t.endswith("from now")), "noon")
-        one_day = self.pick(["today", "tomorrow", "yesterday", *_DAYS, f"next {self.pick(_DAYS)}"])
-        return self.pick([
-            self.day(), self.day(), self.day(), self.time(), f"{clock} {self.day()}", f"{self.day()} at {clock}", f"in {count} {self.pick(['minutes', 'hours', 'days', 'weeks', 'months', 'seconds', 'years'])}", f"{count} {self.pick(['minutes', 'hours', 'days', 'weeks', 'months'])} from now",
-            self.stock("daypart"), f"{one_day} {self.pick(['morning', 'night', 'evening', 'afternoon'])}", f"{self.pick(['before', 'after'])} {clock}", "now", "right now", "later", "later today", "soon", clock, "during the week", "breakfast", "lunch", "dinner", "winter", f"{self.pick(_MONTHS)}", "this afternoon", "next weekend", "in an hour", f"in {one} {self.pick(['minute', 'hour', 'day', 'week', 'month', 'year'])}", f"{one} {self.pick(['hour', 'day', 'week', 'month'])} from now",
-        ])  # fmt: skip
-
-    def duration(self) -> str:
-        unit = self.pick(["minute", "minute", "hour", "second", "day", "week", "month", "year"])
-        value = self.random.randint(2, 45)
-        return self.pick(
-            [
-                f"{value} {unit}s",
-                f"{number_words(value)} {unit}s",
-                f"an hour and {value} minutes",
-                "half an hour",
-                f"{value}-{unit}",
-            ]
-        )
-
-    def year(self) -> str:
-        decade = self.random.randint(3, 9) * 10
-        return self.pick(
-            [
-                str(self.random.randint(1920, 2026)),
-                str(self.random.randint(1950, 2026)),
-                f"{decade}s",
-                f"19{decade}s",
-                f"the {decade}s",
-                f"the {number_words(decade)[:-1]}ies",
-            ]
-        )

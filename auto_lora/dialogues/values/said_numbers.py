@@ -9,7 +9,7 @@ from typing import Any
 
 from auto_lora.dialogues.definitions.phrasebook import words_of
 from auto_lora.dialogues.definitions.units import unit_forms
-from auto_lora.dialogues.values.pools import number_words, plural, singular
+from auto_lora.dialogues.values.english import number_words, plural, singular
 from auto_lora.dialogues.values.spans import unit_of
 from auto_lora.dialogues.values.surfaces import Value
 

@@ -25,8 +25,8 @@ from auto_lora.dialogues.definitions.phrasebook import (
 from auto_lora.dialogues.definitions.programs import is_programs
 from auto_lora.dialogues.definitions.schemas import resolve, type_of
 from auto_lora.dialogues.definitions.switches import Switch, switch_words, yes_or_no
+from auto_lora.dialogues.values.english import singular
 from auto_lora.dialogues.values.objects import CLOSED, Objects
-from auto_lora.dialogues.values.pools import singular
 from auto_lora.dialogues.values.quantities import sample_number
 from auto_lora.dialogues.values.said_numbers import said_number
 from auto_lora.dialogues.values.side_by_side import SUM_TO_ONE, parts_of_one

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from auto_lora.dialogues.definitions.phrasebook import words_of
-from auto_lora.dialogues.values.pools import number_words
+from auto_lora.dialogues.values.english import number_words
 from auto_lora.dialogues.values.surfaces import Value
 
 # What people say instead of many of a unit: (words, how many), and a longer unit with its size.

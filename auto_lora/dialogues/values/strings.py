@@ -29,7 +29,7 @@ from auto_lora.dialogues.definitions.units import units_measuring
 from auto_lora.dialogues.values.codes import Codes
 from auto_lora.dialogues.values.dates import sample_date
 from auto_lora.dialogues.values.patterns import from_pattern
-from auto_lora.dialogues.values.pool_for import EATEN, pool_for
+from auto_lora.dialogues.values.pool_for import EATEN, pool_for, sight
 from auto_lora.dialogues.values.surfaces import Value
 
 # Common nouns: "the weekend" is the weekend, where "The Wall" is the title.
@@ -48,7 +48,6 @@ _LISTED = re.compile(
     r"^[^:;]+: ?[\w -]+(?:, [\w -]+)+,? or (?!(?:an?|any|the|other|another|your|custom)\b)[\w -]+\.?$"
 )
 _OPEN_LIST = re.compile(r"\.\.\.|\b(?:such as|e\.g\.|etc|like|includ\w+|examples?)\b", re.I)
-_SIGHTS = frozenset("museum park stadium cinema theater theatre gallery zoo library arena".split())
 _KIND_POOLS = ("kind_media", "kind_work", "kind_eatery", "kind_place")
 _OF_MEDIA = re.compile(r"\b(?:music|media|song|movie|film|book|restaurant|business|thing)s?\b", re.I)
 
@@ -166,6 +165,7 @@ class Strings(Codes):
         )
         if role == "kind_place":
             pool = "kind_eatery" if EATEN.search(f"{about} {self.tool_words}") else role
+            pool = "kind_screen" if "cinema" in given else pool
         elif pool == "kind":
             named = next((w for w in ("place", "work", "media") if w in about.lower()), "")
             pool = f"kind_{named}" if named else "kind" if _OF_MEDIA.search(about) else "generic"
@@ -218,11 +218,11 @@ class Strings(Codes):
             )
             value = self.random.choice(told)
             return Value(value, value, role)
-        kind = next((w for w in words_of(name) if w in _SIGHTS), "") if role == "poi" else ""
+        kind = sight(name, about) if pool in ("poi", "generic") else ""
         if kind:  # "the Ashford museum", never "near" it
             value = self._mine(
                 lambda: (
-                    f"{self.random.choice([self.pools.faker('en_US').last_name(), self.pools.place()])} {kind.capitalize()}"
+                    f"{self.random.choice([self.pools.faker('en_US').last_name(), self.pools.place()])} {kind}"
                 )
             )
             return Value(value, self.random.choice([value, value, f"the {value}"]), role)

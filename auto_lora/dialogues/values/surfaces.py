@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from auto_lora.dialogues.values.pools import number_words
+from auto_lora.dialogues.values.english import number_words
 
 _ONES = [number_words(n) for n in range(20)]
 

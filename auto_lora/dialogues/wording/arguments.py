@@ -12,6 +12,7 @@ from auto_lora.dialogues.definitions.meaning import tool_act
 from auto_lora.dialogues.definitions.phrasebook import in_form, phrases, tails_of, words_of
 from auto_lora.dialogues.definitions.roles import KINDS, kinds_named, roles_of
 from auto_lora.dialogues.values.ends import ENDS
+from auto_lora.dialogues.values.english import plural
 from auto_lora.dialogues.values.money import is_change, is_minor
 from auto_lora.dialogues.values.naming import (
     ENDS_IN_PREPOSITION,
@@ -23,7 +24,6 @@ from auto_lora.dialogues.values.naming import (
     whole_name,
     without_order,
 )
-from auto_lora.dialogues.values.pools import plural
 from auto_lora.dialogues.values.surfaces import Value, join_words
 from auto_lora.dialogues.wording.limits import bound_of, is_least_length, reach_of, within
 from auto_lora.dialogues.wording.planned import PlannedCall
@@ -364,6 +364,8 @@ class Arguments:
         if role == "spatial" and in_form(text, "spatial_alone"):
             forms = ["{v}"]  # "nearby", but "near here"
         creates = tool_act(self.call.tool)[0] == "create"
+        if role == "kind_place" and tool_act(self.call.tool)[0] in ("find", "get", "book"):
+            forms = ["at a {v}"]  # food comes "from a diner"
         if role == "file" and creates:
             forms = ["to {v}", "as {v}", "at {v}"]  # not "from {v}"
         if role == "folder" and re.search(r"director|folder", self.call.tool.name):

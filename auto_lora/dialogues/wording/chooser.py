@@ -38,7 +38,7 @@ from auto_lora.dialogues.definitions.topics import Topic, frames_for, topic_of
 from auto_lora.dialogues.wording.arguments import BESIDE
 from auto_lora.dialogues.wording.clause import OWN_SLOTS
 from auto_lora.dialogues.wording.said import with_slots
-from auto_lora.dialogues.wording.together import lesser_kinds, neighbours, supported
+from auto_lora.dialogues.wording.together import NAMES, lesser_kinds, neighbours, supported
 
 _NOTHING_GIVEN = 0.15  # of the requests to a tool that requires nothing: "turn off the lights"
 # Acts whose sentences have other verbs than the tool's own too ("change the lock"): beside them "lock the screen" is asked for,
@@ -141,6 +141,8 @@ class FrameChooser:
                 if name in lesser and self.random.random() < 0.8:
                     continue
                 mine = slots_for(role)
+                if role == "kind_place" and "kind" in roles.values():
+                    mine -= {"kind"}  # "what cinemas are playing"
                 needed = (
                     frame is not None
                     and bool(mine & frame.needed)
@@ -168,6 +170,9 @@ class FrameChooser:
                     given.add(name)
             if bare or optional:
                 given |= neighbours(self.random, given, roles)
+            sought = frame is not None and "kind" in frame.named
+            if sought or not NAMES & {roles[n] for n in given}:
+                given -= lesser - required  # stands beside a name only: "the film Rust"
             given = supported(self.random, given, roles, required, frame)
             free = [n for n in roles if n not in given]
             self.random.shuffle(free)

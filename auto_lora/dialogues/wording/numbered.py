@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from auto_lora.dialogues.definitions.phrasebook import words_of
-from auto_lora.dialogues.values.pools import plural
+from auto_lora.dialogues.values.english import plural
 
 _ONE = re.compile(r"(?:an?|the) ((?:[\w-]+ ){0,2}[\w-]+)")
 

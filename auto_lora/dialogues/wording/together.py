@@ -68,14 +68,14 @@ def supported(
     return given
 
 
-_NAMES = frozenset("title song album movie book playlist show".split())
+NAMES = frozenset("title song album movie book playlist show".split())
 
 
 def _said_otherwise(given: set[str], roles: Mapping[str, str], frame: Frame | None) -> set[str]:
     """Arguments that nobody gives beside others: who names a film says neither "this one" nor "the best"."""
     named = frame.named if frame else frozenset()
     out: set[str] = set()
-    if given & _NAMES and "sort" not in named:
+    if given & NAMES and "sort" not in named:
         out.add("sort")
     if {"title", "position"} <= given:
         out.add("title" if "position" in named else "position")

@@ -8,8 +8,8 @@ import re
 from auto_lora.dialogues.definitions.frames import Frame
 from auto_lora.dialogues.definitions.meaning import tool_act
 from auto_lora.dialogues.definitions.phrasebook import phrases, words_of
+from auto_lora.dialogues.values.english import plural, singular
 from auto_lora.dialogues.values.naming import BARE_NAMES, is_number, without_order
-from auto_lora.dialogues.values.pools import plural, singular
 from auto_lora.dialogues.values.surfaces import Value, join_words
 from auto_lora.dialogues.wording.arguments import Arguments
 from auto_lora.dialogues.wording.limits import bound_of
@@ -55,6 +55,8 @@ class Wanted(Arguments):
         """Whether an argument may stand bare in a slot; a limit only where the sentence says which: "under {amount}"."""
         if slot == "sort" and self.left[name].surface.lower() not in phrases("inventories")["sort"]:
             return False  # "a rating hotel"
+        if slot == "kind" and self.roles[name] == "kind_place" and "kind" in self.roles.values():
+            return False  # "what cinemas are playing"
         if slot == "status" and self.left[name].surface.lower() in ("all", "any"):
             return False  # "which customers are all"
         if slot == "file" and self.roles[name] == "glob" and {"exclude", "ignore"} & set(words_of(name)):

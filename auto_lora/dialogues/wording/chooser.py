@@ -171,10 +171,11 @@ class FrameChooser:
             if bare or optional:
                 given |= neighbours(self.random, given, roles)
             sought = frame is not None and "kind" in frame.named
-            if sought or not NAMES & {roles[n] for n in given}:
+            apart = sought or not NAMES & {roles[n] for n in given}
+            if apart:
                 given -= lesser - required  # stands beside a name only: "the film Rust"
             given = supported(self.random, given, roles, required, frame)
-            free = [n for n in roles if n not in given]
+            free = [n for n in roles if n not in given and not (apart and n in lesser)]
             self.random.shuffle(free)
             if frame:  # first what it has a place for
                 free.sort(key=lambda n: bool(slots_for(roles[n]) & frame.named))

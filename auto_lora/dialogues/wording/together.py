@@ -25,7 +25,8 @@ def neighbours(rng: random.Random, given: set[str], roles: Mapping[str, str]) ->
     for head in sorted(given):
         before, after = BESIDE.get(roles[head], ((), ()))
         beside = [n for n, r in roles.items() if n not in given and r in (*before, *(r for r, _ in after))]
-        found |= {n for n in beside if rng.random() < 0.6 / len(beside)}
+        often = min(0.6, 1 / max(len(beside), 1))
+        found |= {n for n in beside if rng.random() < (0.15 if roles[n] == "sort" else often)}
     return found
 
 

@@ -8,6 +8,7 @@ import re
 from auto_lora.dialogues.definitions.frames import Frame
 from auto_lora.dialogues.definitions.meaning import tool_act
 from auto_lora.dialogues.definitions.phrasebook import phrases, words_of
+from auto_lora.dialogues.definitions.topics import topic_of
 from auto_lora.dialogues.values.english import plural, singular
 from auto_lora.dialogues.values.naming import BARE_NAMES, is_number, without_order
 from auto_lora.dialogues.values.surfaces import Value, join_words
@@ -15,6 +16,7 @@ from auto_lora.dialogues.wording.arguments import Arguments
 from auto_lora.dialogues.wording.limits import bound_of
 from auto_lora.dialogues.wording.numbered import number_of, with_number
 from auto_lora.dialogues.wording.planned import PlannedCall
+from auto_lora.dialogues.wording.together import lesser_kinds
 
 _STOOD_FOR = frozenset(
     "generic number identifier symbol org product person person_name title song movie book".split()
@@ -50,11 +52,14 @@ class Wanted(Arguments):
     def __init__(self, rng: random.Random, call: PlannedCall, frame: Frame) -> None:
         super().__init__(rng, call, frame)
         self.act, self.verb = tool_act(call.tool)
+        self._lesser = lesser_kinds(call.tool, self.roles, topic_of(call.tool))
 
     def _stands(self, name: str, slot: str) -> bool:
         """Whether an argument may stand bare in a slot; a limit only where the sentence says which: "under {amount}"."""
         if slot == "sort" and self.left[name].surface.lower() not in phrases("inventories")["sort"]:
             return False  # "a rating hotel"
+        if slot == "kind" and name in self._lesser:
+            return False  # "what novel are playing"
         if slot == "kind" and self.roles[name] == "kind_place" and "kind" in self.roles.values():
             return False  # "what cinemas are playing"
         if slot == "status" and self.left[name].surface.lower() in ("all", "any"):

@@ -201,6 +201,8 @@ class Strings(Codes):
         pool = inventory or pool
         # Of flavours nobody knows others than those named; of fruit one does.
         share = 0.45 if not closed else 0.95 if pool == "generic" and len(given) > 2 else 0.85
+        if role == "kind" and pool in (*_KIND_POOLS, "kind"):
+            share = 0.7  # a symphony is played, too
         if role in KINDS and _AND_MORE.search(about):
             share = 0.6  # "book, novel, film..."
         if given and (only_given or self.random.random() < share):

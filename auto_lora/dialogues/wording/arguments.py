@@ -366,6 +366,8 @@ class Arguments:
         creates = tool_act(self.call.tool)[0] == "create"
         if role == "kind_place" and tool_act(self.call.tool)[0] in ("find", "get", "book"):
             forms = ["at a {v}"]  # food comes "from a diner"
+        if role == "poi" and "spatial" in self.roles.values():
+            forms = [f for f in forms if not f.startswith(("near", "by", "around", "close"))] or ["at {v}"]
         if role == "file" and creates:
             forms = ["to {v}", "as {v}", "at {v}"]  # not "from {v}"
         if role == "folder" and re.search(r"director|folder", self.call.tool.name):

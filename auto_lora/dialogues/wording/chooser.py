@@ -164,7 +164,7 @@ class FrameChooser:
                 if dated and role in ("time", "daypart") and not needed:
                     chance /= 2
                 if bare and role == "here":  # as common as a place, which goes before it
-                    chance = max(chance, 0.3)
+                    chance = max(chance, 0.4)
                 chance *= 1 + (weights or {}).get(name, 0.0)
                 if needed or self.random.random() < chance:
                     given.add(name)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,11 +19,11 @@ from typing import Any
 import torch
 
 from auto_lora._activation import BasePrefixes
-from auto_lora._adapter_folder import load_adapter, save_adapter
+from auto_lora._adapter_folder import save_adapter
+from auto_lora._attach import attach_lora
 from auto_lora._base_model import Base
 from auto_lora._checkpoint import Position, load_checkpoint, random_state, read_position, save_checkpoint
-from auto_lora._errors import ModelError, TrainingError
-from auto_lora._fused_lora import fuse_lora
+from auto_lora._errors import TrainingError
 from auto_lora._memory import (
     Shape,
     at_once,
@@ -34,12 +33,12 @@ from auto_lora._memory import (
     is_out_of_memory,
     release_memory,
 )
-from auto_lora._processes import Processes, shard, wants_sharding
+from auto_lora._processes import Processes, wants_sharding
 from auto_lora._progress import Quiet, Reporter
 from auto_lora._runs import FREE, dumps, write_json
 from auto_lora._schedule import auto_learning_rate, plan_steps, warmup_cosine
 from auto_lora._settings import TrainingConfig
-from auto_lora._shared_prefix import StepSums, forget_masks, is_packed, run_group, save_memory
+from auto_lora._shared_prefix import StepSums, forget_masks, is_packed, run_group
 from auto_lora.encode import Example, PrefixGroup, ToolCallingDataset
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -191,44 +190,13 @@ class LoRATrainer:
         self.checkpointing |= at.checkpointing
 
     def _attach(self) -> Any:
-        from peft import LoraConfig, get_peft_model
-
-        config = self.config
-        lora = LoraConfig(
-            r=config.lora_r,
-            lora_alpha=config.lora_alpha,
-            lora_dropout=config.lora_dropout,
-            target_modules=config.target_modules,
-            task_type="CAUSAL_LM",
+        return attach_lora(
+            self.base,
+            self.config,
+            checkpointing=self.checkpointing,
+            sharded=self.sharded,
+            processes=self.processes,
         )
-        model = self.base.model
-        if self.checkpointing:
-            save_memory(model)
-        torch.manual_seed(config.seed)
-        try:
-            with warnings.catch_warnings():  # peft 0.21 asks transformers 5.23 under an old name
-                warnings.filterwarnings(
-                    "ignore", message=".*is_gradient_checkpointing", category=FutureWarning
-                )
-                peft_model = get_peft_model(model, lora)
-        except ValueError as error:
-            raise ModelError(
-                f"no adapter fits this {model.config.model_type} model: {' '.join(str(error).split())[:200]}",
-                "choose its linear layers with --target-modules",
-            ) from None
-        if config.init_adapter:
-            named = {n: p for n, p in peft_model.named_parameters() if p.requires_grad}
-            load_adapter(config.init_adapter, named, config)
-        torch.manual_seed(config.seed + self.processes.rank)  # each process drops out other values
-        fuse_lora(peft_model)
-        peft_model.peft_config["default"].base_model_name_or_path = self.base.source
-        trained = [p for p in peft_model.parameters() if p.requires_grad]
-        if self.sharded and self.processes.size > 1:
-            shard(model, trained)
-        if not self.sharded:
-            for parameter in trained:  # kept for the whole run: taken in a step, it leaves gaps in the heap
-                parameter.grad = torch.zeros_like(parameter)
-        return peft_model
 
     def _loop(
         self,

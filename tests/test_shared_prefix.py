@@ -14,8 +14,9 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from auto_lora import _shared_prefix, _tiled_attention
 from auto_lora._errors import ModelError
+from auto_lora._rows import micro_groups
 from auto_lora._settings import PROJECTIONS
-from auto_lora._shared_prefix import micro_groups, run_group, save_memory, use_shared_prefix
+from auto_lora._shared_prefix import run_group, save_memory, use_shared_prefix
 from auto_lora._tiled_attention import tiled_attention
 from auto_lora.encode import Example, PrefixGroup, group_by_prefix
 

@@ -29,6 +29,8 @@ def described_values(description: str) -> tuple[str, ...]:
         dict.fromkeys(m[2] for m in _QUOTED.finditer(description) if not _is_form(description[: m.start()]))
     )
     quoted = tuple(q for q in quoted if q not in UNSAID)
+    if shows_town(description):
+        return ()  # one place, not two values
     if len(quoted) >= 2 and not any("," in q for q in quoted):
         return quoted
     found = re.search(
@@ -73,6 +75,16 @@ def alternatives(description: str) -> tuple[str, ...]:
     named = [role_of(p, "", "string") != "generic" for p in parts]
     # "bullets, paragraph or tldr", but not "name, email or phone".
     return parts if not any(named) or (len(parts) > 2 and sum(named) == 1) else ()
+
+
+_TOWN = re.compile(
+    r"(?:e\.g\.,?|such as|like|example:?|\()\W*[A-Z][a-z.]+(?: [A-Z][a-z.]+)*, ?[A-Z]{2}(?![A-Za-z])"
+)
+
+
+def shows_town(description: str) -> bool:
+    """Whether a description shows a town with its state: "such as 'Fremont, CA'"."""
+    return _TOWN.search(description) is not None
 
 
 def _is_form(before: str) -> bool:

@@ -52,6 +52,9 @@ _VERBS_HERE = frozenset(
 _SENT_OFF = re.compile(
     r"sends? (?:an?|the) (?!message|e-?mail|letter|reply|note|text)(?:\w+ ){1,3}?(?:back|home|to its)\b", re.I
 )
+_FREE = (
+    r"(?:(?!such as\b|(?:good|suitable|available|open|filters?) for\b|,).)"  # no "for" of a filter's follows
+)
 _LOOKING = frozenset("search look query check browse scan use".split())
 
 
@@ -96,7 +99,7 @@ def _deed(description: str) -> tuple[str, str]:
             "get",
         ):  # not "films to watch"; "searches the database to find all movies by an actor"
             return deeper[1], deeper[2]
-        sought = re.match(r"(?:.*?\s)?for (?!sale|rent|hire|free)(.+)", rest)
+        sought = re.match(rf"(?:{_FREE}*?\s)?for (?!sale|rent|hire|free)(.+)", rest)
         if sought:  # "search the web for information"
             return verb, sought[1]
     return (f"{verb} {particle[0].strip()}", rest[particle.end() :]) if particle else (verb, rest)
@@ -115,6 +118,8 @@ def act_of(name: str, description: str) -> tuple[str, str]:
     deed = _deed(description)[0].partition(" ")[0]
     described = words_of(description)[:4]
     said = f"{' '.join(named)}. {description.lower()}"
+    if named[:1] == ["get"] and verbs.get(deed) in ("book", "create"):  # "Book a cab" of get_ride
+        named = named[1:]
     for word in (*named[:1], *([deed] if deed else described[:1]), *named[1:], *described[1:]):
         if re.search(rf"\b(?:an?|the|two|three|some|any) (?:\w+ )?{re.escape(word)}s?\b", description, re.I):
             continue
@@ -146,10 +151,11 @@ def act_of(name: str, description: str) -> tuple[str, str]:
 
 
 def _own_name(name: str) -> str:
-    """A name without its class or namespace: "digest" of "MessageDigest.digest"."""
-    return name.rpartition(".")[2] or name
+    """A name without its class, namespace or service: "digest" of "MessageDigest.digest", "GetRide" of "Rides_1_GetRide"."""
+    return _SERVICE.sub("", name.rpartition(".")[2] or name)
 
 
+_SERVICE = re.compile(r"^[A-Z][A-Za-z]*_\d+_(?=[A-Z])")
 _RETURNED = re.compile(r"Returns |Return (?:the|an?|all|information|details|list)\b")
 _GIVEN_BACK = re.compile(
     r"\b(?:items?|orders?|purchases?|products?|packages?|rentals?|borrowed|loaned|library)\b", re.I
@@ -253,6 +259,11 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
     phrase = f"to {phrase}" if lead and phrase else phrase
     if particle := own_verb.partition(" ")[2]:
         phrase = phrase.removesuffix(f" {particle}")  # "Turn the lights off" of turn_off_lights
+    if act in _TELLING:  # "a list of cars", "events of a category"
+        phrase = re.sub(
+            r"^(?:an?|the) (?:\w+ )?list of (?:the |all |available )?(?=(?:\w+ )*\w+s\b)", "", phrase
+        )
+        phrase = re.sub(r"(?<=\w) of (?:an?|the|some) (?:\w+ )?(?:category|type|kind|genre)\b", "", phrase)
     lettered = re.search(r"\b[b-hj-z]\b", phrase) is not None
     if lettered:  # "exactly k successes"
         phrase = re.sub(r" (?:of|for|in|from|with)\b.*$", "", phrase)

@@ -40,6 +40,13 @@ _SITES = frozenset(
 _PLACES = frozenset("generic place poi org origin destination address token".split())
 _WHO = frozenset("identifier recipient person person_name owner org account".split())
 _SORTS = frozenset("type kind category status method mode level class".split())
+_STAYED_AT = re.compile(
+    r"\b(?:hotels?|hostels?|houses?|homes?|accommodations?|stays?|apartments?|attractions?|events?)\b", re.I
+)
+_GONE_TO = re.compile(
+    r"\b(?:rides?|cabs?|tax(?:i|is)|flights?|trains?|bus(?:es)?|directions?|routes?|navigat\w*|drive|driving|trips?|ship\w*|transfers?)\b",
+    re.I,
+)
 _UNDER = re.compile(
     r"\b(?:booking|reservation|table|order|appointment)\b.{0,20}\bunder\b|\bunder (?:which|whose)\b", re.I
 )
@@ -149,6 +156,8 @@ def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
         side = name.strip("_")  # "from" is a keyword of Python
         if {"from", "to"} <= ends and side in ("from", "to") and (end := _end(side, role)):
             found[name] = end
+        elif role == "destination" and _STAYED_AT.search(said) and not _GONE_TO.search(said):
+            found[name] = "place"  # "a house in Memphis", not "to Memphis"
         elif reminds and role in ("message", "text", "note"):
             found[name] = "label"  # "remind me to buy milk"
         elif owned and role == "owner":

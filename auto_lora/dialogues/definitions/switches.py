@@ -103,7 +103,7 @@ def switch_words(name: str, value: bool) -> list[str]:
         return made
     core, named = " ".join(plain), plain is not words and words[0] in ("is", "are")
     if _is_quality(plain):
-        if "_".join(plain) in _listed("found"):
+        if "_".join(plain) in _listed("found") or _meant_for(plain):
             return [core, f"that is {core}"] if value else [f"that isn't {core}", f"not {core}"]
         yes = [core, core, f"make it {core}", f"it should be {core}"]
         return yes if value else [f"not {core}", f"but not {core}", f"it shouldn't be {core}"]
@@ -154,9 +154,20 @@ def _listed(kind: str) -> frozenset[str]:
     return frozenset(phrases("switches")[kind].split())
 
 
+def _meant_for(words: Sequence[str]) -> bool:
+    """ "Good for kids", "suitable for beginners"."""
+    return (
+        len(words) > 2
+        and words[1] == "for"
+        and words[0] in ("good", "suitable", "safe", "fit", "ideal", "great", "open")
+    )
+
+
 def _is_quality(words: Sequence[str]) -> bool:
     """Whether the words say what something is like: "urgent", "gluten free", "confirmed"."""
     whole, last = "_".join(words), words[-1]
+    if _meant_for(words):
+        return True
     if whole in _listed("adjectives") or whole in _listed("found"):
         return True
     ends = any(last.endswith(end) for end in _listed("endings")) and last not in ("table", "cable")

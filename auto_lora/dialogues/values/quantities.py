@@ -40,7 +40,8 @@ _SUMS = re.compile(
 _EARNED = re.compile(r"\bexpected returns?\b|\breturns? (?:of|on)\b", re.I)
 _PRICED = re.compile(r"\b(?:price|cost|fee|fare|tip|bill)\b", re.I)
 _PAID_DAILY = re.compile(
-    r"\b(?:bills?|refund\w*|tip|order|expense|send_money|transfer\w*|split)\b|transfer_|_bill", re.I
+    r"\b(?:bills?|refund\w*|tip|order|expense|send_money|transfer\w*|split)\b|transfer_|_bill|\brequests? (?:an? |some )?(?:amount of )?(?:money|payments?)\b",
+    re.I,
 )
 _BOUNDED = re.compile(r"\b(?:hour|day|minute|latitude|longitude|angle|lat|lon)\b")
 _POSITIVE = re.compile(r"\b(?:side|length|mass|radius|height|width|distance|speed|time)s?\b", re.I)

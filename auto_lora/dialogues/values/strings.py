@@ -12,7 +12,7 @@ from typing import Any
 
 from faker.providers.date_time import Provider as DateTimeProvider
 
-from auto_lora.dialogues.definitions.examples import alternatives, described_values
+from auto_lora.dialogues.definitions.examples import alternatives, described_values, shows_town
 from auto_lora.dialogues.definitions.phrasebook import (
     SPATIAL_FORMS,
     WEATHER_FORMS,
@@ -143,7 +143,9 @@ class Strings(Codes):
             return coded
         if role in ("place", "origin", "destination") and (shown := _PLACE_CODE.search(about)):
             return self._city_and_code(shown[1], role)
-        if role in ("place", "address", "origin", "destination") and _COMMAS.search(about):
+        if role in ("place", "address", "origin", "destination") and (
+            _COMMAS.search(about) or shows_town(about)
+        ):
             value = self._mine(lambda: self._full_place(role, about))
             return Value(value, self._place_words(value), role)
         pool = pool_for(self.random, name, about, role, self.tool_words)

@@ -61,6 +61,8 @@ _SPAN = re.compile(r"([\d.]+) (second|minute|hour|day|week|month|year)s?")
 _LETTERED = re.compile(
     r"side|point|angle|vector|length|coefficient|team|player|city|matrix|number|term|group|set|list", re.I
 )
+_OUTSIDE = frozenset("patio porch balcony terrace veranda deck landing".split())
+_ASKING = frozenset("where when who whom what which how".split())
 OWN_WORDS = frozenset("message note text wish".split())  # end where somebody else's words end
 
 
@@ -298,7 +300,13 @@ class Arguments:
         if spoken[0] in ("near", "nearby") and role in ("poi", "place", "generic", "address"):
             return f"{self.random.choice(['near', 'near', 'close to', 'not far from'])} {value.surface}"
         kept = 1.0 if spoken[-1] in _TIMELY_PREPOSITIONS else 0.7  # "on friday" is not effective_after
-        if spoken[-1] in ENDS_IN_PREPOSITION and len(spoken) > 1 and self.random.random() < kept:
+        asking = spoken[0] in _ASKING  # "in Memphis", not "where to Memphis"
+        if (
+            spoken[-1] in ENDS_IN_PREPOSITION
+            and len(spoken) > 1
+            and not asking
+            and self.random.random() < kept
+        ):
             return f"{' '.join(spoken)} {value.surface}"  # "directed by Ann Lee"
         spatial = next(
             (n for n, v in self.left.items() if self.roles[n] == "spatial" and in_form(v.surface, "spatial")),
@@ -364,6 +372,8 @@ class Arguments:
         if role == "spatial" and in_form(text, "spatial_alone"):
             forms = ["{v}"]  # "nearby", but "near here"
         creates = tool_act(self.call.tool)[0] == "create"
+        if role == "device" and text.lower().removeprefix("the ") in phrases("inventories")["room"]:
+            forms = ["on the {v}" if text.lower().split()[-1] in _OUTSIDE else "in the {v}"]
         if role == "kind_place" and tool_act(self.call.tool)[0] in ("find", "get", "book"):
             forms = ["at a {v}"]  # food comes "from a diner"
         if role == "poi" and "spatial" in self.roles.values():

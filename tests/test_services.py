@@ -1,0 +1,75 @@
+"""Tools of booking services, as their schemas are written down: a service before the name, towns with their states, enums that may be anything."""
+
+from __future__ import annotations
+
+import re
+
+from auto_lora.dialogues.definitions.examples import described_values
+from auto_lora.dialogues.definitions.meaning import objects_of, tool_act
+from auto_lora.dialogues.definitions.phrasebook import phrases
+from tests.tool_lists import asked, text, tool
+
+HOUSE = tool(
+    "Stays_2_FindHouse", "Find a house accommodation at a specific location, optionally filtered by number of guests and rating.", ["where_to"],
+    where_to=text("The destination of the search, e.g. 'Berkeley, CA'."), rating={"type": "number", "description": "The minimum rating, from 1.0 to 5.0."},
+)  # fmt: skip
+SIGHTS = tool(
+    "Travel_1_FindAttractions", "Browse attractions in a city by category and filters such as free entry and good for kids.", ["location"],
+    location=text("City of the attraction"), good_for_kids={"type": "string", "enum": ["True", "False", "dontcare"], "description": "Whether it is good for kids"},
+)  # fmt: skip
+RIDE = tool("Rides_1_GetRide", "Book a cab to the destination for a number of passengers.", ["destination"], destination=text("Where to go"), riders={"type": "integer", "minimum": 1, "maximum": 4, "description": "Number of people"})  # fmt: skip
+CARS = tool("Cars_3_GetCarsAvailable", "Retrieve a list of cars for rent in a city.", ["city"], city=text("City where the car is picked up, such as 'Los Angeles, CA'."))  # fmt: skip
+EVENTS = tool("Events_3_FindEvents", "Find events of a category in a city.", ["city"], city=text("City"))
+MONEY = tool("Payment_1_RequestPayment", "Request an amount of money from a contact.", ["receiver", "amount"], receiver=text("The contact's name"), amount={"type": "number", "description": "The amount in USD."})  # fmt: skip
+PLAY = tool("Music_3_PlayMedia", "Play a track on a device.", ["track"], track=text("Title of the track"), device={"type": "string", "enum": ["Living room", "Kitchen", "Patio"], "description": "Where to play"})  # fmt: skip
+VISIT = tool("Home_2_ScheduleVisit", "Schedule a visit to a property on a date.", ["property_name", "visit_date"], property_name=text("Name of the property or apartment community"), visit_date=text("Date of the visit, MM/DD/YYYY"))  # fmt: skip
+
+
+def test_what_is_sought_is_what_the_tool_finds():
+    said = {t.name: (objects_of(t.name, t.description), tool_act(t)) for t in (SIGHTS, CARS, EVENTS, RIDE)}
+    assert said[SIGHTS.name][0] == ("attractions", "the attractions")  # not "kids"
+    assert said[CARS.name][0] == ("cars",)
+    assert said[EVENTS.name][0] == ("events", "the events")
+    assert said[RIDE.name] == (("a cab",), ("book", "book"))
+
+
+def test_a_town_with_its_state_is_one_example():
+    assert described_values("City of the therapist, such as 'Fremont, CA'.") == ()
+    assert described_values("City, e.g. Berkeley, CA") == ()
+    assert described_values("Colors such as red, blue") == ("red", "blue")
+    towns = [given["city"] for _, given in asked(CARS, 60)]
+    assert all(re.fullmatch(r"[^,]+, [A-Z]{2}", town) for town in towns), towns
+
+
+def test_a_house_is_in_a_place_and_its_rating_has_a_name():
+    for prompt, given in asked(HOUSE, 100):
+        assert not re.search(
+            r"\bwhere to\b|\bgoing to (?!\w+ing)", prompt.lower().replace("i'm going to", "")
+        ), prompt
+        if "rating" in given:
+            assert "rating" in prompt.lower() or "star" in prompt.lower(), prompt
+
+
+def test_what_is_good_for_kids_is_said_so():
+    found = [(p, g) for p, g in asked(SIGHTS, 120) if "good_for_kids" in g]
+    assert len(found) > 5
+    for prompt, given in found:
+        assert ("n't good for kids" in prompt or "not good for kids" in prompt) == (
+            given["good_for_kids"] == "False"
+        ), prompt
+        assert "no good for" not in prompt, prompt
+
+
+def test_friends_owe_no_fortunes_and_rooms_are_in_the_house():
+    amounts = [g["amount"] for _, g in asked(MONEY, 100)]
+    assert sum(a > 10_000 for a in amounts) == 0
+    for prompt, given in asked(PLAY, 120):
+        if given.get("device") in ("Living room", "Kitchen"):
+            assert f"on the {given['device'].lower()}" not in prompt.lower(), prompt
+
+
+def test_a_property_has_the_name_of_one():
+    nouns = {n.lower() for n in phrases("inventories")["code_noun"]}
+    names = [g["property_name"] for _, g in asked(VISIT, 60)]
+    assert not nouns & {n.lower() for n in names}
+    assert sum(bool(re.search(r"Apartments|Heights|Court|Oaks|Gardens|Tower|Creek|Villa|Park|Lofts|Manor|House|The ", n, re.I)) for n in names) > 0.9 * len(names), names  # fmt: skip

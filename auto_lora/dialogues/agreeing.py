@@ -49,7 +49,7 @@ def agreeing(
         casual: the prompt is typed without capitals.
     """
     roles = roles_of(tool)
-    kept = {*own, *(n for n in values if frame and roles[n] in frame.says)}
+    kept = {*own, *(n for n in values if frame and (roles[n] in frame.says or n in frame.means))}
 
     def typed(step: Step) -> Step:
         """What a step drew again is typed without capitals as well."""

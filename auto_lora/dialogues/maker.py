@@ -15,6 +15,7 @@ from auto_lora._runs import dumps
 from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.definitions.enum_deeds import managed_by
 from auto_lora.dialogues.definitions.phrasebook import phrases
 from auto_lora.dialogues.definitions.roles import roles_of
 from auto_lora.dialogues.llm_writer import LLMWriter
@@ -126,7 +127,10 @@ class Maker:
 
     def _optional(self, name: str) -> tuple[Conversation | Draft | None, str]:
         able = [t for t in self.tools if set(t.properties) - set(t.required)]
-        return self._calls("optional", name, self.planned(self.planner.tool(able), optional=0.3, at_least=1))
+        tool = self.planner.tool(able)
+        # Nobody gives more than what is to be done with "next song": the enum's value decides.
+        least = 0 if managed_by(tool) else 1
+        return self._calls("optional", name, self.planned(tool, optional=0.3, at_least=least))
 
     def _parallel(self, name: str) -> tuple[Conversation | Draft | None, str]:
         casual = self._casual()
@@ -254,7 +258,7 @@ class Maker:
         written, writer = self._written(draft)
         if written is None:
             return None, "no frame fits"
-        fault = fault_of(written.text, calls)
+        fault = fault_of(written.text, calls, told=writer != "builtin")
         if fault:
             return None, fault
         given = list(draft.responses) + [

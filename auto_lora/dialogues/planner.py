@@ -114,7 +114,10 @@ class Planner:
                     role = roles[name]
                     said = frame.says.get(role) if frame else None
                     enum = isinstance(schema, dict) and "enum" in schema
-                    value = Value(said, said.lower() if enum else said, role) if said else self._distinct(name, schema, tool, values)  # fmt: skip
+                    if frame and name in frame.means:
+                        value = self.sampler.deed(frame.means[name], schema["enum"])
+                    else:
+                        value = Value(said, said.lower() if enum else said, role) if said else self._distinct(name, schema, tool, values)  # fmt: skip
                     values[name] = uncapitalised(value, schema, tool.parameters) if casual else value
             own = [n for n in values if self.own.key(tool, n) or n in (given or ())]
             values = agreeing(self.random, self.split, self.sampler, values, tool, frame, own, casual=casual)

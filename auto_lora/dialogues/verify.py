@@ -24,17 +24,22 @@ from auto_lora.dialogues.values.surfaces import Value
 from auto_lora.dialogues.wording.planned import PlannedCall
 
 
-def fault_of(text: str, calls: Sequence[PlannedCall]) -> str:
+def fault_of(text: str, calls: Sequence[PlannedCall], *, told: bool = True) -> str:
     """Why a prompt does not fit its calls; "" when it does.
 
     Every argument must fit its schema; its words or its value must stand in the prompt, except for what an
     earlier result gives.
+
+    Args:
+        told: what is to be done must stand there by its verb; else the whole sentence may say it.
     """
     spoken = normal_text(text)
     for call in calls:
         if not Draft202012Validator(call.tool.parameters).is_valid(call.arguments()):
             return "arguments do not fit the schema"
         for value in call.shown().values():
+            if value.role == "action" and not told:
+                continue
             said = stands(value.surface, spoken) or _is_said(list(value.parts) or value.json, spoken)
             several = (
                 not said and value.surface.isalpha() and stands(plural(value.surface), spoken)

@@ -8,6 +8,7 @@ roles.py         what the arguments of a tool stand for
 topics.py        sentences for one kind of tool, and which tool is of that kind
 switches.py      a boolean that says on or off, open or close
 decisions.py     enums of what is decided, said as verbs
+enum_deeds.py    tools whose enum says what is done
 deeds.py         deeds that arguments name beside the tool's own
 programs.py      tools of programs and their makers: elements, callbacks, pods, branches
 things.py        words of a thing that another argument says

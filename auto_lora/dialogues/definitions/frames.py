@@ -41,12 +41,16 @@ Part = str | Slot | Bracket | Choice  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Frame:
-    """A parsed line; `name` is stable, for telling the splits apart; `says`: words that it has for a slot of its own."""
+    """A parsed line; `name` is stable, for telling the splits apart; `says`: words that it has for a slot of its own.
+
+    `means`: arguments, by name, with the values that the whole sentence gives.
+    """
 
     name: str
     text: str
     parts: tuple[Part, ...]
     says: Mapping[str, str] = field(default_factory=dict, hash=False)
+    means: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @cached_property
     def needed(self) -> frozenset[str]:

@@ -37,7 +37,7 @@ _DETERMINERS = frozenset(
 _QUALIFIERS = re.compile(
     r"\b(an?|the|one or more) (?:(?:specified|given|provided|specific|certain|particular|suitable|desired|requested|existing|identical) )+(?=(\w+))"
 )
-_CUT = r"(?<!-)\b(?:given|based|using|by|via|that|after|before|which|from|with|whose|per|if|when|where|for|in|at|on|to|near|between|as|going|heading|matching|departing)\b|\bsuch as\b|[,.;:(?]|(?:^|\s)(?![A-Za-z]+\d{0,2}\b(?!\S))\S*[\^=+*<>\d]"
+_CUT = r"(?<!-)\b(?:given|based|using|by|via|that|after|before|which|from|with|whose|per|if|when|where|for|in|at|on|to(?!-do\b)|near|between|as|going|heading|matching|departing)\b|\bsuch as\b|[,.;:(?]|(?:^|\s)(?![A-Za-z]+\d{0,2}\b(?!\S))\S*[\^=+*<>\d]"
 _PARTICLES = r"(?:up|back|out|off|on|down|over)"
 _OPPOSITE = {"on": "off", "off": "on", "up": "down", "down": "up"}
 _TELLING = frozenset("get find track compute".split())

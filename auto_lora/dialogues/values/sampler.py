@@ -89,7 +89,7 @@ class Sampler(Objects):
         if schema.get("enum"):
             value = self.random.choice([v for v in schema["enum"] if v not in UNSAID] or schema["enum"])
             if is_action(name, schema, self.asked):
-                return Value(value, self._action_words(value, schema["enum"]), "action")
+                return self.deed(value, schema["enum"])
             if own and not self.asked and (verbs := decided(schema, self.tool_words)):
                 return Value(value, self._action_words(verbs[value], [*verbs.values()]), "action")
             if (
@@ -137,6 +137,10 @@ class Sampler(Objects):
         if not isinstance(value, str) or not others or self.random.random() < 0.45:
             return own if self.random.random() < 0.3 else own.lower()
         return self.random.choice(others)
+
+    def deed(self, value: str, values: list[str]) -> Value:
+        """A value of an enum of things to do, with a verb for it."""
+        return Value(value, self._action_words(value, values), "action")
 
     def _action_words(self, value: str, values: list[str]) -> str:
         """A verb for one of several things to do, never one that is another of them: "remove" for delete."""

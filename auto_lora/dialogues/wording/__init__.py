@@ -2,6 +2,7 @@
 
 planned.py       what a writer is asked for and what it gives
 chooser.py       which frame a tool is asked for in, and which arguments are given
+managed.py       the frames of a tool whose enum says what is done
 together.py      which arguments people give beside which
 clause.py        a planned call in a frame
 wanted.py        what is acted on, with what says which it is

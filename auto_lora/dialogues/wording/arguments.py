@@ -369,6 +369,8 @@ class Arguments:
             ]  # "for the garage door"
         if role == "identifier" and not value.surface.isdigit():
             forms = [f for f in forms if not f.startswith("number")]  # "the channel id C024BE91L"
+        if role == "list" and self.frame.means and not {*self.frame.means.values()} & {"add", "create"}:
+            forms = ["on my {v} list", "from my {v} list"]  # what is removed
         if role == "spatial" and in_form(text, "spatial_alone"):
             forms = ["{v}"]  # "nearby", but "near here"
         creates = tool_act(self.call.tool)[0] == "create"

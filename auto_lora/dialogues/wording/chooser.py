@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.definitions.deeds import other_deeds, says
+from auto_lora.dialogues.definitions.enum_deeds import alone, left_out, managed_by, needs
 from auto_lora.dialogues.definitions.frames import Frame
 from auto_lora.dialogues.definitions.meaning import (
     act_of,
@@ -37,6 +38,7 @@ from auto_lora.dialogues.definitions.things import THINGS
 from auto_lora.dialogues.definitions.topics import Topic, frames_for, topic_of
 from auto_lora.dialogues.wording.arguments import BESIDE
 from auto_lora.dialogues.wording.clause import OWN_SLOTS
+from auto_lora.dialogues.wording.managed import by_value
 from auto_lora.dialogues.wording.said import with_slots
 from auto_lora.dialogues.wording.together import NAMES, lesser_kinds, neighbours, supported
 
@@ -121,22 +123,23 @@ class FrameChooser:
             at_least: optional arguments that must be given.
             weights: extra weight of parameters that should be given more often.
         """
-        # Whether it is to be on or off is always said.
-        roles, required = roles_of(tool), {*tool.required, *switches_of(tool)}
+        # Whether it is to be on or off, and what is to be done, is always said.
+        doing = managed_by(tool)
+        roles, required = roles_of(tool), {*tool.required, *switches_of(tool), *([doing] if doing else [])}
         if not at_least and _changes(tool, roles):
             at_least = 1
         lesser = lesser_kinds(tool, roles, self.topic_of(tool))
         dated = asks(tool) and "date" in roles.values()  # what is looked up is of a day, seldom of an hour
-        bare, wordy = not required, self.random.random() < _WORDY
-        if bare and not at_least and self.random.random() < self._nothing_given(tool):
+        bare, wordy = not required - {doing}, self.random.random() < _WORDY
+        if bare and not doing and not at_least and self.random.random() < self._nothing_given(tool):
             return self._frame_for(tool, set()), []
         for _ in range(20):
             frame = self._frame_for(
                 tool, set(roles.values()) if bare or optional else {roles[n] for n in required}
             )
-            given = set(required)
+            given, out = set(required), left_out(frame, tool)
             for name, role in roles.items():
-                if name in given or (not bare and not optional):
+                if name in given or name in out or (not bare and not optional):
                     continue
                 if name in lesser and self.random.random() < 0.8:
                     continue
@@ -169,13 +172,15 @@ class FrameChooser:
                 if needed or self.random.random() < chance:
                     given.add(name)
             if bare or optional:
-                given |= neighbours(self.random, given, roles)
+                given |= neighbours(self.random, given, roles) - out
+            given |= needs(frame, tool, given)
+            given |= needs(frame, tool, given)  # what is changed, and into what
             sought = frame is not None and "kind" in frame.named
             apart = sought or not NAMES & {roles[n] for n in given}
             if apart:
                 given -= lesser - required  # stands beside a name only: "the film Rust"
             given = supported(self.random, given, roles, required, frame)
-            free = [n for n in roles if n not in given and not (apart and n in lesser)]
+            free = [n for n in roles if n not in given and n not in out and not (apart and n in lesser)]
             self.random.shuffle(free)
             if frame:  # first what it has a place for
                 free.sort(key=lambda n: bool(slots_for(roles[n]) & frame.named))
@@ -281,7 +286,10 @@ class FrameChooser:
             fitting = [([f for f in frames if must <= f.named], weight) for frames, weight in groups]
             if deeds := other_deeds(tool):  # "send an invoice" where an argument says whether to send it
                 fitting = [([f for f in fs if not says(deeds).search(_fixed(f))], w) for fs, w in fitting]
-            self._candidates[tool.name] = [(f, w / len(frames)) for frames, w in fitting for f in frames]
+            found = [(f, w / len(frames)) for frames, w in fitting for f in frames]
+            if managed_by(tool):
+                found = by_value(tool, self.split, found, lambda fs: _without_answers([with_slots(f, tool) for f in fs], tool), alone=alone(tool, self._tools))  # fmt: skip
+            self._candidates[tool.name] = found
         return self._candidates[tool.name]
 
     def _measuring(self, tool: ToolDefinition, act: str) -> list[Frame]:
@@ -345,6 +353,8 @@ def _sayable(role: str, frame: Frame | None) -> bool:
 
 def _answers(frame: Frame, roles: set[str], main: Sequence[str]) -> bool:
     """Whether every slot outside brackets can be filled; `main`: what may stand right after the tool's verb."""
+    if frame.means and "action" not in roles:
+        return False
     for slot in frame.needed:
         if slot == "given":
             if not roles:

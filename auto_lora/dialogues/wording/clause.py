@@ -45,6 +45,8 @@ class Clause(Wanted):
     def __init__(self, rng: random.Random, call: PlannedCall, frame: Frame, *, alone: bool = False) -> None:
         super().__init__(rng, call, frame)
         self.alone, self.many = alone, ""
+        if "action" not in frame.named:  # the whole sentence says it
+            self.left = {n: v for n, v in self.left.items() if n not in frame.means}
         name, words, self.correction = taken_back(rng, call, alone=alone)
         if name is not None and name in self.left:
             self.left[name] = replace(self.left[name], surface=words)
@@ -170,6 +172,13 @@ class Clause(Wanted):
         kin = [n for n, v in self.left.items() if fills(self.roles[n], slot) and in_form(v.surface, slot)]
         return next((n for n in exact or kin if self._stands(n, slot)), None)
 
+    def _listed(self, words: str) -> str:
+        """A list by its name: "my grocery list", not "grocery"."""
+        if re.search(r"list|to-?do|cart", words, re.I):
+            return words
+        whose = re.search(r"\b(?:my|the) \{list\}|^\{list\}|\{owner\}", self.frame.text)
+        return f"{words} list" if whose or re.match(r"(?:my|our|the) ", words) else f"my {words} list"
+
     def _main(self) -> str | None:
         for role in main_roles(self.act):
             found = [
@@ -218,7 +227,8 @@ class Clause(Wanted):
         value = self.left.pop(name)
         if slot.phrase:
             return self._phrase(name, value)
-        return self._determined(slot.role, self._with_neighbours(name, value))
+        words = self._determined(slot.role, self._with_neighbours(name, value))
+        return self._listed(words) if slot.role == "list" else words
 
 
 def _capital(text: str) -> str:

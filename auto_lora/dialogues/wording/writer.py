@@ -73,7 +73,11 @@ class BuiltinWriter:
     def deed(self, call: PlannedCall) -> str:
         """A request as a deed, its verb first: "turn the lights off"; "" where no sentence for it is of this form."""
         roles = roles_of(call.tool)
-        usable = self.chooser.usable(call.tool, {roles[n] for n in call.shown()})
+        usable = [
+            (f, w)
+            for f, w in self.chooser.usable(call.tool, {roles[n] for n in call.shown()})
+            if _means(f, call)
+        ]
         able = [(f, w) for f, w in usable if f.text.startswith("{verb}") or _is_deed(f.text)]
         if not able:
             return ""
@@ -141,7 +145,7 @@ class BuiltinWriter:
         """The planned frame first; else frames that leave few arguments over."""
         roles = roles_of(call.tool)
         shown = {roles[n] for n in call.shown()}
-        usable = self.chooser.usable(call.tool, shown)
+        usable = [(f, w) for f, w in self.chooser.usable(call.tool, shown) if _means(f, call)]
         picked = [call.frame] if call.frame is not None else []
         if usable:
             weights = [
@@ -150,6 +154,11 @@ class BuiltinWriter:
             ]
             picked += self.random.choices([f for f, _ in usable], weights, k=3)
         return picked
+
+
+def _means(frame: Frame, call: PlannedCall) -> bool:
+    """Whether what the whole sentence says is in the call."""
+    return all(n in call.values and call.values[n].json == v for n, v in frame.means.items())
 
 
 def _is_deed(text: str) -> bool:

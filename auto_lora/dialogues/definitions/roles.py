@@ -39,6 +39,7 @@ _SITES = frozenset(
 )
 _PLACES = frozenset("generic place poi org origin destination address token".split())
 _WHO = frozenset("identifier recipient person person_name owner org account".split())
+_TOLD_APART = frozenset("message note text item product place".split())
 _SORTS = frozenset("type kind category status method mode level class".split())
 _STAYED_AT = re.compile(
     r"\b(?:hotels?|hostels?|houses?|homes?|accommodations?|stays?|apartments?|attractions?|events?)\b", re.I
@@ -115,6 +116,18 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
                 found[name] = "generic"  # "recipient_account_type" is nobody
             if "enum" in schema and _is_level_of(name, found[name]):
                 found[name] = "generic"
+            if (
+                "enum" in schema
+                and found[name] in _TOLD_APART
+                and words_of(name)[-1:] in (["type"], ["style"])
+            ):
+                found[name] = "type"  # a car's body type is no text
+            if (
+                "enum" in schema
+                and found[name] == "amount"
+                and not any(re.search(r"\d", str(v)) for v in schema["enum"])
+            ):
+                found[name] = "generic"  # a price range of cheap and expensive
             if found[name] == "currency" and is_joined(schema):
                 found[name] = "currency_pair"
     if "end" not in found.values():  # "The start time of the visit" of a visit_time

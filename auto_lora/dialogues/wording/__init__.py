@@ -6,6 +6,7 @@ managed.py       the frames of a tool whose enum says what is done
 together.py      which arguments people give beside which
 clause.py        a planned call in a frame
 wanted.py        what is acted on, with what says which it is
+kinds.py         kinds that stand before their noun
 numbered.py      things with what says which they are
 arguments.py     how an argument is said
 told_forms.py    how a definition has an argument said

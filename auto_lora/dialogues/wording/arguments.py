@@ -25,6 +25,7 @@ from auto_lora.dialogues.values.naming import (
     without_order,
 )
 from auto_lora.dialogues.values.surfaces import Value, join_words
+from auto_lora.dialogues.wording.kinds import adjective, is_kind
 from auto_lora.dialogues.wording.limits import bound_of, is_least_length, reach_of, within
 from auto_lora.dialogues.wording.planned import PlannedCall
 from auto_lora.dialogues.wording.timely import part_of_day, timely
@@ -74,6 +75,7 @@ class Arguments:
         self.roles = dict(roles_of(call.tool))
         # "Play the song" would be one of its arguments.
         self.kinds = [k.lower() for k in kinds_named(call.tool)[1]]
+        self.act_finds = tool_act(call.tool)[0] in ("find", "get")
         self.left = {n: v for n, v in call.shown().items() if v.surface}
 
     def _twins(self) -> list[str]:
@@ -367,6 +369,9 @@ class Arguments:
                 "for the {v} {name}",
                 "the {v} {name}",
             ]  # "for the garage door"
+        if self.act_finds and is_kind(name, role, schema, ""):
+            text = adjective(value) or text  # "in the genre comedy"
+            forms = [f for f in forms if f not in ("{v}", "as {v}", "{v} {name}", "the {v} {name}")]
         if role == "identifier" and not value.surface.isdigit():
             forms = [f for f in forms if not f.startswith("number")]  # "the channel id C024BE91L"
         if role == "list" and self.frame.means and not {*self.frame.means.values()} & {"add", "create"}:

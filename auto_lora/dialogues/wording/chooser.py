@@ -38,6 +38,7 @@ from auto_lora.dialogues.definitions.things import THINGS
 from auto_lora.dialogues.definitions.topics import Topic, frames_for, topic_of
 from auto_lora.dialogues.wording.arguments import BESIDE
 from auto_lora.dialogues.wording.clause import OWN_SLOTS
+from auto_lora.dialogues.wording.kinds import with_kinds
 from auto_lora.dialogues.wording.managed import by_value
 from auto_lora.dialogues.wording.said import with_slots
 from auto_lora.dialogues.wording.together import NAMES, lesser_kinds, neighbours, supported
@@ -223,7 +224,7 @@ class FrameChooser:
         """The tool's frames of this split with weights: three quarters to its topic's, where it has one that names what is asked for."""
         if tool.name not in self._candidates:
             topic, (act, verb), roles = self.topic_of(tool), tool_act(tool), set(roles_of(tool).values())
-            own = [with_slots(f, tool) for f in frames_for(topic, tool, self.split)] if topic else []
+            own = [with_kinds(with_slots(f, tool), tool, topic) for f in frames_for(topic, tool, self.split)] if topic else []  # fmt: skip
             own = _without_answers(own, tool)
             if topic and topic.field and len(tool.required) > 1:  # "try it with 45" of two numbers
                 own = [f for f in own if len(f.needed - OWN_SLOTS) > 1]

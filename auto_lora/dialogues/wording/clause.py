@@ -24,6 +24,7 @@ from auto_lora.dialogues.values.surfaces import Value, join_words
 from auto_lora.dialogues.wording.arguments import BESIDE, OWN_WORDS
 from auto_lora.dialogues.wording.asides import aside, has_aside
 from auto_lora.dialogues.wording.corrections import family, taken_back
+from auto_lora.dialogues.wording.kinds import adjective, is_kind
 from auto_lora.dialogues.wording.limits import bound_of, is_least_length
 from auto_lora.dialogues.wording.planned import PlannedCall
 from auto_lora.dialogues.wording.unnamed import unnamed
@@ -84,7 +85,9 @@ class Clause(Wanted):
         )  # "for in six weeks"
         text = re.sub(r"\b(?:a|an|the|this|my) (the \w)", r"\1", text)  # "the the song Waterloo"
         text = MOST_OF_ALL.sub("the ", text)  # "a best bar"
-        text = re.sub(r"\ba (?=(?:songs|tunes|music)\b)", "", text)
+        text = re.sub(
+            r"\ba (?=(?:songs|tunes)\b|music\b(?! (?!by|from|of|with|for|in|on|to)[a-z]))", "", text
+        )
         text = re.sub(r"\b(guests?|persons?|people|adults?|diners?|seats?|visitors?) people\b", r"\1", text)
         text = re.sub(r"\b(one|1) people\b", r"\1 person", text)
         text = re.sub(r'""([^"]*)""', r'"\1"', text)  # a sentence's quotes around those of a value
@@ -227,6 +230,8 @@ class Clause(Wanted):
         value = self.left.pop(name)
         if slot.phrase:
             return self._phrase(name, value)
+        if re.search(rf"\{{{slot.role}\}} \]?[a-z(]", self.frame.text) and is_kind(name, self.roles[name], self.call.tool.properties.get(name), ""):  # fmt: skip
+            value = replace(value, surface=adjective(value) or value.surface)  # "a something funny film"
         words = self._determined(slot.role, self._with_neighbours(name, value))
         return self._listed(words) if slot.role == "list" else words
 

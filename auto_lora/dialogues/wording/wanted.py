@@ -13,6 +13,7 @@ from auto_lora.dialogues.values.english import plural, singular
 from auto_lora.dialogues.values.naming import BARE_NAMES, is_number, without_order
 from auto_lora.dialogues.values.surfaces import Value, join_words
 from auto_lora.dialogues.wording.arguments import Arguments
+from auto_lora.dialogues.wording.kinds import before_noun
 from auto_lora.dialogues.wording.limits import bound_of
 from auto_lora.dialogues.wording.numbered import number_of, with_number
 from auto_lora.dialogues.wording.planned import PlannedCall
@@ -94,10 +95,16 @@ class Wanted(Arguments):
             sought = self._with_neighbours(kind, self.left.pop(kind))
             several = plural(sought) if re.search(r"[a-z]$", sought) else f"a {sought}"
             return self.random.choice([f"a {sought}", several])
+        if self.act in ("find", "get", "book") and (
+            of_kind := before_noun(
+                self.random, words, self.left, self.roles, self.call.tool, single=self._single()
+            )
+        ):
+            return self._sorted(of_kind)
         many = re.fullmatch(r"(?:the |some |any )?([a-z]+s)", words)
         if many and self.act in ("find", "get"):  # "romance novels", "the newest thrillers"
-            told = [self._told_before("sort"), self._told_before("genre")]
-            words = " ".join([*(w for w in told if w), many[1]]) if any(told) else words
+            sort = self._told_before("sort")
+            words = f"{sort} {many[1]}" if sort else words
         head = re.match(r"(?:(an?|the|my|some) )?(?:[\w-]+ )*?([\w-]+)$", words)
         part = re.search(
             r"\b(?:of|for|about|in|from|to|on)\b", words
@@ -120,7 +127,7 @@ class Wanted(Arguments):
         if itself and moved and self.left[itself].role in ("generic", "type"):
             itself = None  # the proposal stage is what a deal is moved to
         eaten = itself is not None and self.roles[itself] == "dish"  # never "a drink with an espresso"
-        if head and itself and (eaten or self.random.random() < 0.95):
+        if head and itself and (eaten or self.act == "book" or self.random.random() < 0.95):
             value = self.left.pop(itself)
             if self.act != "book" and value.role in ("generic", "type"):
                 return f"the {value.surface} {head[2]}"  # cancel the enterprise plan
@@ -143,6 +150,15 @@ class Wanted(Arguments):
         if not name or self.random.random() > 0.6:
             return ""
         return with_number(self.random, words, name, self.left.pop(name).surface)
+
+    def _single(self) -> bool:
+        """Whether one of what is sought may be asked for: "find a car", but "what are the cars"."""
+        return self.act != "get" and not re.match(r"what|how|which|are there", self.frame.text)
+
+    def _sorted(self, words: str) -> str:
+        """ "The newest" before several of a kind."""
+        sort = "" if words.startswith(("a ", "the ")) else self._told_before("sort")
+        return f"{sort} {words}" if sort else words
 
     def _told_before(self, role: str) -> str:
         """The words of a quality or a genre that stand before what is sought; "" where none is given, or it is said otherwise."""

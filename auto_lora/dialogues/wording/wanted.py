@@ -190,7 +190,7 @@ class Wanted(Arguments):
     def _is_the(self, name: str, value: Value, noun: str) -> bool:
         """Whether an argument says which of what is acted on: the drink that is ordered."""
         most = 6 if value.role == "dish" else 3
-        kept = value.role in _SORTED and isinstance(value.json, str) and len(value.surface.split()) <= most
+        kept = value.role in _SORTED and isinstance(value.json, str) and len(str(value.json).split()) <= most
         return kept and words_of(name) == [singular(noun)] and not noun.endswith("ss")
 
     def _names_the(self, name: str, value: Value, noun: str) -> bool:

@@ -21,6 +21,7 @@ from auto_lora.dialogues.definitions.things import THINGS, says_another
 from auto_lora.dialogues.definitions.units import kind_of_unit
 from auto_lora.dialogues.values.casing import uncapitalised
 from auto_lora.dialogues.values.dates import dated_alike
+from auto_lora.dialogues.values.described import SLOT, described, shell_of
 from auto_lora.dialogues.values.fitting import fitting
 from auto_lora.dialogues.values.money import without_cents
 from auto_lora.dialogues.values.own_values import OwnValues, ValueSampler
@@ -114,7 +115,9 @@ class Planner:
                     role = roles[name]
                     said = frame.says.get(role) if frame else None
                     enum = isinstance(schema, dict) and "enum" in schema
-                    if frame and name in frame.means:
+                    if frame and role == "command" and SLOT in frame.named:
+                        value = described(self.sampler.pools, shell_of(tool))
+                    elif frame and name in frame.means:
                         value = self.sampler.deed(frame.means[name], schema["enum"])
                     else:
                         value = Value(said, said.lower() if enum else said, role) if said else self._distinct(name, schema, tool, values)  # fmt: skip
@@ -179,6 +182,8 @@ class Planner:
     def _others(self, first: PlannedCall, name: str, count: int) -> list[Value]:
         """`count` different values of one argument, the call's own first; none where too few come up."""
         tool = first.tool
+        if first.values[name].role == SLOT:
+            return []
         schema = dated_alike(tool)[name]
         self._samples_for(tool)
         others = {n: v for n, v in first.values.items() if n != name}

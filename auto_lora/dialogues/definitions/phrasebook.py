@@ -59,7 +59,7 @@ _KIN = (
     frozenset("identifier code".split()), frozenset("subject topic".split()), frozenset("temperature level".split()),
     frozenset("currency currency_to".split()), frozenset("unit unit_to".split()), frozenset("lamp device".split()), frozenset("origin place".split()), frozenset("destination place".split()),
     frozenset("cast person".split()), frozenset("director person".split()), frozenset("author person".split()), frozenset("currency_pair currency".split()), frozenset("currency_pair currency_from".split()), frozenset("currency_pair currency_to".split()),
-    frozenset("weather weather_noun weather_adjective weather_verb weather_measure".split()), frozenset("warmth weather_adjective".split()), frozenset("object settings".split()),
+    frozenset("weather weather_noun weather_adjective weather_verb weather_measure".split()), frozenset("warmth weather_adjective".split()), frozenset("object settings".split()), frozenset("command described".split()),
     frozenset("spatial spatial_alone spatial_adjective".split()),
 )  # fmt: skip
 _STATES = set(

@@ -17,6 +17,7 @@ said_numbers.py  numbers as people say them, by what they count
 spans.py         lengths of time, and how people say them
 money.py         amounts in cents, changes with a sign
 compounding.py   how often interest is compounded
+described.py     commands that are described
 dates.py         dates and times, and their words
 naming.py        parameters' names as people say them
 casing.py        values as they are typed without capitals

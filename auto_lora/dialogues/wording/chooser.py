@@ -36,6 +36,7 @@ from auto_lora.dialogues.definitions.programs import is_function, is_program
 from auto_lora.dialogues.definitions.roles import KINDS, roles_of
 from auto_lora.dialogues.definitions.things import THINGS
 from auto_lora.dialogues.definitions.topics import Topic, frames_for, topic_of
+from auto_lora.dialogues.values.described import described_frames, runs_alone
 from auto_lora.dialogues.wording.arguments import BESIDE
 from auto_lora.dialogues.wording.clause import OWN_SLOTS
 from auto_lora.dialogues.wording.kinds import with_kinds
@@ -72,6 +73,7 @@ _IT = re.compile(r"\b(?:it|this|that|these|those|them)\b", re.I)
 _ASKS_HOW = re.compile(r"how|what|which|show me how|is there a way|(?:my|in my) \(")
 _WHOLE_HOUSE = re.compile(r"\bthe (?:whole )?(?:house|place|home|apartment|flat)\b")
 _SETS = re.compile(r"(?:resume|skip|shuffle|next)\b(?= (?:(?:the|this|my) )?(?:music|song|track)\b)")
+_DESCRIBED = 0.35  # of commands, to one that is quoted
 _WORDY = 0.3  # of the requests give most of what they could
 # Not said where the sentence has no place for it: "the weather with windy".
 _UNSAID_AT_END = ("kind", "weather", "warmth")
@@ -282,6 +284,11 @@ class FrameChooser:
                 (plain, 1.0),
                 (_programs(tool, self.split), 0.5),
             )
+            if runs_alone(tool, self._tools):
+                groups = (
+                    *groups,
+                    (described_frames(self.split), _DESCRIBED * sum(w for fs, w in groups if fs)),
+                )
             if not any(_answers(f, roles, main_roles(act)) for f in (*own, *general)):  # none can be filled
                 groups = (*groups, (act_frames("do", self.split), 1.0))
             fitting = [([f for f in frames if must <= f.named], weight) for frames, weight in groups]

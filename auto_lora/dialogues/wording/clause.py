@@ -16,6 +16,7 @@ from auto_lora.dialogues.definitions.phrasebook import (
     words_of,
 )
 from auto_lora.dialogues.definitions.topics import nouns_for, topic_of
+from auto_lora.dialogues.values.described import SLOT
 from auto_lora.dialogues.values.naming import (
     is_number,
     spoken_name,
@@ -67,6 +68,8 @@ class Clause(Wanted):
 
     def text(self) -> str | None:
         """The clause; None when the frame has a slot that no argument fills."""
+        if SLOT not in self.frame.named and any(v.role == SLOT for v in self.left.values()):
+            return None  # "run a command: list the files"
         apart = self.alone and not self.correction and self.random.random() < _APART
         before, after = self._apart() if apart else ("", self.correction)
         made = fill(self._typed(), self._has, self._words, self.random)

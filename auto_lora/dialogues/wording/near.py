@@ -19,6 +19,7 @@ from auto_lora.dialogues.definitions.phrasebook import (
     words_of,
 )
 from auto_lora.dialogues.definitions.topics import Topic, likeness, topic_of, topics
+from auto_lora.dialogues.values.described import shell_of
 
 _COMMON = set(
     "a an the of for to in on at by with from and or is it its this that what which who how do does you your my me i can could would please "
@@ -32,9 +33,15 @@ _THINGS = frozenset(map(stem, "timer alarm email mail news message text log".spl
 _GENERAL = frozenset(("web_search", "fact_question"))
 
 
+# What a command can do: "show me notes.txt".
+_BY_COMMAND = frozenset("read_file write_file search_files server_status run_code run_command".split())
+
+
 def kindred(topic: Topic, tools: Sequence[ToolDefinition]) -> bool:
     """Whether a topic is that of a tool or next to one: then its requests may not be no-calls."""
     own = [t for tool in tools if (t := topic_of(tool)) is not None]
+    if topic.name in _BY_COMMAND and any(map(shell_of, tools)):
+        return True
     if topic in own or any(likeness(topic, tool.name, tool.description) >= 1 for tool in tools):
         return True
     return any((topic.words & other.words) - _INCIDENTAL for other in own)

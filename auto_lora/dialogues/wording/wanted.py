@@ -9,6 +9,7 @@ from auto_lora.dialogues.definitions.frames import Frame
 from auto_lora.dialogues.definitions.meaning import tool_act
 from auto_lora.dialogues.definitions.phrasebook import phrases, words_of
 from auto_lora.dialogues.definitions.topics import topic_of
+from auto_lora.dialogues.values.described import SLOT
 from auto_lora.dialogues.values.english import plural, singular
 from auto_lora.dialogues.values.naming import BARE_NAMES, is_number, without_order
 from auto_lora.dialogues.values.surfaces import Value, join_words
@@ -57,6 +58,8 @@ class Wanted(Arguments):
 
     def _stands(self, name: str, slot: str) -> bool:
         """Whether an argument may stand bare in a slot; a limit only where the sentence says which: "under {amount}"."""
+        if (slot == SLOT) != (self.left[name].role == SLOT):
+            return False  # "run list the files"
         if slot == "sort" and self.left[name].surface.lower() not in phrases("inventories")["sort"]:
             return False  # "a rating hotel"
         if slot == "kind" and name in self._lesser:

@@ -12,6 +12,7 @@ from auto_lora.dialogues.definitions.moments import read, told
 from auto_lora.dialogues.definitions.roles import KINDS, roles_of
 from auto_lora.dialogues.definitions.schemas import resolve
 from auto_lora.dialogues.values.casing import uncapitalised
+from auto_lora.dialogues.values.contradicted import consistent
 from auto_lora.dialogues.values.counted import counted
 from auto_lora.dialogues.values.dates import dated_alike, in_order
 from auto_lora.dialogues.values.ends import ascending
@@ -65,6 +66,7 @@ def agreeing(
     steps: tuple[Step, ...] = (
         lambda v: _possible_together(v, tool),
         lambda v: at_one_time(rng, v, tool),
+        typed(lambda v: consistent(rng, v, tool, kept)),
         lambda v: counted(rng, sampler, v, tool, own),
         lambda v: _of_its_kind(v, tool, frame),
         lambda v: in_order(rng, split, v, dated_alike(tool), own, sampler.tool_words),

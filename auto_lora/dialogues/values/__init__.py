@@ -25,6 +25,7 @@ own_values.py    values of the user's own domain
 writable.py      whether values can be made up at all
 ends.py          two ends of a range in order
 side_by_side.py  lists of numbers that belong together
+contradicted.py  booleans that another argument contradicts
 one_time.py      days, hours and parts of the day that say one time
 counted.py       things and how many of each
 fitting.py       values that are true of one thing

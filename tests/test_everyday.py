@@ -10,6 +10,7 @@ import pytest
 from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.dialogues.definitions.meaning import objects_of
+from auto_lora.dialogues.definitions.phrasebook import phrases
 from auto_lora.dialogues.definitions.roles import roles_of
 from auto_lora.dialogues.definitions.topics import topic_of
 from auto_lora.dialogues.values.ends import ascending
@@ -376,3 +377,22 @@ def test_a_setting_that_is_the_verb_is_not_said_without_being_given():
     music = tool("play_music", "Play music.", (), artist=text("Artist."), player_setting=text("shuffle, repeat, next."))  # fmt: skip
     said = [(p, a) for p, a in asked(music, 200) if re.search(r"\b(?:resume|skip|shuffle|next)\b", p, re.I)]
     assert said and all("player_setting" in a for _, a in said)
+
+
+TIMER = tool("set_timer", "Set a timer.", ("duration",), duration=text("Duration"), label=text("Label of the timer"))  # fmt: skip
+WAKE = tool("set_alarm", "Set an alarm.", ("time",), time=text("HH:MM"), label=text("Label of the alarm"))
+
+
+def test_a_timer_times_what_takes_time_and_an_alarm_wakes_for_something():
+    stock = phrases("inventories")
+    for definition, known in ((TIMER, {*stock["timed"], *stock["food"]}), (WAKE, {*stock["waking"]})):
+        labels = [str(a["label"]).lower() for _, a in asked(definition, 150) if "label" in a]
+        assert len(labels) > 15
+        for label in labels:
+            told = re.search(r"(?:meeting|call|flight) (?:with|to) ", label)
+            assert told or any(k.lower() in label for k in known), label
+
+
+def test_no_timer_runs_for_years():
+    for _, arguments in asked(TIMER, 100):
+        assert not re.search(r"\b(?:days?|weeks?|months?|years?)\b|\d-", arguments["duration"]), arguments

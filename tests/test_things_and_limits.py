@@ -188,3 +188,33 @@ def test_payees_stops_and_wishes_are_no_nouns_of_anything():
 
 def test_countries_and_states_are_known_in_every_split():
     assert is_closed("country") and is_closed("region") and is_closed("here") and not is_closed("place")
+
+
+def test_what_a_thing_does_is_no_deed_of_the_tool_that_makes_it():
+    made = tool("create_mail_filter", "Creates a filter for incoming e-mail.", ["action"], action={"type": "string", "enum": ["archive", "delete", "forward"]})  # fmt: skip
+    both = tool("create_or_delete", "Create or delete a note.", ["action"], action={"type": "string", "enum": ["create", "delete"]})  # fmt: skip
+    assert roles_of(made)["action"] != "action" and roles_of(both)["action"] == "action"
+    for prompt, _ in asked(made, 40):
+        assert not re.search(r"\b(?:archive|delete|forward|take off|get rid of|put away) (?:the|a) (?:mail )?filter", prompt, re.I)  # fmt: skip
+
+
+def test_reactants_and_products_are_told_apart():
+    balance = tool("balance_equation", "Balances a chemical equation.", ["reactants", "products"], reactants={"type": "array", "items": {"type": "string"}, "description": "Formulas of the reactants"}, products={"type": "array", "items": {"type": "string"}, "description": "Formulas of the products"})  # fmt: skip
+    for prompt, _ in asked(balance, 40):
+        assert "reactants" in prompt.lower() and "products" in prompt.lower(), prompt
+
+
+def test_reasons_of_visits_zones_of_parking_and_classes_of_trains():
+    visit = tool("book_doctor_appointment", "Books an appointment with a doctor.", ["reason"], reason=text("Reason for the visit"))  # fmt: skip
+    assert {a["reason"] for _, a in asked(visit, 40)} & {*phrases("inventories")["reason_visit"]}
+    parking = tool("parking_session", "Start a parking session.", ["zone"], zone=text("Parking zone number"))
+    assert roles_of(parking)["zone"] == "identifier"
+    train = tool("search_trains", "Search trains.", ["class"], **{"class": {"type": "string", "enum": ["first", "second"]}})  # fmt: skip
+    assert not any(re.search(r"\b(?:first|second) trains?\b", p, re.I) for p, _ in asked(train, 60))
+
+
+def test_a_ride_of_a_kind_and_the_statistics_of_who_is_named():
+    ride = tool("request_ride", "Requests a ride.", ["destination", "ride_type"], destination=text("Where to go"), ride_type={"type": "string", "enum": ["standard", "premium"]})  # fmt: skip
+    assert sum(re.search(r"(?:standard|premium) ride", p, re.I) is not None for p, _ in asked(ride, 60)) > 20
+    stats = tool("get_stats", "Gets the statistics of a player.", ["username"], username=text("Name of the player"))  # fmt: skip
+    assert any(re.search(r"statistics of (?!a player)", p, re.I) for p, _ in asked(stats, 60))

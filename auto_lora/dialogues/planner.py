@@ -11,7 +11,7 @@ from typing import Any
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.agreeing import agreeing, contradict
 from auto_lora.dialogues.definitions.examples import described_values
-from auto_lora.dialogues.definitions.meaning import asks, switches_of, tool_act
+from auto_lora.dialogues.definitions.meaning import asks, makes, switches_of, tool_act
 from auto_lora.dialogues.definitions.phrasebook import role_in, split_of
 from auto_lora.dialogues.definitions.programs import is_program
 from auto_lora.dialogues.definitions.quoted import only_example
@@ -139,7 +139,8 @@ class Planner:
         priced = any(r.startswith("currency") for r in roles_of(tool).values())  # then no "$" beside it
         self.sampler.tool_words = f"{tool.name} {tool.description}{' currency' if priced else ''}"
         self.sampler.switches, self.sampler.roles = switches_of(tool), roles_by_tool(tool)
-        self.sampler.asked, self.sampler.warm = asks(tool), "warmth" in roles_of(tool).values()
+        self.sampler.asked, self.sampler.made = asks(tool), makes(tool)
+        self.sampler.warm = "warmth" in roles_of(tool).values()
 
     def alike(self, first: PlannedCall, count: int) -> list[PlannedCall]:
         """`count` calls, `first` among them, that differ in one argument; now and then in two, or two values of each are four calls.

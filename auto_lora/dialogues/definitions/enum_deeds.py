@@ -13,7 +13,7 @@ from functools import cache
 from auto_lora.catalog import ToolDefinition
 from auto_lora.catalog.definition import per_tool
 from auto_lora.dialogues.definitions.frames import Frame
-from auto_lora.dialogues.definitions.meaning import asks, is_action, objects_of
+from auto_lora.dialogues.definitions.meaning import asks, is_action, makes, objects_of
 from auto_lora.dialogues.definitions.phrasebook import UNSAID, by_split, fills, main_roles, phrases, words_of
 from auto_lora.dialogues.definitions.roles import roles_of
 from auto_lora.dialogues.definitions.topics import frames_for, topic_of, topics
@@ -69,7 +69,10 @@ def managed_by(tool: ToolDefinition) -> str:
     found = [
         n
         for n, s in tool.properties.items()
-        if roles[n] == "action" and isinstance(s, Mapping) and s.get("enum") and is_action(n, s, asks(tool))
+        if roles[n] == "action"
+        and isinstance(s, Mapping)
+        and s.get("enum")
+        and is_action(n, s, asks(tool), made=makes(tool))
     ]
     return found[0] if len(found) == 1 else ""
 

@@ -204,7 +204,7 @@ def tool_act(tool: ToolDefinition) -> tuple[str, str]:
         return "switch" if role == "state" else "act", verb.partition(" ")[0]
     if any(s.get("type") == "boolean" and _POWER & set(words_of(n)) for n, s in tool.properties.items() if isinstance(s, Mapping)):  # fmt: skip
         verb = verb.partition(" ")[0]  # that argument says on or off
-    acts = any(is_action(n, s, asks(tool)) or decides(s, tool) for n, s in schemas.items())
+    acts = any(is_action(n, s, asks(tool), made=makes(tool)) or decides(s, tool) for n, s in schemas.items())
     return ("act" if acts else act), verb
 
 
@@ -384,14 +384,23 @@ def _is_verb(word: str) -> bool:
     return word in _verbs()
 
 
-def is_action(name: str, schema: Mapping[str, Any], asked: bool) -> bool:
+@per_tool
+def makes(tool: ToolDefinition) -> bool:
+    """Whether a tool is named after making something: a filter that is created, and archives or deletes."""
+    return verb_act((words_of(_own_name(tool.name)) or [""])[0]) == "create"
+
+
+def is_action(name: str, schema: Mapping[str, Any], asked: bool, *, made: bool = False) -> bool:
     """An enum of things to do: add, delete, complete; not of what somebody may do: a permission to view or edit.
 
     Args:
         asked: the tool finds or tells something: homes to buy or to rent are found.
+        made: it makes something; what that does is no deed of the tool, unless to make is one of them.
     """
     values = schema.get("enum") or []
     words = set(words_of(name))
+    if made and not any(verb_act((words_of(v) or [""])[0]) == "create" for v in values if isinstance(v, str)):
+        return False
     if len(values) < 2 or is_state(schema) or not all(isinstance(v, str) and v for v in values):
         return False
     verbs = [_is_verb(words_of(v)[0]) if words_of(v) else False for v in values]

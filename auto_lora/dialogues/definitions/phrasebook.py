@@ -219,6 +219,8 @@ def _settled(found: str, words: list[str], description: str, about: str, kind: s
         found == "season" and re.search(r"\d", description)
     ):
         return "generic"  # the root note of a chord; "2021-22"
+    if found == "room" and "parking" in about:
+        return "identifier"
     if found == "animal" and words[-1:] != ["animal"] and _PETS_NAME.search(about):
         return "pet_name"
     if (

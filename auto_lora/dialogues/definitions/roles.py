@@ -12,7 +12,7 @@ from typing import Any
 from auto_lora.catalog import ToolDefinition
 from auto_lora.catalog.definition import per_tool
 from auto_lora.dialogues.definitions.examples import alternatives, described_values
-from auto_lora.dialogues.definitions.meaning import asks, decides, is_action, objects_of, switches_of
+from auto_lora.dialogues.definitions.meaning import asks, decides, is_action, makes, objects_of, switches_of
 from auto_lora.dialogues.definitions.phrasebook import (
     is_joined,
     is_state,
@@ -87,7 +87,7 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
             found[name] = told[name]
         elif is_state(schema):
             found[name] = "state"
-        elif is_action(name, schema, asks(tool)) or decides(schema, tool):
+        elif is_action(name, schema, asks(tool), made=makes(tool)) or decides(schema, tool):
             found[name] = "action"
         elif kind in ("boolean", "object") or yes_or_no(name, schema):
             found[name] = "object" if kind == "object" else "boolean"
@@ -199,6 +199,9 @@ def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
             if isinstance(item, Mapping) and item.get("type") == "string" and "enum" not in item
         ]
         found |= {n: own for n in open_lists if (own := program_role(n, tool.properties[n], ""))}
+    listed = {n: role_in(n, s, "array") for n, s in tool.properties.items() if isinstance(s, Mapping)}
+    if "chemical_formula" in listed.values():  # products beside reactants
+        found |= {n: "chemical_formula" for n, r in listed.items() if r == "product"}
     return found
 
 

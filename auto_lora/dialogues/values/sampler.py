@@ -48,14 +48,14 @@ class Sampler(Objects):
     Attributes:
         switches: the tool's boolean that says on or off, with the words for it.
         roles: of its parameters, those that only the tool tells (`roles_by_tool`).
-        asked: the tool finds or tells something.
+        asked: the tool finds or tells something; made: it makes something.
     """
 
     def __init__(self, seed: int, split: str) -> None:
         super().__init__(random.Random(seed), split)
         self.switches: Mapping[str, Switch] = {}
         self.roles: Mapping[str, str] = {}
-        self.asked = False
+        self.asked = self.made = False
         self._depth = 0
 
     def sample(
@@ -88,7 +88,7 @@ class Sampler(Objects):
             return Value(value, self.random.choice(switch_words(name, answers[value])), "boolean")
         if schema.get("enum"):
             value = self.random.choice([v for v in schema["enum"] if v not in UNSAID] or schema["enum"])
-            if is_action(name, schema, self.asked):
+            if is_action(name, schema, self.asked, made=self.made):
                 return self.deed(value, schema["enum"])
             if own and not self.asked and (verbs := decided(schema, self.tool_words)):
                 return Value(value, self._action_words(verbs[value], [*verbs.values()]), "action")

@@ -21,6 +21,7 @@ _ORDER = ("generic", "diet", "category", "type", "kind", "cuisine", "genre")
 _WORDS = re.compile(
     r"(?!(?:something|by|in|of|any|all|other|none|both|mixed)\b)[^\W\d_]{3,}(?:[ -][^\W\d_]{2,})?"
 )
+_CLASSES = ("first", "second", "third")
 _FULL = 2  # kinds before one noun, at most
 _BEFORE = 0.8
 
@@ -42,6 +43,8 @@ def is_kind(name: str, role: str, schema: Any, noun: str) -> bool:
 
 def adjective(value: Value) -> str:
     """The words of a kind as they stand before a noun; "" where none can: "sci-fi", never "something funny"."""
+    if value.json in _CLASSES:  # "a first train"
+        return f"{value.json}-class"
     for words in (value.surface, plain(value.json).lower()):
         if _WORDS.fullmatch(words) and not re.search(r"[^su]s$", words.replace("sports", "")):
             return words

@@ -21,7 +21,7 @@ from auto_lora.dialogues.wording.planned import PlannedCall
 from auto_lora.dialogues.wording.together import lesser_kinds
 
 _STOOD_FOR = frozenset(
-    "generic number identifier symbol org product person person_name title song movie book".split()
+    "generic number identifier symbol org product person person_name player team title song movie book".split()
 )
 _KNOWN_BY_NAME = frozenset(
     "symbol place country region planet species chemical animal plant historical_event university gene drug language team league".split()
@@ -98,7 +98,7 @@ class Wanted(Arguments):
             sought = self._with_neighbours(kind, self.left.pop(kind))
             several = plural(sought) if re.search(r"[a-z]$", sought) else f"a {sought}"
             return self.random.choice([f"a {sought}", several])
-        if self.act in ("find", "get", "book") and (
+        if self.act in ("find", "get", "book", "create", "do") and (
             of_kind := before_noun(
                 self.random, words, self.left, self.roles, self.call.tool, single=self._single()
             )
@@ -251,11 +251,17 @@ class Wanted(Arguments):
         if noun in ("number", "integer", "value") and len(numbers) == many:
             meant = numbers
         else:
-            meant = [n for n in self.left if noun in words_of(n) and self.roles[n] in _STOOD_FOR]
+            meant = [n for n in self.left if self._names(n, noun) and self.roles[n] in _STOOD_FOR]
         if not meant or len(meant) != many:
             return self._of_anything(found[1], words, found[3])
         kept = f" {found[3]}" if self.roles[meant[0]] == "identifier" else ""
         return f"{found[1]} of{kept} {join_words([self.left.pop(n).surface for n in meant])}"
+
+    def _names(self, name: str, noun: str) -> bool:
+        """Whether an argument is the thing of a noun, by its name or as "Name of the player"."""
+        schema = self.call.tool.properties.get(name)
+        about = str(schema.get("description", "")) if isinstance(schema, dict) else ""
+        return noun in words_of(name) or bool(re.search(rf"(?i)\bnames? of (?:the |an? )?{noun}\b", about))
 
     def _of_anything(self, head: str, words: str, of: str) -> str:
         """An object of anybody or anything: with the tool's only argument, "the mean of 3 and 5"; else bare, "the body mass index"."""
@@ -263,4 +269,6 @@ class Wanted(Arguments):
         several = re.match(r"(?:list|set|array|series|collection) of ", of)
         if len(needed) == 1 and needed[0] in self.left and (several or of.split()[-1] in _ANYTHING):
             return f"{head} of {self.left.pop(needed[0]).surface}"
-        return head if of.split()[-1] in _ANYBODY else words
+        noun = of.split()[-1].removesuffix("s")
+        told = any(noun in words_of(n) for n in self.left)
+        return head if told or of.split()[-1] in _ANYBODY else words

@@ -13,7 +13,7 @@ from auto_lora.dialogues.definitions.frames import Frame, parse
 from auto_lora.dialogues.definitions.phrasebook import phrases, stem, words_of
 from auto_lora.dialogues.definitions.roles import roles_of
 from auto_lora.dialogues.definitions.topics import Topic
-from auto_lora.dialogues.values.pools import plural, singular
+from auto_lora.dialogues.values.english import plural, singular
 from auto_lora.dialogues.values.surfaces import Value, plain
 
 # The nearer to the noun, the later: "cheap vegan italian recipes".

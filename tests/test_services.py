@@ -73,3 +73,16 @@ def test_a_property_has_the_name_of_one():
     names = [g["property_name"] for _, g in asked(VISIT, 60)]
     assert not nouns & {n.lower() for n in names}
     assert sum(bool(re.search(r"Apartments|Heights|Court|Oaks|Gardens|Tower|Creek|Villa|Park|Lofts|Manor|House|The ", n, re.I)) for n in names) > 0.9 * len(names), names  # fmt: skip
+
+
+def test_a_kind_of_therapist_is_one():
+    clinic = tool("Clinic_4_FindProvider", "Find a therapist in a city.", ["city", "type"], city=text("The city."), type={"type": "string", "enum": ["Psychologist", "Family Counselor"], "description": "The kind of therapist."})  # fmt: skip
+    said = [p.lower() for p, _ in asked(clinic, 60)]
+    assert not [p for p in said if re.search(r"(?:psychologist|counselor) therapist", p)]
+    assert sum("a psychologist" in p or "a family counselor" in p for p in said) > len(said) / 3
+
+
+def test_a_theater_event_is_asked_for():
+    events = tool("Events_3_FindEvents", "Find events of a category in a city.", ["event_type", "city"], event_type={"type": "string", "enum": ["Music", "Theater", "Sports"], "description": "The category of the event."}, city=text("City"))  # fmt: skip
+    said = [p.lower() for p, _ in asked(events, 60)]
+    assert sum(bool(re.search(r"(?:music|theater|sports) event", p)) for p in said) > len(said) / 2

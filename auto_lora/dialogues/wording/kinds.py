@@ -51,6 +51,12 @@ def adjective(value: Value) -> str:
     return ""
 
 
+def _is_whole(kind: str, noun: str) -> bool:
+    """Whether a kind says the noun as well: an apartment, no apartment home; of therapists a psychologist."""
+    person = noun in _listed("persons") and re.search(r"(?:ist|or|er|ian)$", kind) is not None
+    return person or kind.lower() in _listed("themselves")
+
+
 def before_noun(
     rng: random.Random,
     words: str,
@@ -78,7 +84,7 @@ def before_noun(
     if not able:
         return ""
     said = [adjective(left.pop(n)) for n in able]
-    itself = next((w for w in said if w.lower() in _listed("themselves")), "")
+    itself = next((w for w in said if _is_whole(w, one)), "")
     if itself and (one in _listed("any") or rng.random() < 0.8):
         front, noun, one = "", plural(itself), itself
         said.remove(itself)

@@ -85,7 +85,7 @@ def before_noun(
         return ""
     said = [adjective(left.pop(n)) for n in able]
     itself = next((w for w in said if _is_whole(w, one)), "")
-    if itself and (one in _listed("any") or rng.random() < 0.8):
+    if itself and (one in _listed("any") or one in _listed("persons") or rng.random() < 0.8):
         front, noun, one = "", plural(itself), itself
         said.remove(itself)
     before = " ".join([*said, front]).strip()

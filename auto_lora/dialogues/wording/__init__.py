@@ -8,7 +8,8 @@ clause.py        a planned call in a frame
 wanted.py        what is acted on, with what says which it is
 kinds.py         kinds that stand before their noun
 numbered.py      things with what says which they are
-arguments.py     how an argument is said
+phrased.py       how an argument is said
+arguments.py     those that a sentence has no place for, at its end
 told_forms.py    how a definition has an argument said
 limits.py        limits as they are said: "under $50", "within 5 km"
 unnamed.py       arguments whose names are no nouns

@@ -37,10 +37,10 @@ from auto_lora.dialogues.definitions.roles import KINDS, roles_of
 from auto_lora.dialogues.definitions.things import THINGS
 from auto_lora.dialogues.definitions.topics import Topic, frames_for, topic_of
 from auto_lora.dialogues.values.described import described_frames, runs_alone
-from auto_lora.dialogues.wording.arguments import BESIDE
 from auto_lora.dialogues.wording.clause import OWN_SLOTS
 from auto_lora.dialogues.wording.kinds import with_kinds
 from auto_lora.dialogues.wording.managed import by_value
+from auto_lora.dialogues.wording.phrased import BESIDE
 from auto_lora.dialogues.wording.said import with_slots
 from auto_lora.dialogues.wording.together import NAMES, lesser_kinds, neighbours, supported
 

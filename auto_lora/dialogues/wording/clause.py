@@ -22,11 +22,12 @@ from auto_lora.dialogues.values.naming import (
     spoken_name,
 )
 from auto_lora.dialogues.values.surfaces import Value, join_words
-from auto_lora.dialogues.wording.arguments import BESIDE, OWN_WORDS
+from auto_lora.dialogues.wording.arguments import OWN_WORDS
 from auto_lora.dialogues.wording.asides import aside, has_aside
 from auto_lora.dialogues.wording.corrections import family, taken_back
 from auto_lora.dialogues.wording.kinds import adjective, is_kind
 from auto_lora.dialogues.wording.limits import bound_of, is_least_length
+from auto_lora.dialogues.wording.phrased import BESIDE
 from auto_lora.dialogues.wording.planned import PlannedCall
 from auto_lora.dialogues.wording.unnamed import unnamed
 from auto_lora.dialogues.wording.wanted import MOST_OF_ALL, Wanted

@@ -9,7 +9,7 @@ from dataclasses import replace
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.definitions.frames import Frame, parse
 from auto_lora.dialogues.definitions.roles import kinds_named, roles_of
-from auto_lora.dialogues.wording.arguments import BESIDE
+from auto_lora.dialogues.wording.phrased import BESIDE
 
 # Role to (what stands there, what it becomes).
 _SAID_BY_FRAMES = {

@@ -9,7 +9,7 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.definitions.frames import Frame
 from auto_lora.dialogues.definitions.phrasebook import SPATIAL_FORMS, slots_for, stem, words_of
 from auto_lora.dialogues.definitions.topics import Topic
-from auto_lora.dialogues.wording.arguments import BESIDE
+from auto_lora.dialogues.wording.phrased import BESIDE
 
 # Says nothing without the other: where such an argument is given, one of those must be.
 _LEANS_ON = {

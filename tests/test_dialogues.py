@@ -19,9 +19,10 @@ from auto_lora._settings import CATEGORIES, TrainingConfig
 from auto_lora._toolcall import normal_text
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Focus, SyntheticDataGenerator, find_links
+from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.definitions.examples import described_values
 from auto_lora.dialogues.definitions.frames import fill, parse
-from auto_lora.dialogues.definitions.meaning import act_of, objects_of
+from auto_lora.dialogues.definitions.meaning import act_of
 from auto_lora.dialogues.definitions.phrasebook import (
     SPLITS,
     act_frames,

@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
+from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.definitions.enum_deeds import deed_of, family_of, managed_by
-from auto_lora.dialogues.definitions.meaning import objects_of
 from auto_lora.dialogues.definitions.phrasebook import SPLITS, by_split, phrases
 from auto_lora.dialogues.definitions.topics import topics
 from auto_lora.dialogues.wording.chooser import FrameChooser

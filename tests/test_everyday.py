@@ -9,7 +9,7 @@ import pytest
 
 from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.definitions.meaning import objects_of
+from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.definitions.phrasebook import phrases
 from auto_lora.dialogues.definitions.roles import roles_of
 from auto_lora.dialogues.definitions.topics import topic_of

@@ -9,8 +9,9 @@ import pytest
 
 from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator
+from auto_lora.dialogues.definitions.acted_on import measured_by, objects_of
 from auto_lora.dialogues.definitions.frames import parse
-from auto_lora.dialogues.definitions.meaning import act_of, measured_by, objects_of
+from auto_lora.dialogues.definitions.meaning import act_of
 from auto_lora.dialogues.definitions.phrasebook import phrases, role_of
 from auto_lora.dialogues.definitions.roles import roles_of
 from auto_lora.dialogues.definitions.units import kind_of_unit

@@ -6,7 +6,7 @@ import re
 
 from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator, find_links
-from auto_lora.dialogues.definitions.meaning import objects_of
+from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.values.surfaces import Value
 from auto_lora.dialogues.verify import names_value_of
 from auto_lora.dialogues.wording.near import near_deeds

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.definitions.examples import described_values
-from auto_lora.dialogues.definitions.meaning import objects_of, tool_act
+from auto_lora.dialogues.definitions.meaning import tool_act
 from auto_lora.dialogues.definitions.phrasebook import phrases
 from tests.tool_lists import asked, text, tool
 

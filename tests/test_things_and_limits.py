@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.definitions.examples import alternatives, described_values
-from auto_lora.dialogues.definitions.meaning import objects_of, tool_act
+from auto_lora.dialogues.definitions.meaning import tool_act
 from auto_lora.dialogues.definitions.phrasebook import is_closed, is_state, phrases, role_of
 from auto_lora.dialogues.definitions.roles import roles_of
 from auto_lora.dialogues.definitions.topics import frames_for, topic_of

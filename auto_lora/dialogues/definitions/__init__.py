@@ -3,7 +3,8 @@
 frames.py        the grammar of a line of the phrasebook
 phrasebook.py    parameters to roles, frames to splits
 schemas.py       a schema without references and branches
-meaning.py       what a definition says: what is done to what
+meaning.py       what a tool does, by its name and description
+acted_on.py      what it does that to, and what it measures
 roles.py         what the arguments of a tool stand for
 topics.py        sentences for one kind of tool, and which tool is of that kind
 switches.py      a boolean that says on or off, open or close

@@ -8,7 +8,8 @@ from functools import cache
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.catalog.definition import per_tool
-from auto_lora.dialogues.definitions.meaning import asks, objects_of, switches_of, tool_act, verb_act
+from auto_lora.dialogues.definitions.acted_on import objects_of
+from auto_lora.dialogues.definitions.meaning import asks, switches_of, tool_act, verb_act
 from auto_lora.dialogues.definitions.phrasebook import phrases, stem, words_of
 
 _WHETHER = re.compile(

@@ -12,8 +12,9 @@ from functools import cache
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.catalog.definition import per_tool
+from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.definitions.frames import Frame
-from auto_lora.dialogues.definitions.meaning import asks, is_action, makes, objects_of
+from auto_lora.dialogues.definitions.meaning import asks, is_action, makes
 from auto_lora.dialogues.definitions.phrasebook import UNSAID, by_split, fills, main_roles, phrases, words_of
 from auto_lora.dialogues.definitions.roles import roles_of
 from auto_lora.dialogues.definitions.topics import frames_for, topic_of, topics

@@ -11,8 +11,9 @@ from typing import Any
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.catalog.definition import per_tool
+from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.definitions.examples import alternatives, described_values
-from auto_lora.dialogues.definitions.meaning import asks, decides, is_action, makes, objects_of, switches_of
+from auto_lora.dialogues.definitions.meaning import asks, decides, is_action, makes, switches_of
 from auto_lora.dialogues.definitions.phrasebook import (
     is_joined,
     is_state,

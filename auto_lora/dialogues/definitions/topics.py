@@ -14,8 +14,9 @@ from importlib.resources import files
 
 from auto_lora.catalog import ToolDefinition
 from auto_lora.catalog.definition import per_tool
+from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.definitions.frames import Frame
-from auto_lora.dialogues.definitions.meaning import act_of, objects_of, switches_of, verb_act
+from auto_lora.dialogues.definitions.meaning import act_of, switches_of, verb_act
 from auto_lora.dialogues.definitions.phrasebook import all_verbs, by_split, is_state, stem, words_of
 
 # What a description says of how a tool does its work, up to the end of the sentence: its topic is not there.

@@ -10,7 +10,8 @@ from dataclasses import replace
 from jsonschema import Draft202012Validator
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.definitions.meaning import asks, objects_of
+from auto_lora.dialogues.definitions.acted_on import objects_of
+from auto_lora.dialogues.definitions.meaning import asks
 from auto_lora.dialogues.definitions.phrasebook import phrases, split_of, words_of
 from auto_lora.dialogues.values.pool_for import ADMITTED
 from auto_lora.dialogues.values.pools import Pools

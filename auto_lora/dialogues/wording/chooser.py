@@ -11,19 +11,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.definitions.acted_on import measured_by, objects_of
 from auto_lora.dialogues.definitions.deeds import other_deeds, says
 from auto_lora.dialogues.definitions.enum_deeds import alone, left_out, managed_by, needs
 from auto_lora.dialogues.definitions.frames import Frame
-from auto_lora.dialogues.definitions.meaning import (
-    act_of,
-    asks,
-    decides,
-    is_settings,
-    measured_by,
-    objects_of,
-    switches_of,
-    tool_act,
-)
+from auto_lora.dialogues.definitions.meaning import act_of, asks, decides, is_settings, switches_of, tool_act
 from auto_lora.dialogues.definitions.phrasebook import (
     act_frames,
     fills,

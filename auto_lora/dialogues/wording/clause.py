@@ -6,8 +6,8 @@ import random
 import re
 from dataclasses import replace
 
+from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.definitions.frames import Frame, Slot, fill
-from auto_lora.dialogues.definitions.meaning import objects_of
 from auto_lora.dialogues.definitions.phrasebook import (
     fills,
     in_form,

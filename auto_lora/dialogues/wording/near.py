@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from functools import cache
 
 from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.definitions.frames import Frame, parse
-from auto_lora.dialogues.definitions.meaning import act_of, objects_of
+from auto_lora.dialogues.definitions.meaning import act_of
 from auto_lora.dialogues.definitions.phrasebook import (
     all_verbs,
     lines_of_split,

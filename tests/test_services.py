@@ -87,3 +87,27 @@ def test_a_theater_event_is_asked_for():
     events = tool("Events_3_FindEvents", "Find events of a category in a city.", ["event_type", "city"], event_type={"type": "string", "enum": ["Music", "Theater", "Sports"], "description": "The category of the event."}, city=text("City"))  # fmt: skip
     said = [p.lower() for p, _ in asked(events, 60)]
     assert sum(bool(re.search(r"(?:music|theater|sports) event", p)) for p in said) > len(said) / 2
+
+
+def test_accounts_stylists_and_synonyms_are_said_as_people_do():
+    bank = tool("Bank_1_TransferMoney", "Transfer money from one account to another.", ["account_type", "amount", "recipient_account_name"], account_type={"type": "string", "enum": ["checking", "savings"], "description": "The type of the account to send from."}, amount={"type": "number", "description": "Amount in dollars"}, recipient_account_name=text("Name of the recipient's account."), recipient_account_type={"type": "string", "enum": ["checking", "savings"], "description": "Type of the recipient's account."})  # fmt: skip
+    said = [p.lower() for p, _ in asked(bank, 80)]
+    assert (
+        sum(bool(re.search(r"(?:from|using) my (?:checking|savings) account", p)) for p in said)
+        > len(said) / 3
+    )
+    assert not [p for p in said if re.search(r"(?:checking|savings) money", p)]
+    hair = tool("Hair_1_BookAppointment", "Book an appointment at a hair salon for a given date.", ["stylist_name", "date"], stylist_name=text("The name of the hair stylist or salon."), date=text("The date, YYYY-MM-DD"))  # fmt: skip
+    assert not [p for p, _ in asked(hair, 60) if re.search(r"\b(?:called|named|titled)\b", p)]
+    words = tool("synonyms_lookup", "Look up synonyms or antonyms of a word.", ["word", "relation"], word=text(), relation={"type": "string", "enum": ["synonyms", "antonyms"]})  # fmt: skip
+    found = asked(words, 60)
+    assert sum(f"{g['relation']} of {g['word']}".lower() in p.lower() for p, g in found) > len(found) / 3
+
+
+def test_a_train_has_a_number_and_a_location_may_be_two():
+    train = tool("train_status", "Check whether a train is on time.", ["train_number"], train_number=text("Number of the train, like 'ICE 572'"))  # fmt: skip
+    assert not [g for _, g in asked(train, 40) if re.fullmatch(r"[a-z]+|\d{1,2}", g["train_number"])]
+    share = tool("share_location", "Share the current location with a contact.", ["location", "contact"], location=text("The location in the format 'Latitude, Longitude'"), contact=text("Full name"))  # fmt: skip
+    assert all(re.fullmatch(r"-?[\d.]+, -?[\d.]+", g["location"]) for _, g in asked(share, 40))
+    doctor = tool("make_appointment", "Make an appointment with a doctor.", ["doctor", "time_of_day"], doctor=text("Name of the doctor"), time_of_day={"type": "string", "enum": ["morning", "afternoon", "evening"]})  # fmt: skip
+    assert not [p for p, _ in asked(doctor, 40) if "time of day" in p.lower() and "in the" in p.lower()]

@@ -131,9 +131,40 @@ def roles_of(tool: ToolDefinition) -> dict[str, str]:
                 found[name] = "generic"  # a price range of cheap and expensive
             if found[name] == "currency" and is_joined(schema):
                 found[name] = "currency_pair"
+    found |= {
+        n: own
+        for n, s in tool.properties.items()
+        if isinstance(s, Mapping) and (own := _by_values(n, found[n], s))
+    }
     if "end" not in found.values():  # "The start time of the visit" of a visit_time
         found |= {n: _clock(n) for n, r in found.items() if r == "start" and _clock(n) and n not in told}
     return found
+
+
+_PARTS_OF_DAY = frozenset("morning afternoon evening night noon midday midnight".split())
+_LATLONG = re.compile(r"\blat(?:itude)?\b\W+(?:and )?\W*\blong?(?:itude)?\b", re.I)
+_NUMBERED = re.compile(r"\bnumber of (?:the|an?) (?!\w+s\b)\w+|\blike ['\"]?[A-Z]", re.I)
+_WITH_WHOM = frozenset("stylist barber hairdresser beautician therapist".split())
+
+
+def _by_values(name: str, role: str, schema: Mapping[str, Any]) -> str:
+    """What an argument's values tell of its role: a part of the day, coordinates, a train's number; "" where they tell nothing."""
+    about, words = str(schema.get("description", "")), words_of(name)
+    values = {str(v).lower() for v in schema.get("enum") or ()}
+    if values and values <= _PARTS_OF_DAY:
+        return "daypart"
+    if role == "spatial" and values and values.isdisjoint(map(str.lower, phrases("inventories")["spatial"])):
+        return "generic"
+    if role == "place" and _LATLONG.search(about):
+        return "coordinates"
+    if (
+        role == "count"
+        and schema.get("type") == "string"
+        and words[-1:] == ["number"]
+        and _NUMBERED.search(about)
+    ):
+        return "identifier"
+    return "person" if role == "thing_name" and _WITH_WHOM.intersection(words) else ""
 
 
 def _is_level_of(name: str, role: str) -> bool:
@@ -186,6 +217,8 @@ def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
             found[name] = "person"
         elif role == "person_name" and (thing := _named(name, schema, tool)):
             found[name] = thing
+        if own := _by_values(name, found.get(name, role), schema):
+            found[name] = own
         if is_program(tool) and (own := program_role(name, schema, found.get(name, role))) != role:
             found[name] = own
     if is_program(tool):

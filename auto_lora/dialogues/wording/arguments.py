@@ -125,6 +125,8 @@ class Arguments(Phrased):
         role, words = self.roles[name], words_of(name) or ["it"]
         if unnamed(name, value, self.call.tool.properties.get(name)):
             return False  # "the last 50 lines"
+        if words[-2:] == ["account", "type"]:
+            return False  # "from my savings account"
         if is_target(self.call.tool, name, role):
             return False  # "to 20 replicas"
         if bound_of(self.call, self.roles, name) and self.random.random() < 0.8:

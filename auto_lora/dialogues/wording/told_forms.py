@@ -67,6 +67,7 @@ def _bare_numbers(value: Mapping[str, Any]) -> bool:
     return all(type(v) in (int, float) and not key.endswith(("s", "ren")) for key, v in value.items())
 
 
+_FOR_A_TIME = frozenset("rent book reserve borrow share park hire lend".split())
 _WEEK = frozenset("mon tue wed thu fri sat sun".split())
 _CLAUSE = re.compile(r"(?:[Ii]t|[Tt]hey|[Ww]e|[Hh]e|[Ss]he|I) (?!and\b)\w")
 _REPEATED = re.compile(r"\brepeat|\brecur|\bevery|\bweekly|days of (?:the )?week", re.I)
@@ -112,8 +113,14 @@ def forms_by_definition(
     made = words_of(call.tool.name)
     if act == "create" and role in _MADE and role == made[-1] and not {"to", "in", "into"} & set(made):
         return ["called {v}", "called {v}", "named {v}", "with the name {v}"]
-    if role == "duration" and words_of(name)[:2] == ["number", "of"]:
+    if role == "duration" and (words_of(name)[:2] == ["number", "of"] or verb in _FOR_A_TIME):
         return ["for {v}"]
+    if role == "symptom" and act in ("create", "book"):
+        return ["for {v}", "because of {v}", "about {v}"]
+    if words_of(name)[-2:] == ["account", "type"] and act not in ("create", "find", "compute"):
+        of = re.sub(r" accounts?$", "", text)
+        theirs = {"recipient", "destination", "to", "target", "receiver"} & set(words_of(name))
+        return [f"{w} their {of} account" for w in ("to", "into")] if theirs else [f"{w} my {of} account" for w in ("from", "from", "using")]  # fmt: skip
     if role == "duration" and is_repeated(name, schema):
         return [f"every {re.sub('^(?:an?|one) ', '', text)}"]
     if role == "duration" and (held := _held(name, call)):

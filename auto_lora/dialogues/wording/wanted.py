@@ -89,8 +89,19 @@ class Wanted(Arguments):
         words = _MOST if "up to" in bound else _LEAST
         return re.search(rf"\b(?:{words})\b[a-z ]*\{{{slot}\}}", self.frame.text) is not None
 
+    def _one_of(self, words: str) -> str:
+        """ "Antonyms of a word" for "synonyms or antonyms of a word", where an argument says which."""
+        for two in re.finditer(r"\b(\w+) (?:or|and) (\w+)\b", words):
+            for name in list(self.left):
+                schema = self.call.tool.properties.get(name)
+                values = schema.get("enum") or () if isinstance(schema, dict) else ()
+                if {two[1].lower(), two[2].lower()} <= {str(v).lower() for v in values}:
+                    return words.replace(two[0], str(self.left.pop(name).json).lower())
+        return words
+
     def _wanted(self, words: str) -> str:
         """An object with the arguments that are what is wanted: "the capital of Sweden" for information about a country, "an espresso" for a drink."""
+        words = self._one_of(words)
         kind = next(
             (n for n, v in self.left.items() if self.roles[n] == "kind_place" and isinstance(v.json, str)), ""
         )

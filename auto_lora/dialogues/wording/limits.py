@@ -74,8 +74,9 @@ def within(
     forms = [f for f in forms if not f.startswith(("over", "under"))]
     noun = [w for w in words_of(name) if w not in _BOUNDS]
     text = value.surface
-    if re.fullmatch(r"[\d.]+|[a-z-]+", text):  # of what?
-        counts = bool(noun) and noun[-1].endswith("s")
+    counts = bool(noun) and noun[-1].endswith("s")
+    rated = roles[name] == "rating" and not counts and not re.search(r"stars?\b|points?\b|rating", text)
+    if rated or re.fullmatch(r"[\d.]+|[a-z-]+", text):  # of what? "2.5, no sorry, three"
         if not counts and rng.random() < 0.5:
             return f"with a rating of {rng.choice(forms).format(v=text)}"
         text = f"{text} {noun[-1]}" if counts else f"a rating of {text}"

@@ -111,3 +111,25 @@ def test_a_train_has_a_number_and_a_location_may_be_two():
     assert all(re.fullmatch(r"-?[\d.]+, -?[\d.]+", g["location"]) for _, g in asked(share, 40))
     doctor = tool("make_appointment", "Make an appointment with a doctor.", ["doctor", "time_of_day"], doctor=text("Name of the doctor"), time_of_day={"type": "string", "enum": ["morning", "afternoon", "evening"]})  # fmt: skip
     assert not [p for p, _ in asked(doctor, 40) if "time of day" in p.lower() and "in the" in p.lower()]
+
+
+def test_cars_are_of_a_make_and_a_body_and_cost_thousands():
+    cars = tool(
+        "search_cars", "Search used cars.", [], make=text(), body_type=text(), max_price={"type": "number"}
+    )
+    makes = set(phrases("inventories")["car_make"])
+    found = asked(cars, 120)
+    for prompt, given in found:
+        assert given.get("make", "Volvo") in makes or given["make"].title() in {m.title() for m in makes}, (
+            prompt
+        )
+        assert not re.search(
+            r"\b(?:saying|that says|that reads|in a (?:suv|sedan|hatchback))\b", prompt.lower()
+        ), prompt
+        assert given.get("max_price", 2000) >= 1000, prompt
+
+
+def test_nobody_says_next_the_media_player():
+    player = tool("media_player", "Control the media player.", ["command"], command={"type": "string", "enum": ["play", "pause", "next", "previous"]})  # fmt: skip
+    said = [p.lower() for p, _ in asked(player, 80)]
+    assert not [p for p in said if re.search(r"\b(?:next|previous) the\b", p)]

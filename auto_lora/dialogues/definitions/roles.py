@@ -45,6 +45,7 @@ _SORTS = frozenset("type kind category status method mode level class".split())
 _STAYED_AT = re.compile(
     r"\b(?:hotels?|hostels?|houses?|homes?|accommodations?|stays?|apartments?|attractions?|events?)\b", re.I
 )
+_CARS = re.compile(r"\b(?:cars?|vehicles?|autos?|automobiles?)\b", re.I)
 _GONE_TO = re.compile(
     r"\b(?:rides?|cabs?|tax(?:i|is)|flights?|trains?|bus(?:es)?|directions?|routes?|navigat\w*|drive|driving|trips?|ship\w*|transfers?)\b",
     re.I,
@@ -155,6 +156,8 @@ def _by_values(name: str, role: str, schema: Mapping[str, Any]) -> str:
         return "daypart"
     if role == "spatial" and values and values.isdisjoint(map(str.lower, phrases("inventories")["spatial"])):
         return "generic"
+    if role in ("message", "text") and words[-1:] in (["type"], ["kind"], ["style"]):
+        return "type"  # a car's body type is no text
     if role == "place" and _LATLONG.search(about):
         return "coordinates"
     if (
@@ -203,6 +206,8 @@ def roles_by_tool(tool: ToolDefinition) -> dict[str, str]:
             found[name] = end
         elif role == "destination" and _STAYED_AT.search(said) and not _GONE_TO.search(said):
             found[name] = "place"  # "a house in Memphis", not "to Memphis"
+        elif words_of(name) in (["make"], ["model"]) and _CARS.search(said):
+            found[name] = f"car_{name}"
         elif reminds and role in ("message", "text", "note"):
             found[name] = "label"  # "remind me to buy milk"
         elif owned and role == "owner":

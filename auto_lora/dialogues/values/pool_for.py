@@ -220,6 +220,8 @@ def pool_for(rng: random.Random, name: str, about: str, role: str, tool_words: s
     pool = next((own for of, words, own in _domains() if pool in of and words.search(about_tool)), pool)
     if pool == "product" and re.search(r"chemi|reacti", told, re.I):
         pool = "chemical_formula"
+    if role == "type" and words_of(name)[:1] == ["body"]:
+        pool = "car_body"
     if pool == "person" and "salon" in about.lower():
         pool = rng.choice(["salon_name", "colleague"])
     if pool == "generic" and words_of(name)[-1:] == ["word"]:

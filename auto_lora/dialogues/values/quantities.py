@@ -37,6 +37,10 @@ _SLOW = re.compile(
 _SUMS = re.compile(
     r"\b(?:loan|mortgage|principal|house|property|salary|income|(?:gross|net) pay|wage|invest\w*)\b", re.I
 )
+_FOR_SALE = re.compile(
+    r"\b(?:used|new|second.?hand) (?:cars?|vehicles?)\b|\b(?:cars?|vehicles?) (?:for sale|listings?|to buy)\b",
+    re.I,
+)
 _EARNED = re.compile(r"\bexpected returns?\b|\breturns? (?:of|on)\b", re.I)
 _PRICED = re.compile(r"\b(?:price|cost|fee|fare|tip|bill)\b", re.I)
 _PAID_DAILY = re.compile(
@@ -287,6 +291,8 @@ def _wide(rng: random.Random, kind: str, role: str, name: str, about: str, tool_
         return None
     if role == "amount" and unit_in(name):
         return None
+    if role == "amount" and _FOR_SALE.search(tool_words):
+        return draw(2, 60) * 1000
     if role == "amount" and _PRICED.search(about) and not _SUMS.search(f"{about} {tool_words}"):
         return None
     if role == "amount" and _SUMS.search(about if not _PRICED.search(about) else f"{about} {tool_words}"):

@@ -48,7 +48,7 @@ def by_value(
     for value in values:
         deed = deed_of(value)
         plain = [(f, w) for f, w in frames if not asked or _fits(f, deed, asked)] or list(frames)
-        own = usable(sentences(tool, value, split)) if alone else []
+        own = usable(sentences(tool, value, split)) if alone or deed in _NO_VERB else []
         own = [f for f in own if not _says_other(f, value, values)]
         if own and deed in _NO_VERB:
             plain = []

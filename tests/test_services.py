@@ -133,3 +133,39 @@ def test_nobody_says_next_the_media_player():
     player = tool("media_player", "Control the media player.", ["command"], command={"type": "string", "enum": ["play", "pause", "next", "previous"]})  # fmt: skip
     said = [p.lower() for p, _ in asked(player, 80)]
     assert not [p for p in said if re.search(r"\b(?:next|previous) the\b", p)]
+
+
+def test_small_things_are_counted_and_said_as_people_do():
+    recipe = tool(
+        "recipe_scale",
+        "Scale a recipe to a number of servings.",
+        ["recipe", "servings"],
+        recipe=text(),
+        servings={"type": "integer"},
+    )
+    assert all(1 <= g["servings"] <= 20 for _, g in asked(recipe, 40))
+    scores = tool("game_scores", "Get scores of games of a sports team.", ["team"], team=text(), last_n={"type": "integer", "description": "Number of most recent games"})  # fmt: skip
+    assert not [p for p, _ in asked(scores, 60) if re.search(r"\blast n\b", p.lower())]
+    coin = tool(
+        "crypto_price",
+        "Get the current price of a cryptocurrency.",
+        ["coin"],
+        coin=text("Name or symbol of the coin"),
+    )
+    said = [(p.lower(), g["coin"].lower()) for p, g in asked(coin, 60)]
+    assert sum(f"price of {c}" in p for p, c in said) > len(said) / 3
+    split = tool("split_bill", "Split a bill between people with a tip.", ["total", "people"], total={"type": "number"}, people={"type": "integer"}, tip_percent={"type": "number"})  # fmt: skip
+    assert all(5 <= g.get("tip_percent", 10) <= 30 for _, g in asked(split, 60))
+
+
+def test_a_room_is_at_a_hotel_for_guests_who_check_in():
+    hotel = tool(
+        "hotel_reservation", "Make a hotel reservation.", ["hotel", "check_in", "nights"], hotel=text("Name of the hotel"), check_in=text(format="date"),
+        nights={"type": "integer"}, guests={"type": "object", "properties": {"adults": {"type": "integer"}, "children": {"type": "integer"}}, "required": ["adults"]},
+        room_type={"type": "string", "enum": ["single", "double", "suite"]},
+    )  # fmt: skip
+    for prompt, given in asked(hotel, 100):
+        assert not re.search(r"\bfrom (?:the )?(?:hotel|hilton|marriott|grand)|check in (?:\d|the|[A-Z])|in the (?:single|double)\b", prompt), prompt  # fmt: skip
+        guests = given.get("guests", {})
+        assert all(n <= 30 for n in guests.values()), prompt
+        assert not guests or not re.search(r"\busing \d+ adults|with the guests", prompt), prompt

@@ -121,7 +121,10 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
         and _side_by_side(named, description)
         and not (len(named) > 1 and turned)
     )
-    if named and (not found or told or shortened):
+    modifier = (
+        found and len(named) == 1 and re.search(rf"\b{re.escape(named[0])} [a-z]", found[0])
+    )  # "a library book" is no library
+    if named and not modifier and (not found or told or shortened):
         found.append("the " + " ".join(named))
     # "Integrate the area under a curve" rather than "integrate integrate".
     rest = phrase if phrase and not named else " ".join(words_of(name))

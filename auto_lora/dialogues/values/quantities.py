@@ -37,6 +37,7 @@ _SLOW = re.compile(
 _SUMS = re.compile(
     r"\b(?:loan|mortgage|principal|house|property|salary|income|(?:gross|net) pay|wage|invest\w*)\b", re.I
 )
+_TIP = re.compile(r"\b(?:tip|gratuity|vat|sales tax)\b", re.I)
 _FOR_SALE = re.compile(
     r"\b(?:used|new|second.?hand) (?:cars?|vehicles?)\b|\b(?:cars?|vehicles?) (?:for sale|listings?|to buy)\b",
     re.I,
@@ -321,6 +322,8 @@ def _bounds(schema: Mapping[str, Any], kind: str, role: str, about: str, unit: s
     if role == "year" and _NOWADAYS.search(about):
         usual = (2019, 2027)
     usual = next((size for size, what in _LAID_OUT if what.search(about)), usual)
+    if role == "percent" and _TIP.search(about):
+        usual = (5, 30)
     if role == "percent" and _SLOW.search(about):
         usual = (0.5, 15) if kind == "number" else (1, 15)
     if role == "temperature" and "kelvin" in about.lower():

@@ -154,7 +154,10 @@ class Phrased:
         if spoken[0] in ("near", "nearby") and role in ("poi", "place", "generic", "address"):
             return f"{self.random.choice(['near', 'near', 'close to', 'not far from'])} {value.surface}"
         kept = 1.0 if spoken[-1] in _TIMELY_PREPOSITIONS else 0.7  # "on friday" is not effective_after
-        asking = spoken[0] in _ASKING  # "in Memphis", not "where to Memphis"
+        asking = spoken[0] in (
+            *_ASKING,
+            "check",
+        )  # "in Memphis", not "where to Memphis"; "checking in on friday"
         if (
             spoken[-1] in ENDS_IN_PREPOSITION
             and len(spoken) > 1

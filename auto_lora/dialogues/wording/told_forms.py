@@ -67,6 +67,11 @@ def _bare_numbers(value: Mapping[str, Any]) -> bool:
     return all(type(v) in (int, float) and not key.endswith(("s", "ren")) for key, v in value.items())
 
 
+_HOSTS = frozenset(
+    "hotel restaurant gym salon clinic hospital school store shop cinema theater venue".split()
+)
+_COMES = re.compile(r"check ?(in|out)(?: date)?$")
+_GUESTS = frozenset("adults adult children child infants kids seniors teens babies toddlers students".split())
 _FOR_A_TIME = frozenset("rent book reserve borrow share park hire lend".split())
 _WEEK = frozenset("mon tue wed thu fri sat sun".split())
 _CLAUSE = re.compile(r"(?:[Ii]t|[Tt]hey|[Ww]e|[Hh]e|[Ss]he|I) (?!and\b)\w")
@@ -189,8 +194,28 @@ def forms_by_definition(
         return ["with {name} {v}", "with a {name} of {v}"]
     if role == "temperature" and act not in ("set", "switch"):
         return ["at {v}", "at {v}", "with a {name} of {v}"]
-    if role == "org" and act == "book":
+    if role == "org" and (
+        act == "book" or (_HOSTS & set(words_of(name)) and act in ("create", "find", "get"))
+    ):
         return ["at {v}"]
+    if (way := _COMES.match(" ".join(words_of(name)))) and role == "date":
+        return (
+            ["checking in on {v}", "from {v}", "arriving {v}"]
+            if way[1] == "in"
+            else ["checking out on {v}", "until {v}", "leaving {v}"]
+        )
+    if role == "object" and isinstance(value.json, dict) and value.json and value.json.keys() <= _GUESTS:
+        return ["for {v}"]
+    if words_of(name) == ["room", "type"] and text.split()[-1] not in (
+        "room",
+        "suite",
+        "studio",
+        "penthouse",
+        "apartment",
+    ):
+        return ["in a {v} room", "with a {v} room", "{v} room"]
+    if role == "priority" and not {"priority", "urgency"} & set(words_of(name)):
+        return ["with {name} {v}", "of {v} {name}", "{v} {name}"]
     if role == "status" and act in ("set", "do"):
         return ["to {v}", "as {v}"]
     if words_of(name)[:1] in (["sender"], ["from"]) and role in _WHO:

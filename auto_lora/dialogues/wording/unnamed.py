@@ -29,6 +29,8 @@ def unnamed(name: str, value: Value, schema: Any) -> list[str]:
         end = "first" if words == ["head"] else "last"
         lines = f"{end} one" if value.json == 1 else f"{end} {text} lines"
         return [f"just the {lines}", f"showing the {lines}"]
+    if words in (["last", "n"], ["last"], ["n", "last"]) and is_number(value.json):
+        return [f"the last {text}", f"just the last {text}", f"only the last {text}"]
     if words in (["per", "page"], ["page", "size"]) and is_number(value.json):
         return [f"{text} per page", f"with {text} per page"]
     if is_number(value.json) and is_how_often(text):

@@ -21,7 +21,7 @@ from auto_lora.dialogues.wording.planned import PlannedCall
 from auto_lora.dialogues.wording.together import lesser_kinds
 
 _STOOD_FOR = frozenset(
-    "generic number identifier symbol org product person person_name player team title song movie book".split()
+    "generic number identifier symbol org product person person_name player team title song movie book cryptocurrency".split()
 )
 _KNOWN_BY_NAME = frozenset(
     "symbol place country region planet species chemical animal plant historical_event university gene drug language team league".split()
@@ -272,7 +272,11 @@ class Wanted(Arguments):
         """Whether an argument is the thing of a noun, by its name or as "Name of the player"."""
         schema = self.call.tool.properties.get(name)
         about = str(schema.get("description", "")) if isinstance(schema, dict) else ""
-        return noun in words_of(name) or bool(re.search(rf"(?i)\bnames? of (?:the |an? )?{noun}\b", about))
+        return (
+            noun in words_of(name)
+            or self.roles[name] == noun == "cryptocurrency"
+            or bool(re.search(rf"(?i)\bnames? of (?:the |an? )?{noun}\b", about))
+        )
 
     def _of_anything(self, head: str, words: str, of: str) -> str:
         """An object of anybody or anything: with the tool's only argument, "the mean of 3 and 5"; else bare, "the body mass index"."""

@@ -169,3 +169,16 @@ def test_a_room_is_at_a_hotel_for_guests_who_check_in():
         guests = given.get("guests", {})
         assert all(n <= 30 for n in guests.values()), prompt
         assert not guests or not re.search(r"\busing \d+ adults|with the guests", prompt), prompt
+
+
+def test_an_area_is_no_money_and_a_month_nobody():
+    solar = tool("solar_potential", "Estimate the energy production of a solar farm by its panel area.", ["panel_area", "month"], panel_area={"type": "number", "description": "Total area of the panels in square feet."}, month=text("The month, full name."))  # fmt: skip
+    months = "january february march april may june july august september october november december".split()
+    for prompt, given in asked(solar, 60):
+        assert "$" not in prompt and "dollar" not in prompt and "bucks" not in prompt, prompt
+        assert given["month"].lower() in months, prompt
+    app = tool("open_app", "Open an app on the phone.", ["app_name"], app_name=text("Name of the app"))
+    said = [p.lower() for p, _ in asked(app, 40)]
+    assert not [p for p in said if re.search(r"\bapp (?:through|using|via)\b", p)] or sum("open the app" not in p for p in said) > len(said) / 2  # fmt: skip
+    detect = tool("detect_language", "Detect the language of a text.", ["text"], text=text())
+    assert not [p for p, _ in asked(detect, 40) if "language saying" in p or "that says" in p]

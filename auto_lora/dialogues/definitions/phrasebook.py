@@ -48,6 +48,7 @@ _PETS_NAME = re.compile(
     r"\b(?:pet|dog|cat|animal) s name\b|\bnames? of (?:the |your |an? )?(?:pet|dog|cat)\b|^pet name\b"
 )
 _TURNED = re.compile(r"\b(?:angle|heading|bearing|azimuth|rotation|tilt|phase)\b")
+_SIZED = frozenset("area distance length width height volume mass weight".split())
 _TIMELY = frozenset("date time when start end daypart".split())
 _FREE = frozenset("message note text query".split())
 # A slot may also be filled by an argument of a kindred role.
@@ -202,6 +203,8 @@ def _settled(found: str, words: list[str], description: str, about: str, kind: s
         return "generic"
     if found == "amount" and kind in ("integer", "number") and re.search(r"\b(?:in|as a) percent", about):
         return "percent"  # "Amount in percent" is no money
+    if found == "amount" and _SIZED.intersection(words[-1:]):
+        return "generic"  # "Total area of the panels"
     if found == "percent" and re.search(r"\bin (?:us )?(?:dollars|euros?|usd|eur|gbp)\b", about):
         return "amount"  # "Tip in dollars"
     if (

@@ -158,6 +158,8 @@ def _by_values(name: str, role: str, schema: Mapping[str, Any]) -> str:
         return "generic"
     if role in ("message", "text") and words[-1:] in (["type"], ["kind"], ["style"]):
         return "type"  # a car's body type is no text
+    if role in ("person", "full_name", "person_name") and words == ["month"]:
+        return "month"
     if role == "place" and _LATLONG.search(about):
         return "coordinates"
     if (

@@ -72,6 +72,13 @@ _HOSTS = frozenset(
 )
 _COMES = re.compile(r"check ?(in|out)(?: date)?$")
 _GUESTS = frozenset("adults adult children child infants kids seniors teens babies toddlers students".split())
+_LOOKED_AT = frozenset(
+    "detect classify analyze analyse check count identify recognize score rate evaluate".split()
+)
+_LASTS = re.compile(
+    r"event|meeting|appointment|call\b|session|video|trip|class|workout|timer|playlist|recording|clip|fade|transition",
+    re.I,
+)
 _FOR_A_TIME = frozenset("rent book reserve borrow share park hire lend".split())
 _WEEK = frozenset("mon tue wed thu fri sat sun".split())
 _CLAUSE = re.compile(r"(?:[Ii]t|[Tt]hey|[Ww]e|[Hh]e|[Ss]he|I) (?!and\b)\w")
@@ -120,6 +127,14 @@ def forms_by_definition(
         return ["called {v}", "called {v}", "named {v}", "with the name {v}"]
     if role == "duration" and (words_of(name)[:2] == ["number", "of"] or verb in _FOR_A_TIME):
         return ["for {v}"]
+    if (
+        role == "duration"
+        and act in ("set", "switch", "act", "do")
+        and not _LASTS.search(f"{call.tool.name} {call.tool.description}")
+    ):
+        return ["for {v}"]
+    if role in ("text", "message") and verb in _LOOKED_AT:
+        return ["of {v}", "in {v}", "for this text: {v}"]
     if role == "symptom" and act in ("create", "book"):
         return ["for {v}", "because of {v}", "about {v}"]
     if words_of(name)[-2:] == ["account", "type"] and act not in ("create", "find", "compute"):

@@ -131,6 +131,14 @@ class Wanted(Arguments):
         )
         if named:  # "turn off the fan", "feed Kelly"
             value = self.left.pop(named)
+            if self.roles[named] == "service":  # "open Hulu"
+                return self.random.choice(
+                    [
+                        value.surface,
+                        value.surface,
+                        f"the {value.surface} {head[2]}" if head else value.surface,
+                    ]
+                )
             bare = self.roles[named] == "pet_name" or re.match(
                 r"(?:the|my|our|all|every|both)\b", value.surface
             )
@@ -210,7 +218,11 @@ class Wanted(Arguments):
     def _names_the(self, name: str, value: Value, noun: str) -> bool:
         """Whether an argument is the name of what is acted on: the device that is switched, the pet that is fed."""
         own = words_of(name) in ([singular(noun)], [singular(noun), "name"])
-        return own and self.roles[name] in ("device", "lamp", "pet_name") and isinstance(value.json, str)
+        return (
+            own
+            and self.roles[name] in ("device", "lamp", "pet_name", "service")
+            and isinstance(value.json, str)
+        )
 
     def _is_aspect(self, name: str, value: Value) -> bool:
         """Whether an argument is a noun for what is wanted of the rest: info, stat_type, details."""

@@ -6,7 +6,8 @@ import re
 
 from auto_lora._settings import TrainingConfig
 from auto_lora.dialogues import SyntheticDataGenerator
-from auto_lora.dialogues.definitions.phrasebook import phrases, role_of
+from auto_lora.dialogues.definitions.phrasebook import phrases
+from auto_lora.dialogues.definitions.role_words import role_of
 from auto_lora.dialogues.definitions.roles import roles_by_tool, roles_of
 from auto_lora.dialogues.values.dates import in_order
 from auto_lora.dialogues.values.pool_for import pool_for

@@ -23,14 +23,8 @@ from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.definitions.examples import described_values
 from auto_lora.dialogues.definitions.frames import fill, parse
 from auto_lora.dialogues.definitions.meaning import act_of
-from auto_lora.dialogues.definitions.phrasebook import (
-    SPLITS,
-    act_frames,
-    phrases,
-    role_of,
-    share_out,
-    tails_of,
-)
+from auto_lora.dialogues.definitions.phrasebook import SPLITS, act_frames, phrases, share_out, tails_of
+from auto_lora.dialogues.definitions.role_words import role_of
 from auto_lora.dialogues.definitions.topics import topic_of, topics
 from auto_lora.dialogues.values.patterns import from_pattern
 from auto_lora.dialogues.values.pools import Pools

@@ -12,7 +12,8 @@ from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.dialogues.definitions.acted_on import measured_by, objects_of
 from auto_lora.dialogues.definitions.frames import parse
 from auto_lora.dialogues.definitions.meaning import act_of
-from auto_lora.dialogues.definitions.phrasebook import phrases, role_of
+from auto_lora.dialogues.definitions.phrasebook import phrases
+from auto_lora.dialogues.definitions.role_words import role_of
 from auto_lora.dialogues.definitions.roles import roles_of
 from auto_lora.dialogues.definitions.units import kind_of_unit
 from auto_lora.dialogues.values.sampler import Sampler

@@ -14,7 +14,8 @@ from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.definitions.examples import described_values
 from auto_lora.dialogues.definitions.meaning import act_of, is_action, tool_act
-from auto_lora.dialogues.definitions.phrasebook import phrases, role_of
+from auto_lora.dialogues.definitions.phrasebook import phrases
+from auto_lora.dialogues.definitions.role_words import role_of
 from auto_lora.dialogues.definitions.switches import switch_words
 from auto_lora.dialogues.definitions.topics import topic_of
 from auto_lora.dialogues.definitions.units import kind_of_unit, unit_forms

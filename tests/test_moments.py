@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auto_lora.dialogues.definitions.moments import as_written, asked_for, date_form, moment_form, time_form
-from auto_lora.dialogues.definitions.phrasebook import role_of
+from auto_lora.dialogues.definitions.role_words import role_of
 from auto_lora.dialogues.values.sampler import Sampler
 
 _AT = datetime(2026, 3, 8, 19, 5, 0)

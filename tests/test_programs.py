@@ -9,8 +9,9 @@ import pytest
 
 from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.definitions.meaning import act_of, is_action, switches_of, tool_act
-from auto_lora.dialogues.definitions.phrasebook import phrases, role_of
+from auto_lora.dialogues.definitions.phrasebook import phrases
 from auto_lora.dialogues.definitions.programs import is_program
+from auto_lora.dialogues.definitions.role_words import role_of
 from auto_lora.dialogues.definitions.roles import roles_of
 from auto_lora.dialogues.definitions.topics import topic_of
 from auto_lora.dialogues.values.pools import Pools

@@ -9,7 +9,8 @@ import pytest
 from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.definitions.examples import alternatives, described_values
 from auto_lora.dialogues.definitions.meaning import tool_act
-from auto_lora.dialogues.definitions.phrasebook import is_closed, is_state, phrases, role_of
+from auto_lora.dialogues.definitions.phrasebook import is_closed, is_state, phrases
+from auto_lora.dialogues.definitions.role_words import role_of
 from auto_lora.dialogues.definitions.roles import roles_of
 from auto_lora.dialogues.definitions.topics import frames_for, topic_of
 from tests.test_places_and_works import asked

@@ -12,9 +12,10 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.agreeing import agreeing, contradict
 from auto_lora.dialogues.definitions.examples import described_values
 from auto_lora.dialogues.definitions.meaning import asks, makes, switches_of, tool_act
-from auto_lora.dialogues.definitions.phrasebook import role_in, split_of
+from auto_lora.dialogues.definitions.phrasebook import split_of
 from auto_lora.dialogues.definitions.programs import is_program
 from auto_lora.dialogues.definitions.quoted import only_example
+from auto_lora.dialogues.definitions.role_words import role_in
 from auto_lora.dialogues.definitions.roles import roles_by_tool, roles_of
 from auto_lora.dialogues.definitions.schemas import resolve
 from auto_lora.dialogues.definitions.things import THINGS, says_another

@@ -17,7 +17,8 @@ from jsonschema import Draft202012Validator
 from auto_lora._conversation import Conversation
 from auto_lora._toolcall import normal_text
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.definitions.phrasebook import phrases, pool_of, role_of, words_of
+from auto_lora.dialogues.definitions.phrasebook import phrases, pool_of, words_of
+from auto_lora.dialogues.definitions.role_words import role_of
 from auto_lora.dialogues.definitions.schemas import resolve
 from auto_lora.dialogues.values.english import number_words, plural
 from auto_lora.dialogues.values.surfaces import Value

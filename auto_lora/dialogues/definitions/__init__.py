@@ -1,7 +1,8 @@
 """What a definition tells: what a tool does to what, what each argument stands for, which values and forms are named.
 
 frames.py        the grammar of a line of the phrasebook
-phrasebook.py    parameters to roles, frames to splits
+phrasebook.py    what is in `phrases/`: frames to splits, slots to roles
+role_words.py    what a parameter stands for, by its own words
 schemas.py       a schema without references and branches
 meaning.py       what a tool does, by its name and description
 acted_on.py      what it does that to, and what it measures

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from auto_lora.dialogues.definitions.phrasebook import UNSAID, role_of
+from auto_lora.dialogues.definitions.phrasebook import UNSAID
+from auto_lora.dialogues.definitions.role_words import role_of
 
 _MADE_OF = frozenset(
     "place region country address person date time latitude longitude phone email url title number".split()

@@ -14,15 +14,9 @@ from auto_lora.catalog.definition import per_tool
 from auto_lora.dialogues.definitions.acted_on import objects_of
 from auto_lora.dialogues.definitions.examples import alternatives, described_values
 from auto_lora.dialogues.definitions.meaning import asks, decides, is_action, makes, switches_of
-from auto_lora.dialogues.definitions.phrasebook import (
-    is_joined,
-    is_state,
-    phrases,
-    role_in,
-    role_of,
-    words_of,
-)
+from auto_lora.dialogues.definitions.phrasebook import is_joined, is_state, phrases, words_of
 from auto_lora.dialogues.definitions.programs import is_program, program_role
+from auto_lora.dialogues.definitions.role_words import role_in, role_of
 from auto_lora.dialogues.definitions.switches import yes_or_no
 
 # Roles of an argument for what kind of thing is meant.

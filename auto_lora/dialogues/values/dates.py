@@ -22,7 +22,8 @@ from auto_lora.dialogues.definitions.moments import (
     time_form,
     told,
 )
-from auto_lora.dialogues.definitions.phrasebook import role_in, split_of
+from auto_lora.dialogues.definitions.phrasebook import split_of
+from auto_lora.dialogues.definitions.role_words import role_in
 from auto_lora.dialogues.values.english import ordinal
 from auto_lora.dialogues.values.surfaces import Value, time_surfaces
 

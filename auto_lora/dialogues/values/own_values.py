@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from auto_lora.catalog import ToolDefinition
-from auto_lora.dialogues.definitions.phrasebook import SPLITS, bucket, role_in, share_out, split_of
+from auto_lora.dialogues.definitions.phrasebook import SPLITS, bucket, share_out, split_of
+from auto_lora.dialogues.definitions.role_words import role_in
 from auto_lora.dialogues.values.surfaces import Value
 
 # A value for a parameter, and how a person would write it: ("EGLL", "Heathrow").

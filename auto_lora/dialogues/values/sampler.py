@@ -15,14 +15,9 @@ from typing import Any
 
 from auto_lora.dialogues.definitions.decisions import decided
 from auto_lora.dialogues.definitions.meaning import is_action
-from auto_lora.dialogues.definitions.phrasebook import (
-    UNSAID,
-    is_state,
-    phrases,
-    role_in,
-    words_of,
-)
+from auto_lora.dialogues.definitions.phrasebook import UNSAID, is_state, phrases, words_of
 from auto_lora.dialogues.definitions.programs import is_programs
+from auto_lora.dialogues.definitions.role_words import role_in
 from auto_lora.dialogues.definitions.schemas import resolve, type_of
 from auto_lora.dialogues.definitions.switches import Switch, switch_words, yes_or_no
 from auto_lora.dialogues.values.english import singular

@@ -46,10 +46,6 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
             r"^(?:an?|the) (?:\w+ )?list of (?:the |all |available )?(?=(?:\w+ )*\w+s\b)", "", phrase
         )
         phrase = re.sub(r"(?<=\w) of (?:an?|the|some) (?:\w+ )?(?:category|type|kind|genre)\b", "", phrase)
-    else:
-        phrase = re.sub(
-            r"\bof an? (?=(?:car|vehicle|house|home|phone|garage|room|apartment)\b)", "of my ", phrase
-        )
     lettered = re.search(r"\b[b-hj-z]\b", phrase) is not None
     if lettered:  # "exactly k successes"
         phrase = re.sub(r" (?:of|for|in|from|with)\b.*$", "", phrase)

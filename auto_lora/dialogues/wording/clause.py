@@ -89,6 +89,8 @@ class Clause(Wanted):
         )  # "for in six weeks"
         text = re.sub(r"\b(?:a|an|the|this|my) (the \w)", r"\1", text)  # "the the song Waterloo"
         text = MOST_OF_ALL.sub("the ", text)  # "a best bar"
+        if self.act not in ("get", "find", "compute"):  # "lock the doors of a car"
+            text = re.sub(r"\bof a (?=(?:car|vehicle|phone)\b)", "of my ", text)
         text = re.sub(
             r"\ba (?=(?:songs|tunes)\b|music\b(?! (?!by|from|of|with|for|in|on|to)[a-z]))", "", text
         )

@@ -117,9 +117,9 @@ def objects_of(name: str, description: str) -> tuple[str, ...]:
         and _side_by_side(named, description)
         and not (len(named) > 1 and turned)
     )
-    modifier = (
-        found and len(named) == 1 and re.search(rf"\b{re.escape(named[0])} [a-z]", found[0])
-    )  # "a library book" is no library
+    # "Renew a library book" renews no library; who asks for the weather forecast asks for the weather.
+    part = found and len(named) == 1 and re.search(rf"\b{re.escape(named[0])} [a-z]", found[0])
+    modifier = bool(part) and act not in _TELLING
     if named and not modifier and (not found or told or shortened):
         found.append("the " + " ".join(named))
     # "Integrate the area under a curve" rather than "integrate integrate".

@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 from auto_lora._conversation import Conversation
 from auto_lora._toolcall import normal_text
 from auto_lora.catalog import ToolDefinition
+from auto_lora.dialogues.definitions.enum_deeds import managed_by
 from auto_lora.dialogues.definitions.phrasebook import phrases, pool_of, words_of
 from auto_lora.dialogues.definitions.role_words import role_of
 from auto_lora.dialogues.definitions.schemas import resolve
@@ -32,14 +33,14 @@ def fault_of(text: str, calls: Sequence[PlannedCall], *, told: bool = True) -> s
     earlier result gives.
 
     Args:
-        told: what is to be done must stand there by its verb; else the whole sentence may say it.
+        told: what is to be done must stand there by its verb; else the whole sentence may say it, where an enum names it.
     """
     spoken = normal_text(text)
     for call in calls:
         if not Draft202012Validator(call.tool.parameters).is_valid(call.arguments()):
             return "arguments do not fit the schema"
         for value in call.shown().values():
-            if value.role == "action" and not told:
+            if value.role == "action" and not told and managed_by(call.tool):
                 continue
             said = stands(value.surface, spoken) or _is_said(list(value.parts) or value.json, spoken)
             several = (

@@ -7,6 +7,7 @@ teacher-forced; where none is due, that none begins. An adapter that is in DIR i
 
     python benchmarks/error_loop.py                                    # the demo's tools, 800 conversations, 2 rounds
     python benchmarks/error_loop.py --tools tools.json --examples 2400 --rounds 3 --out DIR   # DIR keeps adapters and data
+    python benchmarks/error_loop.py --warm       # each round's data again, from the loop's adapter of the round before
 
 The last line is one JSON object.
 """
@@ -59,6 +60,9 @@ def main() -> None:
     parser.add_argument("--validation", type=int, default=100, help="cases the plan is made from, served")
     parser.add_argument("--held-out", type=int, default=400, help="cases both are measured on")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--warm", action="store_true", help="train both arms' data from the round before's adapter as well"
+    )
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -100,6 +104,8 @@ class Experiment:
             train["control"] = self.kept(number, "control") or control
             for arm in ("loop", "control"):
                 exact[arm] = self.measure(number, arm, train[arm])
+                if self.args.warm:
+                    self.measure(number, f"warm_{arm}", train[arm], self.folder / f"round_{number - 1}_loop")
             pairs = list(zip(exact["control"], exact["loop"], strict=True))
             test = paired_test(sum(b and not a for a, b in pairs), sum(a and not b for a, b in pairs))
             tests.append({"round": number, **test})
@@ -123,8 +129,10 @@ class Experiment:
         )
         return [*before, *new]
 
-    def measure(self, number: int, arm: str, conversations: list[Conversation]) -> list[bool]:
-        """Trains an adapter on the conversations; whether each held-out case is exact."""
+    def measure(
+        self, number: int, arm: str, conversations: list[Conversation], start: Path | None = None
+    ) -> list[bool]:
+        """Trains an adapter on the conversations, from the base or from the one in `start`; whether each held-out case is exact."""
         folder, started = self.folder / f"round_{number}_{arm}", time.monotonic()
         data = folder / "train.jsonl"
         if (folder / "training.json").is_file():
@@ -137,7 +145,8 @@ class Experiment:
             datasets = [
                 ToolCallingDataset(split, self.template, activated=self.config.activated) for split in splits
             ]
-            LoRATrainer(self.config, self.base).train(datasets[0], datasets[1], folder)
+            config = replace(self.config, init_adapter=str(start) if start else None)
+            LoRATrainer(config, self.base).train(datasets[0], datasets[1], folder)
         seconds = time.monotonic() - started
         turns = [turn for c in self.held_out for turn in scored_turns(c)]
         verdicts = forced(self.config, self.base, str(folder), turns, self.template)

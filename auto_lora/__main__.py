@@ -181,9 +181,11 @@ def _run(args: argparse.Namespace) -> int:
         return _check(config, args.json)
     if args.dry_run:
         if args.resume or args.overwrite:
-            from auto_lora.preflight import check_output
+            from auto_lora.preflight import check_kept, check_output
 
             check_output(Path(config.output_dir), resume=args.resume, overwrite=args.overwrite)
+            if args.overwrite:
+                check_kept(config)
         return _dry_run(config, args.json)
     if args.train:
         from auto_lora.workflow import AutoLoRACreator

@@ -30,11 +30,22 @@ def holds_run(directory: Path) -> bool:
 
 def clear_run(directory: Path) -> None:
     """Removes what a run wrote, and nothing else."""
-    for path in [*(directory / name for name in _FOLDERS), *directory.glob("iteration_*")]:
+    for path in _written(directory):
         if path.is_dir():
             shutil.rmtree(path)
-    for name in _FILES:
-        (directory / name).unlink(missing_ok=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def is_cleared(path: Path, directory: Path) -> bool:
+    """Whether `clear_run` of the folder would remove `path`."""
+    path = path.resolve()
+    return any(part in (path, *path.parents) for part in _written(directory.resolve()))
+
+
+def _written(directory: Path) -> list[Path]:
+    names = [directory / name for name in (*_FOLDERS, *_FILES)]
+    return [*names, *(path for path in directory.glob("iteration_*") if path.is_dir())]
 
 
 def remember_run(

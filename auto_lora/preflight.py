@@ -22,7 +22,7 @@ from rich.table import Table
 
 from auto_lora._errors import AutoLoRAError, MissingPartError, ModelError, OutputError, ToolsError, UsageError
 from auto_lora._gguf import GGUFHeader, read_header
-from auto_lora._runs import holds_run
+from auto_lora._runs import holds_run, is_cleared
 from auto_lora._server_process import check_port, find_server
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, load_tools
@@ -318,6 +318,16 @@ def check_output(
             f"only {free // 2**20} MiB are free for {directory}, {needed // 2**20} MiB are needed",
             "free some space or choose another --output",
         )
+
+
+def check_kept(config: TrainingConfig) -> None:
+    """Raises UsageError when `--overwrite` would delete what the run reads after that."""
+    output = Path(config.output_dir)
+    for source in (config.init_adapter, config.llama_cpp_model_path):
+        if source and is_cleared(Path(source), output):
+            raise UsageError(
+                f"{source} is of the run in {output}, which --overwrite deletes", "choose another --output"
+            )
 
 
 def dry_run(config: TrainingConfig, tools: Sequence[ToolDefinition]) -> dict[str, Any]:

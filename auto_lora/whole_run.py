@@ -107,6 +107,7 @@ class Run:
         donated = Donated.of(config, self.tools)
         preflight.check_output(self.output, resume=resume, overwrite=overwrite)
         if overwrite:
+            preflight.check_kept(config)
             clear_run(self.output)
         entries = [t.to_openai() for t in self.tools]
         decided: dict[str, Any] = {"mixed_precision": decided_precision(config.mixed_precision)}

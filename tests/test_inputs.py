@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from auto_lora.__main__ import main
 from auto_lora._conversation import read_conversations, write_conversations
 from auto_lora._errors import ConfigError, DataError, MissingPartError, ModelError, ToolsError, UsageError
+from auto_lora._runs import clear_run
 from auto_lora._settings import TrainingConfig, split_mix
 from auto_lora._toolcall import AcceptedCall, ToolCall
 from auto_lora.catalog import ToolDefinition
@@ -28,7 +29,7 @@ from auto_lora.dialogues.verify import NearPrompts, _words
 from auto_lora.dialogues.wording.style import Style
 from auto_lora.finetune import LoRATrainer
 from auto_lora.handover import headline
-from auto_lora.preflight import check_inputs, check_tools
+from auto_lora.preflight import check_inputs, check_kept, check_tools
 from auto_lora.score import CaseResult, Evaluation, score_turn
 from auto_lora.score_pair import compare
 from tests import train_tiny
@@ -660,3 +661,23 @@ def test_an_adapter_is_looked_at_before_anything_heavy(first_adapter, smollm):
     config = TrainingConfig(llama_cpp_model_path=str(smollm), init_adapter=str(first_adapter[0]), lora_r=16)
     with pytest.raises(UsageError, match="has r 4, the run 16"):
         check_inputs(config, TOOLS)
+
+
+def test_overwrite_does_not_delete_the_adapter_to_start_from(first_adapter, smollm, tmp_path, capsys):
+    out, tools = tmp_path / "out", tmp_path / "tools.json"
+    tools.write_text(json.dumps([t.to_openai() for t in TOOLS]))
+    for start in (out / "final_adapter", out / "iteration_1"):
+        copytree(first_adapter[0], start)
+        argv = ["--tools", str(tools), "--model-path", str(smollm), "--output", str(out), "--overwrite"]
+        argv += ["--init-adapter", str(start), "--lora-r", "4", "--lora-alpha", "8"]
+        for action in ("--train", "--dry-run"):
+            assert main([action, *argv]) == 2
+            error = capsys.readouterr().err
+            assert f"{start} is of the run in {out}, which --overwrite deletes" in error
+            assert "choose another --output" in error
+        assert (start / "adapter_model.safetensors").is_file()
+    beside = out / "mine" / "first"
+    copytree(first_adapter[0], beside)
+    check_kept(TrainingConfig(output_dir=str(out), init_adapter=str(beside)))
+    clear_run(out)
+    assert [p.name for p in out.iterdir()] == ["mine"] and beside.is_dir()

@@ -23,6 +23,7 @@ class Processes:
     Attributes:
         rank: 0 is the first, which writes.
         size: how many there are.
+        others_hear: the others wait for the first one's next job; in a training they wait for its gradients.
     """
 
     def __init__(self) -> None:
@@ -35,6 +36,7 @@ class Processes:
         )
         self.rank: int = self.accelerator.process_index
         self.size: int = self.accelerator.num_processes
+        self.others_hear = True
         # Jobs go over gloo: a process that waits in NCCL would keep its GPU busy.
         self._jobs = torch.distributed.new_group(backend="gloo", timeout=_PATIENCE) if self.size > 1 else None
 

@@ -47,7 +47,9 @@ def lead(
             "mixed_precision": trainer.config.mixed_precision,
         }
     )
+    trainer.processes.others_hear = False
     trainer.train(datasets[0], datasets[1], folder, resume=True)
+    trainer.processes.others_hear = True
 
 
 def follow(config: TrainingConfig, processes: Processes) -> tuple[Path, dict[str, Any]]:

@@ -70,7 +70,10 @@ class AutoLoRACreator:
         try:
             final, metrics = await self._lead(processes, resume, overwrite)
         except BaseException:
-            processes.tell({"do": "stop"})
+            if (
+                processes.others_hear
+            ):  # within a training nobody does: the launcher ends them when this process ends
+                processes.tell({"do": "stop"})
             raise
         processes.tell({"do": "finish", "final": str(final), "metrics": metrics})
         return final, metrics

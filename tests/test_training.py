@@ -365,6 +365,24 @@ def test_killed_at_random_points_the_adapter_is_the_same_bit_for_bit(tmp_path):
 
 
 @pytest.mark.slow
+def test_a_failure_of_the_first_process_ends_the_others():
+    argv = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "tests.fail_first",
+    ]
+    done = subprocess.run(
+        argv, cwd=ROOT, env={**os.environ, **ONE_THREAD}, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 1 and "the disk is full" in done.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("activated", [False, True], ids=["always", "activated"])
 @pytest.mark.parametrize("sharded", [False, True], ids=["ddp", "fsdp"])
 def test_two_processes_give_the_gradients_of_one(tmp_path, sharded, activated):

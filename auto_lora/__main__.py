@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from auto_lora import __version__
@@ -180,13 +179,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.check:
         return _check(config, args.json)
     if args.dry_run:
-        if args.resume or args.overwrite:
-            from auto_lora.preflight import check_kept, check_output
-
-            check_output(Path(config.output_dir), resume=args.resume, overwrite=args.overwrite)
-            if args.overwrite:
-                check_kept(config)
-        return _dry_run(config, args.json)
+        return _dry_run(config, args)
     if args.train:
         from auto_lora.workflow import AutoLoRACreator
 
@@ -276,9 +269,10 @@ def _check(config: TrainingConfig, as_json: bool) -> int:
     return 0 if report.ok else 1
 
 
-def _dry_run(config: TrainingConfig, as_json: bool) -> int:
+def _dry_run(config: TrainingConfig, args: argparse.Namespace) -> int:
+    """Prints what a run would be; ends with the error that would stop it at once."""
     from auto_lora.dialogues import Donated, SyntheticDataGenerator
-    from auto_lora.preflight import check_tools, dry_run
+    from auto_lora.preflight import check_tools, dry_run, why_not
 
     tools = _tools(config)
     check_tools(tools)
@@ -288,9 +282,11 @@ def _dry_run(config: TrainingConfig, as_json: bool) -> int:
     )
     rehearsed = config.num_rehearsed
     facts = dry_run(config, tools) | {"examples_per_category": plan, "rehearsed_answers": rehearsed}
-    if as_json:
-        print(json.dumps(facts, indent=2))
-        return 0
+    error = why_not(config, tools, resume=args.resume, overwrite=args.overwrite)
+    if args.json:
+        stopped = {"message": error.message, "hint": error.hint} if error else None
+        print(json.dumps({**facts, "stops": stopped}, indent=2))
+        return error.exit_code if error else 0
     print("settings:")
     for key, value in facts["settings"].items():
         print(f"  {key}: {value}")
@@ -300,6 +296,8 @@ def _dry_run(config: TrainingConfig, as_json: bool) -> int:
     print(f"download: {facts['download']}")
     print(f"estimate: {facts['estimate']}")
     print("nothing was written")
+    if error:
+        raise error
     return 0
 
 

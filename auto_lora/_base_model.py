@@ -93,6 +93,36 @@ def _load(config: TrainingConfig, tokenizer: Any) -> Base:
     return Base(model, tokenizer or load_tokenizer(config), source, precision)
 
 
+def check_loadable(config: TrainingConfig) -> None:
+    """Raises what `load_base` would for what can be known before anything is loaded.
+
+    Raises:
+        TrainingError: fp16 without a GPU.
+        MissingPartError: 4-bit weights without a GPU or bitsandbytes.
+        ModelError: 4-bit weights are to be trained of another model than the GGUF that is served.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    pick_precision(config.mixed_precision, device)
+    if config.load_in_4bit:
+        _four_bit(device)
+        if config.llama_cpp_model_path:
+            check_same_shape(config)
+
+
+def check_same_shape(config: TrainingConfig) -> None:
+    """Raises ModelError where `model_name`, of which 4-bit weights are trained, and the GGUF that is served differ in shape."""
+    from transformers import AutoConfig
+
+    header = read_header(str(config.llama_cpp_model_path))
+    other = _from_hub(AutoConfig.from_pretrained, config.model_name)
+    named = [getattr(other, f, None) for f in ("num_hidden_layers", "hidden_size", "intermediate_size")]
+    if named != [header.n_layers, header.hidden_size, header.feed_forward]:
+        raise ModelError(
+            f"4-bit weights are trained of {config.model_name}, and {header.path} is of another model",
+            "name the GGUF's own model with --model-name, or leave --load-in-4bit out",
+        )
+
+
 @contextmanager
 def _alone(path: str) -> Iterator[tuple[str, str]]:
     """A folder and a name under which a GGUF has no other file beside it.
@@ -203,7 +233,7 @@ def _four_bit(device: torch.device) -> dict[str, Any]:
         missing = "a CUDA GPU" if device.type != "cuda" else "the package bitsandbytes"
         raise MissingPartError(
             f"load_in_4bit needs {missing}",
-            "pip install auto-lora[quantize] on a GPU machine, or leave --load-in-4bit out",
+            "pip install bitsandbytes on a GPU machine, or leave --load-in-4bit out",
         )
     from transformers import BitsAndBytesConfig
 

@@ -1,12 +1,13 @@
 """The run folder: what lies where, and writes that a kill cannot leave half done.
 
 OUTPUT/
-  run.json  data/{validation,test}.jsonl  logs/
+  run.json  data/{validation,test}.jsonl, {base,own}_answers.json  logs/server_*.log
   iteration_N/  final_adapter/
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,22 +20,46 @@ from auto_lora._errors import DataError, OutputError, UsageError
 
 # Settings that a resumed run may change: nothing that it makes depends on them.
 FREE = ("output_dir", "num_iterations", "port", "parallel_requests", "request_timeout", "llama_cpp_url")
-_FILES = ("run.json", "base.gguf", "chat_template.jinja")
-_FOLDERS = ("data", "logs", "final_adapter")
+# What a run writes outside its own folders `iteration_N` and `final_adapter`; its own description goes last.
+_DATA = ("train.jsonl", "validation.jsonl", "test.jsonl", "own_answers.json", "base_answers.json")
+_FILES = ("base.gguf", "chat_template.jinja", "run.json")
 
 
 def holds_run(directory: Path) -> bool:
-    """Whether a folder holds what a run writes."""
-    return any((directory / name).exists() for name in ("run.json", "final_adapter", "iteration_1", "data"))
+    """Whether a folder holds a run, or data from `--generate`: its run.json has settings and tools."""
+    try:
+        run = read_json(directory / "run.json")
+    except DataError:
+        return False
+    return isinstance(run, dict) and run.keys() >= {"settings", "tools"}
+
+
+def in_the_way(directory: Path) -> Path | None:
+    """Something in a folder that a run would take for its own or write over, None where there is nothing."""
+    return next((path for path in _written(directory) if path.exists()), None)
 
 
 def clear_run(directory: Path) -> None:
-    """Removes what a run wrote, and nothing else."""
+    """Removes what a run wrote, and nothing else; a folder that holds no run keeps all it has.
+
+    Raises:
+        OutputError: something there cannot be removed.
+    """
+    if not holds_run(directory):
+        return
     for path in _written(directory):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        try:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"{path} cannot be deleted: {error.strerror or error}", "choose another folder with --output"
+            ) from None
+    for name in ("data", "logs"):
+        with contextlib.suppress(OSError):  # there is something else in it
+            (directory / name).rmdir()
 
 
 def is_cleared(path: Path, directory: Path) -> bool:
@@ -44,8 +69,12 @@ def is_cleared(path: Path, directory: Path) -> bool:
 
 
 def _written(directory: Path) -> list[Path]:
-    names = [directory / name for name in (*_FOLDERS, *_FILES)]
-    return [*names, *(path for path in directory.glob("iteration_*") if path.is_dir())]
+    rounds = [
+        path for path in directory.glob("iteration_*") if path.name.removeprefix("iteration_").isdigit()
+    ]
+    data = [directory / "data" / name for name in _DATA]
+    logs = directory.glob("logs/server_*.log")
+    return [directory / "final_adapter", *rounds, *data, *logs, *(directory / name for name in _FILES)]
 
 
 def remember_run(

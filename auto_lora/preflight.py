@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from auto_lora._errors import AutoLoRAError, MissingPartError, ModelError, OutputError, ToolsError, UsageError
 from auto_lora._gguf import GGUFHeader, read_header
-from auto_lora._runs import holds_run, is_cleared
+from auto_lora._runs import holds_run, in_the_way, is_cleared
 from auto_lora._server_process import check_port, find_server
-from auto_lora._settings import TrainingConfig
+from auto_lora._settings import TrainingConfig, split_mix
 from auto_lora.catalog import ToolDefinition, load_tools
 from auto_lora.catalog.lint import lint, refuse_errors
 from auto_lora.catalog.show import summary
@@ -69,7 +70,8 @@ class CheckReport:
         for column in ("part", "status", "found", "what to do"):
             table.add_column(column, overflow="fold")
         for row in self.rows:
-            table.add_row(row.name, f"[{colours[row.status]}]{row.status}[/]", row.detail, row.fix)
+            status = f"[{colours[row.status]}]{row.status}[/]"
+            table.add_row(row.name, status, escape(row.detail), escape(row.fix))
         console.print(table)
         console.print(
             "Training can start." if self.ok else "Training cannot start: see the lines marked missing."
@@ -273,7 +275,7 @@ def check_model(config: TrainingConfig) -> ModelSource:
 
     Raises:
         ModelError: it is missing, damaged, unsupported, or would have to come from a hub out of reach.
-        MissingPartError: it would have to be converted, and there is no converter.
+        MissingPartError: it would have to be converted, and there is no converter; or see `check_loadable`.
     """
     source = resolve_model(config)
     checkout = os.environ.get("LLAMA_CPP_PATH")
@@ -289,6 +291,10 @@ def check_model(config: TrainingConfig) -> ModelSource:
             f"{source.name} has no GGUF to serve",
             "give one with --model-path FILE.gguf, set LLAMA_CPP_PATH to a llama.cpp checkout, or try --demo",
         )
+    if find_spec("torch") is not None:
+        from auto_lora._base_model import check_loadable
+
+        check_loadable(config)
     return source
 
 
@@ -303,11 +309,17 @@ def check_output(
     """
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other", "choose one")
-    if holds_run(directory) and not (resume or overwrite):
+    if holds_run(directory):
+        if not (resume or overwrite):
+            raise UsageError(
+                f"{directory} already holds a run",
+                ("go on with --resume, " if resumable else "")
+                + "replace it with --overwrite, or choose another --output",
+            )
+    elif found := in_the_way(directory):
         raise UsageError(
-            f"{directory} already holds a run",
-            ("go on with --resume, " if resumable else "")
-            + "replace it with --overwrite, or choose another --output",
+            f"{found} is where a run would write, and no run.json in {directory} says that a run wrote it",
+            "choose another --output",
         )
     parent = _existing(directory)
     if not parent.is_dir() or not os.access(parent, os.W_OK):
@@ -321,13 +333,34 @@ def check_output(
 
 
 def check_kept(config: TrainingConfig) -> None:
-    """Raises UsageError when `--overwrite` would delete what the run reads after that."""
+    """Raises UsageError when `--overwrite` would delete what the run reads, now or when it is resumed."""
     output = Path(config.output_dir)
-    for source in (config.init_adapter, config.llama_cpp_model_path):
-        if source and is_cleared(Path(source), output):
+    files = (
+        config.tools,
+        config.test_file,
+        config.seed_prompts,
+        split_mix(config.mix)[0] if config.mix else "",
+    )
+    for source in (config.init_adapter, config.llama_cpp_model_path, config.model_name, *files):
+        if source and os.path.exists(source) and is_cleared(Path(source), output):
             raise UsageError(
-                f"{source} is of the run in {output}, which --overwrite deletes", "choose another --output"
+                f"{source} is of the run in {output}, which --overwrite deletes",
+                "choose another --output, or copy it elsewhere first",
             )
+
+
+def why_not(
+    config: TrainingConfig, tools: Sequence[ToolDefinition], *, resume: bool, overwrite: bool
+) -> AutoLoRAError | None:
+    """What would stop a run at once, None where nothing would."""
+    try:
+        check_inputs(config, tools)
+        check_output(Path(config.output_dir), resume=resume, overwrite=overwrite)
+        if overwrite:
+            check_kept(config)
+    except AutoLoRAError as error:
+        return error
+    return None
 
 
 def dry_run(config: TrainingConfig, tools: Sequence[ToolDefinition]) -> dict[str, Any]:

@@ -7,23 +7,24 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from auto_lora import __version__
 from auto_lora._conversation import Conversation, write_conversations
 from auto_lora._errors import AutoLoRAError, UsageError
 from auto_lora._gguf import read_header
 from auto_lora._interrupts import run
 from auto_lora._progress import Reporter
-from auto_lora._runs import clear_run
+from auto_lora._runs import clear_run, remember_run
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Donated, LLMWriter, SyntheticDataGenerator, vary
 from auto_lora.llama_server import LlamaCppClient
-from auto_lora.preflight import check_output, check_tools
+from auto_lora.preflight import check_kept, check_output, check_tools
 
 
 def generate_data(
     config: TrainingConfig, tools: Sequence[ToolDefinition], *, overwrite: bool = False
 ) -> Path:
-    """Writes `data/{train,validation,test}.jsonl` only; returns the folder.
+    """Writes `run.json` and `data/{train,validation,test}.jsonl` only; returns the folder of the data.
 
     What the base itself says to ordinary prompts (`own_answers.json`) takes the base, so it is not among them.
 
@@ -42,7 +43,11 @@ def generate_data(
         read_header(str(config.llama_cpp_model_path))
     generator = SyntheticDataGenerator(tools, config, donated=Donated.of(config, tools))
     if overwrite:
+        check_kept(config)
         clear_run(output)
+    # So that --train --resume goes on with these splits only where they are of its own settings and tools.
+    entries = [t.to_openai() for t in tools]
+    remember_run(output, __version__, config.to_dict(), entries, {}, resume=False)
     run(_generate(config, generator, output / "data"))
     return output / "data"
 
@@ -60,7 +65,7 @@ async def _generate(config: TrainingConfig, generator: SyntheticDataGenerator, f
         "validation": config.num_validation_examples,
         "test": config.num_test_examples,
     }
-    async with language_model(config, generator, serve, config.temperature):
+    async with language_model(config, generator, serve):
         for split, count in counts.items():
             made = generator.training(count) if split == "train" else generator.held_out(count, split)
             if split == "train":
@@ -79,7 +84,6 @@ async def language_model(
     config: TrainingConfig,
     generator: SyntheticDataGenerator,
     serve: Callable[[str], LlamaCppClient],
-    temperature: float,
 ) -> AsyncIterator[None]:
     """Has the generator use the language model that `config` names, if it is found fit; never ends a run.
 
@@ -100,7 +104,7 @@ async def language_model(
             writer = LLMWriter(
                 url,
                 config.writer_model,
-                temperature=temperature,
+                temperature=config.temperature,
                 top_p=config.top_p,
                 seed=config.seed,
                 timeout=min(config.request_timeout, 60.0),

@@ -45,14 +45,12 @@ class RoundPlan:
         new_examples: conversations to write beside those already there.
         shares: share of each category among them.
         focus: tools and parameters that get more of them.
-        temperature: of the writing model.
         reasons: one sentence for each lever that moved.
     """
 
     new_examples: int
     shares: Mapping[str, float]
     focus: Focus
-    temperature: float
     reasons: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -69,7 +67,7 @@ class RoundPlan:
         found = value["focus"]
         parameters = {(tool, parameter): weight for tool, parameter, weight in found["parameters"]}
         focus = Focus(tools=found["tools"], parameters=parameters, topics=found.get("topics", {}))
-        return cls(**{**value, "focus": focus})
+        return cls(value["new_examples"], value["shares"], focus, value["reasons"])
 
 
 @dataclass(frozen=True)
@@ -207,17 +205,13 @@ def _answers(case: CaseResult, tools: Mapping[str, ToolDefinition]) -> dict[str,
     }
 
 
-def plan_next_round(
-    evaluation: Evaluation, analysis: Mapping[str, Any], config: TrainingConfig, quality: float | None = None
-) -> RoundPlan:
-    """What to write next: more where it failed, calmer where the answers were poor.
+def plan_next_round(evaluation: Evaluation, analysis: Mapping[str, Any], config: TrainingConfig) -> RoundPlan:
+    """What to write next: more where it failed.
 
     New examples: 4 for each failed case (LoopTool, arXiv 2511.09148, found 4 new variations of an
     error better than its repetition), at least a quarter and at most all of the first round's
-    number. Categories, tools, parameters and the topics of no-call prompts are weighted by their error rates.
-
-    Args:
-        quality: share of final answers judged at least as good as the base's; None: not judged.
+    number. Categories (as training has them), tools, parameters and the topics of no-call prompts are weighted by
+    their error rates.
     """
     first = config.num_synthetic_examples
     new = min(first, max(first // 4, 4 * analysis["failed_cases"], 1))
@@ -225,7 +219,8 @@ def plan_next_round(
         f"{analysis['failed_cases']} of {analysis['cases']} validation cases failed: {new} new examples"
     ]
     rates = _error_rates(evaluation)
-    weights = {c: share * (0.5 + 3 * rates.get(c, 0.0)) for c, share in config.category_shares.items()}
+    usual = config.training_shares or config.category_shares
+    weights = {c: share * (0.5 + 3 * rates.get(c, 0.0)) for c, share in usual.items()}
     total = sum(weights.values())
     shares = {c: weight / total for c, weight in weights.items()}
     worst = max(rates, key=lambda c: rates[c], default="")
@@ -239,11 +234,7 @@ def plan_next_round(
         reasons.append(f"more of the parameter {tool}.{parameter}")
     if focus.topics:
         reasons.append(f"more prompts that need no call about {', '.join(list(focus.topics)[:3])}")
-    temperature = config.temperature
-    if quality is not None and quality < 0.5:
-        temperature = round(max(0.1, temperature - 0.2), 2)
-        reasons.append(f"{quality:.0%} of the final answers were good enough: temperature {temperature}")
-    return RoundPlan(new, shares, focus, temperature, reasons)
+    return RoundPlan(new, shares, focus, reasons)
 
 
 def _error_rates(evaluation: Evaluation) -> dict[str, float]:

@@ -28,7 +28,7 @@ from auto_lora._runs import (
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Donated, SyntheticDataGenerator, ValueSampler, Writer, vary
-from auto_lora.encode import ChatTemplate, encode_conversation
+from auto_lora.encode import ChatTemplate, ToolCallingDataset, encode_conversation
 from auto_lora.finetune import LoRATrainer
 from auto_lora.gguf_export import convert_base, export_adapter
 from auto_lora.handover import model_card, percent, print_screen, serve_command
@@ -144,6 +144,8 @@ class Run:
                 splits.append(read_conversations(path))
         self.validation, self.test = splits
         self.examiner = Examiner(config, self.test, self.validation, self.reporter, self.extensions.metrics)
+        # Tools that leave no room for a conversation end the run here, not after the base has been asked.
+        ToolCallingDataset(self.validation, self.template, config.max_seq_length, activated=config.activated)
         # Of a server slot: the longest conversation and an answer, in steps of 256 tokens.
         encoded = [e for c in [*self.validation, *self.test] for e in encode_conversation(c, self.template)]
         self.context = 256 * ((max(map(len, encoded)) + config.max_new_tokens) // 256 + 1)
@@ -176,7 +178,7 @@ class Run:
             self.reporter.say(f"Iteration {number} is already finished.")
             return Round.read(folder / "metrics.json", self.config.max_forgetting_kl)
         self.reporter.say(f"\nIteration {number}")
-        async with self._writing(plan):
+        async with self._writing():
             train = self._training_data(number, plan)
         training, trained, drift = self._train(train, folder)
         adapter = export_adapter(folder, self.gguf, folder / "adapter.gguf")
@@ -299,7 +301,8 @@ class Run:
             "settings": self.config.to_dict(),
         }
         # An adapter never lies beside another's figures: those before go first, the new ones come last.
-        for name in ("metrics.json", "manifest.json", "README.md", "report.html", "cases.jsonl"):
+        figures = ("metrics.json", "evaluation.json", "error_analysis.json", "cases.jsonl")
+        for name in (*figures, "manifest.json", "README.md", "report.html"):
             (final / name).unlink(missing_ok=True)
         for name in ("adapter_model.safetensors", "adapter_config.json", "adapter.gguf", "drift.json"):
             write_bytes(final / name, (folder / name).read_bytes())
@@ -324,11 +327,10 @@ class Run:
         return sorted(found, key=lambda metrics: metrics["iteration"])
 
     @asynccontextmanager
-    async def _writing(self, plan: RoundPlan | None = None) -> AsyncIterator[None]:
+    async def _writing(self) -> AsyncIterator[None]:
         """The language model as writer, where one is wanted and not yet found unfit, for as long as this lasts."""
-        temperature = plan.temperature if plan else self.config.temperature
         try:
-            async with language_model(self.config, self.generator, self._server, temperature):
+            async with language_model(self.config, self.generator, self._server):
                 yield
         finally:
             while self.generator.notes:

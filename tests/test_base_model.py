@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import nullcontext
 
 import gguf
 import pytest
 import torch
+from transformers import AutoConfig
 
-from auto_lora._base_model import load_base
+from auto_lora._base_model import check_same_shape, load_base
+from auto_lora._errors import ModelError
+from auto_lora._gguf import read_header
 from auto_lora._runs import write_json
 from auto_lora._settings import TrainingConfig
-from tests.tiny_models import random_model, save_gguf, vocabulary_of
+from auto_lora.estimate import estimate_training
+from tests.tiny_models import SHAPE, random_model, save_gguf, vocabulary_of
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +79,23 @@ def test_without_the_right_to_make_links_the_gguf_is_read_where_it_lies(tiny, te
     monkeypatch.setattr(os, "symlink", refuse)
     assert same_weights(load(tiny[1]), tiny[0])
     assert not list(temporary.iterdir())
+
+
+def test_four_bit_weights_are_of_the_model_that_is_served(tiny, tmp_path):
+    model, path = tiny
+    folder = tmp_path / "other"
+    for layers, fits in ((model.config.num_hidden_layers + 1, False), (model.config.num_hidden_layers, True)):
+        AutoConfig.for_model("llama", **SHAPE | {"num_hidden_layers": layers}).save_pretrained(folder)
+        config = TrainingConfig(llama_cpp_model_path=str(path), model_name=str(folder))
+        with nullcontext() if fits else pytest.raises(ModelError, match="is of another model"):
+            check_same_shape(config)
+
+
+def test_four_bit_weights_take_less_memory(smollm):
+    header = read_header(smollm)
+    wide, narrow = (
+        estimate_training(header, TrainingConfig(mixed_precision="bf16", load_in_4bit=four), [])
+        for four in (False, True)
+    )
+    # 106 of its 135 million weights are in projections: 2 bytes each, or 0.516.
+    assert wide.memory_bytes - narrow.memory_bytes == pytest.approx(106e6 * (2 - 0.516), rel=0.01)

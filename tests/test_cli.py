@@ -12,10 +12,13 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+import torch
+from rich.console import Console
 
 from auto_lora.__main__ import build_parser, config_of, main
 from auto_lora._runs import write_json, write_text
 from auto_lora.model_source import embedded_model
+from auto_lora.preflight import CheckReport, Row
 from tests.test_catalog import GOOD
 
 
@@ -107,7 +110,7 @@ def test_output_folders(run, smollm, tools_file, tmp_path, monkeypatch):
     file.write_text("")
     said(run(*train(smollm, tools_file), output=file / "sub"), 1, "cannot be written")
     used = tmp_path / "used"
-    write_text(used / "run.json", "{}")
+    write_json(used / "run.json", {"settings": {}, "tools": []})
     before = sorted(used.rglob("*"))
     said(run(*train(smollm, tools_file), output=used), 2, "already holds a run", "--resume", "--overwrite")
     said(run(*train(smollm, tools_file, "--resume", "--overwrite"), output=used), 2, "exclude each other")
@@ -209,16 +212,70 @@ def test_generate_writes_openai_messages(run, tmp_path):
 
 
 def test_generate_in_place_of_a_run_leaves_nothing_of_it(run, tmp_path):
+    out = tmp_path / "out"
+    mine = ("data/mine.csv", "logs/mine.log", "iteration_notes/mine.txt", "mine.txt")
+    write_json(out / "run.json", {"settings": {}, "tools": []})
     for name in (
-        "run.json",
         "data/own_answers.json",
-        "iteration_1/metrics.json",
-        "final_adapter/metrics.json",
+        "logs/server_base.log",
+        "iteration_1/a/b.json",
+        "final_adapter/c.json",
+        *mine,
     ):
-        write_json(tmp_path / "out" / name, {})
+        write_json(out / name, {})
     assert run("--generate", "--demo", "--examples", "20", "--overwrite")[0] == 0
-    left = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if p.is_file()}
-    assert left == {f"data/{split}.jsonl" for split in ("train", "validation", "test")}
+    left = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
+    assert left == {"run.json", *mine, *(f"data/{split}.jsonl" for split in ("train", "validation", "test"))}
+
+
+@pytest.mark.parametrize(
+    "name", ["data/train.jsonl", "data/test.jsonl", "iteration_2/x", "final_adapter/x", "run.json"]
+)
+def test_a_folder_that_is_no_run_is_neither_overwritten_nor_resumed(run, smollm, tools_file, tmp_path, name):
+    own = write_text(tmp_path / "out" / name, '{"mine": 1}\n')
+    for how in ([], ["--resume"], ["--overwrite"]):
+        words = "is where a run would write", "no run.json", "choose another --output"
+        said(run(*train(smollm, tools_file, *how)), 2, *words)
+    said(run("--generate", "--demo", "--overwrite"), 2, *words)
+    assert own.read_text() == '{"mine": 1}\n'
+
+
+def test_a_run_goes_on_with_generated_data_of_its_own_settings_only(run, smollm, tools_file, tmp_path):
+    sizes = ("--examples", "20", "--model-path", smollm)
+    assert run("--generate", "--demo", *sizes)[0] == 0
+    code, out, _ = run("--dry-run", "--demo", *sizes, "--resume")
+    assert code == 0 and "nothing was written" in out
+    other = run(*train(smollm, tools_file, "--resume"))
+    said(other, 2, "has another", "num_synthetic_examples", "tools", "--overwrite")
+
+
+def test_what_cannot_be_trained_is_said_before_anything_is_asked(run, smollm, tools_file, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("both can be trained here")
+    for flags, words in (
+        (("--mixed-precision", "fp16"), "fp16 needs a GPU"),
+        (("--load-in-4bit",), "load_in_4bit needs a CUDA GPU"),
+    ):
+        said(run(*train(smollm, tools_file, *flags)), 1, words)
+        code, out, err = run("--dry-run", *train(smollm, tools_file, *flags))
+        assert code == 1 and "nothing was written" in out and words in err
+        code, out, _ = run("--check", "--json", "--model-path", smollm, "--tools", tools_file, *flags)
+        assert code == 1 and words in out
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_says_what_would_stop_the_run(run, smollm, tools_file, tmp_path):
+    write_json(tmp_path / "out" / "run.json", {"settings": {}, "tools": []})
+    code, out, err = run("--dry-run", *train(smollm, tools_file))
+    assert code == 2 and "estimate: about" in out and "already holds a run" in err
+    code, out, _ = run("--dry-run", "--json", *train(smollm, tools_file))
+    assert code == 2 and "already holds a run" in json.loads(out)["stops"]["message"]
+
+
+def test_a_check_shows_brackets_as_they_are(capsys):
+    CheckReport((Row("tools", "missing", "[a]", 'pip install "mcp[cli]"'),)).print(Console(width=120))
+    shown = capsys.readouterr().out
+    assert "[a]" in shown and 'pip install "mcp[cli]"' in shown
 
 
 def test_what_training_refuses_is_refused_before(run, tmp_path):

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from auto_lora.__main__ import main
 from auto_lora._conversation import read_conversations, write_conversations
 from auto_lora._errors import ConfigError, DataError, MissingPartError, ModelError, ToolsError, UsageError
-from auto_lora._runs import clear_run
+from auto_lora._runs import clear_run, write_json
 from auto_lora._settings import TrainingConfig, split_mix
 from auto_lora._toolcall import AcceptedCall, ToolCall
 from auto_lora.catalog import ToolDefinition
@@ -668,6 +668,7 @@ def test_overwrite_does_not_delete_the_adapter_to_start_from(first_adapter, smol
     tools.write_text(json.dumps([t.to_openai() for t in TOOLS]))
     for start in (out / "final_adapter", out / "iteration_1"):
         copytree(first_adapter[0], start)
+        write_json(out / "run.json", {"settings": {}, "tools": []})
         argv = ["--tools", str(tools), "--model-path", str(smollm), "--output", str(out), "--overwrite"]
         argv += ["--init-adapter", str(start), "--lora-r", "4", "--lora-alpha", "8"]
         for action in ("--train", "--dry-run"):
@@ -679,5 +680,10 @@ def test_overwrite_does_not_delete_the_adapter_to_start_from(first_adapter, smol
     beside = out / "mine" / "first"
     copytree(first_adapter[0], beside)
     check_kept(TrainingConfig(output_dir=str(out), init_adapter=str(beside)))
+    for name in ("final_adapter/tools.json", "data/train.jsonl", "data/test.jsonl"):
+        file = str(write_json(out / name, []))
+        for asked in ({"tools": file}, {"test_file": file}, {"seed_prompts": file}, {"mix": f"{file}:0.3"}):
+            with pytest.raises(UsageError, match="is of the run in"):
+                check_kept(TrainingConfig(output_dir=str(out), **asked))
     clear_run(out)
     assert [p.name for p in out.iterdir()] == ["mine"] and beside.is_dir()

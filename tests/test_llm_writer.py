@@ -368,7 +368,7 @@ async def test_a_model_found_unfit_is_not_asked_again(endpoint, demo_tools):
     generator = SyntheticDataGenerator(demo_tools, first)
     nowhere = TrainingConfig(writer="llm", writer_url=f"http://127.0.0.1:{free_port()}/v1")
     for config in (first, nowhere):  # a second probe would find nobody there, and say so
-        async with language_model(config, generator, lambda name: pytest.fail("no server"), 0.8):
+        async with language_model(config, generator, lambda name: pytest.fail("no server")):
             assert generator.writer is None and len(generator.generate(5, "train")) == 5
     assert kind.prompts and len(generator.notes) == 1
 

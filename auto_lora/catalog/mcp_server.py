@@ -28,7 +28,7 @@ def tools_of_server(source: str) -> list[ToolDefinition]:
         MissingPartError: the package mcp is not installed.
     """
     if find_spec("mcp") is None:
-        raise MissingPartError(f"asking {source} takes the package mcp", "pip install auto-lora[mcp]")
+        raise MissingPartError(f"asking {source} takes the package mcp", 'pip install "mcp>=2"')
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
         try:
             # A thread of its own: this may be called where an event loop runs.

@@ -37,7 +37,7 @@ def tools_of_module(path: Path) -> list[ToolDefinition]:
     if any(importlib.util.find_spec(name) is None for name in ("pydantic", "docstring_parser")):
         raise MissingPartError(
             f"reading tools from {path} takes the packages pydantic and docstring_parser",
-            "pip install auto-lora[python]",
+            "pip install pydantic docstring-parser",
         )
     with _loaded(path) as module:
         return [_tool(name, function, path) for name, function in _functions(module, path)]

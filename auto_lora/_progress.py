@@ -59,7 +59,7 @@ class Reporter:
         self.console = console or Console(soft_wrap=True)
 
     def say(self, text: str) -> None:
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, markup=False)  # a path may have brackets
 
     @contextmanager
     def task(self, name: str, total: int, done: int = 0) -> Iterator[Task]:

@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from auto_lora._errors import MissingPartError, ServerError
+from auto_lora._errors import MissingPartError, OutputError, ServerError
 
 _PLACES = ("", "build/bin", "build/bin/Release", "bin")
 _KEPT = ("PATH", "HOME", "TMPDIR", "TEMP", "TMP", "LANG", "SYSTEMROOT", "USERPROFILE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
@@ -235,8 +235,14 @@ class ServerProcess:
             handle, name = tempfile.mkstemp(prefix="llama_server_", suffix=".log")
             self._temporary_log = Path(name)
             return os.fdopen(handle, "wb")
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        return open(self.log_path, "wb")
+        try:
+            self.log_path.parent.mkdir(parents=True, exist_ok=True)
+            return open(self.log_path, "wb")
+        except OSError as error:
+            raise OutputError(
+                f"{self.log_path} cannot be written: {error.strerror or error}",
+                "check the folder's permissions",
+            ) from None
 
 
 def _package_path() -> str:

@@ -27,11 +27,17 @@ some by the base alone. It cannot be merged into the base. In PEFT it begins to 
 def serve_command(base: str | Path, directory: str | Path, context: int) -> str:
     """The llama-server command that serves an adapter folder, as one line for a shell."""
     directory = Path(directory)
-    argv = [
-        "llama-server", "-m", str(base), "--lora", str(directory / "adapter.gguf"), "--jinja",
-        "--chat-template-file", str(directory / "chat_template.jinja"), "-c", str(context), "--port", "8080",
-    ]  # fmt: skip
+    argv = ["llama-server", "-m", str(base), "--lora", str(directory / "adapter.gguf"), "--jinja"]
+    if template := template_of(directory):
+        argv += ["--chat-template-file", str(template)]
+    argv += ["-c", str(context), "--port", "8080"]
     return shlex.join([*argv, *(["-np", "1"] if is_activated(directory) else [])])
+
+
+def template_of(directory: Path) -> Path | None:
+    """The chat template in an adapter folder, or its run's; None: it goes by the base's own."""
+    beside = (directory / "chat_template.jinja", directory.parent / "chat_template.jinja")
+    return next((path for path in beside if path.is_file()), None)
 
 
 def is_activated(directory: str | Path) -> bool:
@@ -177,7 +183,7 @@ def forgetting_sentence(metrics: Metrics) -> str:
     kl = found["kl_per_token"]
     text = (
         f"Ordinary prompts: {'KL not measured' if kl is None else f'{kl:.3f} nats per token from the base'}, "
-        f"called a tool {percent(found['called'])}, degenerate {percent(found['degenerate'])} "
+        f"beside tools {percent(found['called'])} call one, degenerate answers {percent(found['degenerate'])} "
         f"(base {percent(found['degenerate_base'])})."
     )
     rows = found["scales"]

@@ -16,7 +16,7 @@ from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.dialogues.donated import own_cases
 from auto_lora.dialogues.reader import Reader
 from auto_lora.gguf_export import export_adapter
-from auto_lora.handover import is_activated, print_screen, serve_command
+from auto_lora.handover import is_activated, print_screen, serve_command, template_of
 from auto_lora.llama_server import LlamaCppClient
 from auto_lora.score_pair import Examiner
 
@@ -74,7 +74,7 @@ def export_directory(config: TrainingConfig, directory: str | Path) -> Path:
 async def serve_directory(config: TrainingConfig, directory: str | Path) -> None:
     """Serves base, adapter and chat template until cancelled (Ctrl-C)."""
     folder = AdapterFolder(config, Path(directory))
-    async with folder.server("serve", folder.adapter, parallel=1) as client:
+    async with folder.server("", folder.adapter, parallel=1) as client:
         Reporter().say(f"serving {folder.path} at {client.url}/v1 (Ctrl-C stops)")
         await client.wait()
 
@@ -92,8 +92,8 @@ class AdapterFolder:
         if not self.adapter.is_file():
             raise ExportError(f"{path} holds no adapter.gguf", f"write it with --export {path}")
         self.base = config.llama_cpp_model_path or base_of(path)
-        beside = [path / "chat_template.jinja", path.parent / "chat_template.jinja"]
-        self.template = next((p for p in beside if p.is_file()), None)
+        self.template = template_of(path)
+        self.context = max(CONTEXT, config.max_seq_length)
         if self.base is None or not Path(self.base).is_file():
             converted = path.parent / "base.gguf"
             if not converted.is_file():
@@ -101,21 +101,25 @@ class AdapterFolder:
                     f"{path} names the base {self.base}, which is no GGUF file", "give it with --model-path"
                 )
             self.base = str(converted)
-        self.command = serve_command(self.base, path, CONTEXT)
+        self.command = serve_command(self.base, path, self.context)
 
     def server(
         self, name: str, adapter: Path | None = None, *, parallel: int | None = None
     ) -> LlamaCppClient:
-        """A client that starts the server of this folder, with the adapter or without."""
+        """A client that starts the server of this folder, with the adapter or without.
+
+        Args:
+            name: of the server's log in the folder; "": it goes to a temporary file, so the folder is only read.
+        """
         return LlamaCppClient(
             self.base,
             adapter_path=adapter,
             chat_template_file=self.template,
-            context=max(CONTEXT, self.config.max_seq_length),
+            context=self.context,
             parallel=parallel or self.config.slots,
             port=self.config.port,
             timeout=self.config.request_timeout,
-            log_path=self.path / f"server_{name.replace(' ', '')}.log",
+            log_path=self.path / f"server_{name.replace(' ', '')}.log" if name else None,
         )
 
 

@@ -170,7 +170,11 @@ async def test_all_figures_of_a_served_adapter():
     assert [r["exact"]["count"] for r in found["scales"]] == [0, 0, 3, 3, 3]
     assert [r["kl_per_token"] for r in found["scales"]] == [s / 2 for s in SCALES]
     sentence = forgetting_sentence({"forgetting": found})
-    assert "0.500 nats" in sentence and "called a tool 1/4" in sentence and "0.5: 0 (KL 0.25)" in sentence
+    assert (
+        "0.500 nats" in sentence
+        and "1/4  25 % [5-70] call one" in sentence
+        and "0.5: 0 (KL 0.25)" in sentence
+    )
     unmeasured = await score_forgetting(served, base, None, tools=[], evaluator=None)
     assert unmeasured["kl_per_token"] is None and unmeasured["scales"] == []
     assert "KL not measured" in forgetting_sentence({"forgetting": unmeasured})

@@ -19,6 +19,7 @@ from auto_lora import AutoLoRACreator, ToolDefinition, TrainingConfig
 from auto_lora.__main__ import main
 from auto_lora._errors import ServerError, ToolsError, UsageError
 from auto_lora._progress import Quiet
+from auto_lora.handover import serve_command
 from auto_lora.llama_server import LlamaCppClient
 from auto_lora.score_pair import Examiner
 from auto_lora.single_folder import export_directory
@@ -177,6 +178,10 @@ def test_a_folder_is_exported_and_scored_as_fully_as_by_the_run(finished, capsys
     assert "This adapter is not better than its base" in " ".join(capsys.readouterr().out.split())
     again = json.loads((final / "evaluation.json").read_text())
     assert again["adapter"]["overall"] == metrics["adapter"]["overall"]
+    words = shlex.split(again["serve_command"])
+    assert words[words.index("--chat-template-file") + 1] == str(final / "chat_template.jinja")
+    round_one = shlex.split(serve_command("base.gguf", final.parent / "iteration_1", 512))
+    assert round_one[round_one.index("--chat-template-file") + 1] == str(final.parent / "chat_template.jinja")
     assert again["answers"]["adapter"]["asked"] == metrics["answers"]["adapter"]["asked"] > 0
     assert again["quality"]["sanity"]["of"] == 24 and not again["quality"]["fit"]
     of_the_run, forgetting = metrics["forgetting"], again["forgetting"]

@@ -76,7 +76,7 @@ class TrainingConfig:
     num_validation_examples: int = setting(40, "validation conversations: early stopping, error analysis, choice of the best", kind=int, low=5, high=100_000, group="data")
     num_test_examples: int = setting(100, "frozen test conversations: never trained on, and no choice is made by them; the exit code says what they showed", kind=int, low=5, high=100_000, group="data")
     test_file: str | None = setting(None, "JSONL of your own cases: they are the test, and nothing like them is trained on", group="data")
-    seed_prompts: str | None = setting(None, "text or JSONL of your own prompts: the writer follows how they are typed; those with calls are trained on", group="data")
+    seed_prompts: str | None = setting(None, "text or JSONL of your own prompts: the writer follows how they are typed (8 or more); those with calls, or with an empty list of them, are trained on", group="data")
     mix: str | None = setting(None, "DATASET[:share] to train on beside: JSONL of messages and tools, or a hub id (takes the package datasets); share 0.2", group="data")
     category_shares: dict[str, float] = setting({"single": 0.38, "parallel": 0.12, "chain": 0.08, "optional": 0.22, "no_call": 0.15, "missing_argument": 0.05}, "share of each category, summing to 1", kind=dict, group="data")
     training_shares: dict[str, float] = setting({}, "share of each category in training where it should differ, such as more of what is hard; none: category_shares", kind=dict, group="data")

@@ -252,8 +252,8 @@ Counts, share and 95 % Wilson interval of cases; both were served by llama.cpp a
 ```
 {metrics["serve_command"]}
 ```
-Ask `/v1/chat/completions` with the tools of `tools.json`, in that order. `chat_template.jinja` is the
-template the adapter was trained with; with another one it will not work as measured.
+Ask `/v1/chat/completions` with the tools of `tools.json`, in that order, `"temperature": 0` and `"parallel_tool_calls": true`: so it was
+measured. `chat_template.jinja` is the template the adapter was trained with; with another one it will not work as measured.
 {_ACTIVATED if settings.get("activated") else ""}
 `adapter_model.safetensors` and `adapter_config.json` load in PEFT; `adapter.gguf` loads in llama.cpp.
 `report.html` shows every case of the test (`cases.jsonl`); `manifest.json` says what all this was made of.

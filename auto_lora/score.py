@@ -18,7 +18,7 @@ from auto_lora._intervals import paired_test, proportion
 from auto_lora._progress import Quiet, Reporter, Task
 from auto_lora._settings import CATEGORIES
 from auto_lora._toolcall import ToolCall, match_calls, same_value, settle
-from auto_lora.llama_server import LlamaCppClient
+from auto_lora.llama_server import ChatReply, LlamaCppClient
 
 # What is counted of each case, in the order of the report.
 MEASURES = ("parsed", "tool", "argument_names", "argument_values", "exact")
@@ -309,10 +309,14 @@ class ToolCallEvaluator:
         reply = await client.chat(
             turn.history, conversation.tools, max_tokens=self.max_tokens, cache_prompt=self.cache_prompt
         )
-        error = reply.error
-        if not error and reply.finish_reason == "length" and (turn.expected or reply.calls):
-            error = "truncated"
-        return score_turn(turn.expected, reply.calls, reply.raw, error)
+        return score_turn(turn.expected, reply.calls, reply.raw, error_of(reply, turn.expected))
+
+
+def error_of(reply: ChatReply, expected: Sequence[Any]) -> str:
+    """What makes an answer no answer: its call is malformed or cut, "" where nothing does; words may be cut where no call is due."""
+    if not reply.error and reply.finish_reason == "length" and (expected or reply.calls):
+        return "truncated"
+    return reply.error
 
 
 async def gather(jobs: Sequence[Any]) -> list[Any]:

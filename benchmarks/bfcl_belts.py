@@ -193,7 +193,7 @@ def expected_call(name: str, given: Row, schema: Row) -> Row:
             raise ValueError(f"no accepted value of {key} fits")
         if not values and not may_lack:
             raise ValueError(f"no accepted value of {key} fits")
-        if may_lack and key not in schema["required"]:
+        if values and may_lack and key not in schema["required"]:  # without a value it must be absent
             optional.append(key)
     return {"name": tool_name(name), "arguments": arguments, "optional": optional}
 

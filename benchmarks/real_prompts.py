@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -47,9 +48,10 @@ from auto_lora.encode import ChatTemplate
 from auto_lora.gguf_export import export_adapter
 from auto_lora.model_source import embedded_model
 from auto_lora.rehearsal import rehearse
-from auto_lora.score import gather, proportion
+from auto_lora.score import error_of, gather, proportion
 
 REFUSAL = "I have no tool for that."
+Rule = Callable[[str], str]  # what is compared of a text
 MEASURES = ("tool", "exact", "left_out", "not_made_up", "must_call", "no_call")
 
 
@@ -109,6 +111,7 @@ def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[st
     random.Random(0).shuffle(rows)
     halves = {"first": rows[: len(rows) // 2], "second": rows[len(rows) // 2 :]}
     cases = halves[args.half]
+    rule = as_bfcl if belt.name.startswith("bfcl") else letters_and_digits
     order = {t.name: t for t in tools}
     base = load_base(config)
     template = ChatTemplate(base.tokenizer)
@@ -144,7 +147,7 @@ def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[st
 
         def judged(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if not args.quick:
-                return asyncio.run(served(config, adapter, template, rows, entries))
+                return asyncio.run(served(config, adapter, template, rows, entries, rule))
             asked = [conversation(r, entries, order) for r in rows]
             return forced(config, base, folder if adapter else None, asked, template)
 
@@ -212,6 +215,7 @@ async def served(
     template: ChatTemplate,
     cases: list[Any],
     entries: tuple[Any, ...],
+    rule: Rule,
 ) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "chat_template.jinja"
@@ -228,26 +232,34 @@ async def served(
         async def one(case: dict[str, Any]) -> dict[str, Any]:
             async with slots:
                 reply = await client.chat(case["messages"], entries, max_tokens=160)
-            return verdict(case["expected"], reply.calls, reply.raw, case["messages"][-1]["content"])
+            said, error = case["messages"][-1]["content"], error_of(reply, case["expected"])
+            return verdict(case["expected"], reply.calls, reply.raw, said, error, rule)
 
         async with client:
             first = await one(cases[0])
             return [first, *await gather([one(c) for c in cases[1:]])]
 
 
-def plain(text: str) -> str:
-    """Letters and digits, without case; of a text without any (an operator, another script) the text itself."""
-    return re.sub(r"[^a-z0-9]", "", text.lower()) or normal_text(text)
+def letters_and_digits(text: str) -> str:
+    """The rule of HWU's and snips' cases: without case; of a text that has neither (an operator) the text itself."""
+    return "".join(c for c in normal_text(text).casefold() if c.isalnum()) or normal_text(text)
 
 
-def agrees(accepted: Any, got: Any) -> bool:
-    """Strings on letters and digits, numbers by value, true only with true, lists in order, objects by key."""
+def as_bfcl(text: str) -> str:
+    """BFCL's own rule (`standardize_string` of its AST checker): without case and some punctuation."""
+    return re.sub(r"[ ,./\-_*^]", "", text).lower().replace("'", '"')
+
+
+def agrees(accepted: Any, got: Any, rule: Rule = letters_and_digits) -> bool:
+    """Strings by their set's rule, numbers by value, true only with true, lists in order, objects by key."""
     if isinstance(accepted, str) and isinstance(got, str):
-        return plain(accepted) == plain(got)
+        return rule(accepted) == rule(got)
     if isinstance(accepted, list) and isinstance(got, list):
-        return len(accepted) == len(got) and all(map(agrees, accepted, got))
+        return len(accepted) == len(got) and all(
+            agrees(a, g, rule) for a, g in zip(accepted, got, strict=True)
+        )
     if isinstance(accepted, dict) and isinstance(got, dict):
-        return accepted.keys() == got.keys() and all(agrees(v, got[k]) for k, v in accepted.items())
+        return accepted.keys() == got.keys() and all(agrees(v, got[k], rule) for k, v in accepted.items())
     return same_value(accepted, got)
 
 
@@ -268,51 +280,62 @@ def made_up(rule: dict[str, Any], call: ToolCall, said: str) -> bool:
     return any(k not in known and not is_said(v, said) for k, v in call.arguments.items())
 
 
-def fits(rule: dict[str, Any], call: ToolCall) -> bool:
+def fits(expected: dict[str, Any], call: ToolCall, rule: Rule) -> bool:
     """Whether a call is the expected one: each value an accepted one, nothing missing and nothing added."""
     return (
-        rule["name"] == call.name
-        and nothing_added(rule, call)
+        expected["name"] == call.name
+        and nothing_added(expected, call)
         and all(
-            any(agrees(v, call.arguments[k]) for v in values)
+            any(agrees(v, call.arguments[k], rule) for v in values)
             if k in call.arguments
-            else k in rule.get("optional", [])
-            for k, values in rule["arguments"].items()
+            else k in expected.get("optional", [])
+            for k, values in expected["arguments"].items()
         )
     )
 
 
-def one_to_one(rules: list[dict[str, Any]], calls: list[ToolCall]) -> bool:
-    if not rules or not calls:
-        return not rules and not calls
+def one_to_one(expected: list[dict[str, Any]], calls: list[ToolCall], rule: Rule) -> bool:
+    if not expected or not calls:
+        return not expected and not calls
     return any(
-        fits(rules[0], c) and one_to_one(rules[1:], calls[:i] + calls[i + 1 :]) for i, c in enumerate(calls)
+        fits(expected[0], c, rule) and one_to_one(expected[1:], calls[:i] + calls[i + 1 :], rule)
+        for i, c in enumerate(calls)
     )
 
 
-def verdict(expected: list[dict[str, Any]], calls: Any, raw: str, said: str = "") -> dict[str, Any]:
+def verdict(
+    expected: list[dict[str, Any]],
+    calls: Any,
+    raw: str,
+    said: str = "",
+    error: str = "",
+    rule: Rule = letters_and_digits,
+) -> dict[str, Any]:
     """By the rule of the sets: the same calls one to one, an accepted value for each argument, others absent.
 
     Args:
         said: the request, in which the words of an added argument may stand.
+        error: of a malformed or cut call, which is no right answer, whatever else there is.
+        rule: what of a text is compared.
     """
     if not expected:
+        silent = not calls and not error
         return {
             "tool": None,
-            "exact": not calls,
+            "exact": silent,
             "left_out": None,
             "not_made_up": None,
             "must_call": None,
-            "no_call": not calls,
+            "no_call": silent,
             "raw": raw,
         }
     wanted = [ToolCall(e["name"], {k: v[0] for k, v in e["arguments"].items()}) for e in expected]
-    tool = Counter(c.name for c in wanted) == Counter(c.name for c in calls)
+    tool = not error and Counter(c.name for c in wanted) == Counter(c.name for c in calls)
     rules = {id(w): e for w, e in zip(wanted, expected, strict=True)}
     pairs = [(rules[id(want)], got) for want, got in match_calls(wanted, calls)] if tool else []
     return {
         "tool": tool,
-        "exact": one_to_one(expected, list(calls)),
+        "exact": not error and one_to_one(expected, list(calls), rule),
         "left_out": all(nothing_added(*pair) for pair in pairs) if tool else None,
         "not_made_up": not any(made_up(*pair, said) for pair in pairs) if tool else None,
         "must_call": bool(calls),

@@ -26,6 +26,7 @@ def expect(name="f", optional=(), **arguments):
         ("Oslo", "Bergen", False),
         ("+", "-", False),
         ("東京", "大阪", False),
+        ("São Paulo", "sao paulo", False),
         (20, 20.0, True),
         (5, -5, False),
         (1.5, 15, False),
@@ -46,6 +47,30 @@ def expect(name="f", optional=(), **arguments):
 )
 def test_values(accepted, got, same):
     assert bench.agrees(accepted, got) is same
+
+
+@pytest.mark.parametrize(
+    ("accepted", "got", "same"),
+    [
+        ("New York, NY", "new york ny", True),
+        ("x**2 + 3x", "x**2 - 3x", False),
+        ("echo %date%", "echo date", False),
+        ("it's", 'it"s', True),
+        ("C++", "c", False),
+    ],
+)
+def test_values_of_bfcl_go_by_its_own_rule(accepted, got, same):
+    assert bench.agrees(accepted, got, bench.as_bfcl) is same
+    assert bench.agrees([accepted], [got], bench.as_bfcl) is same
+
+
+def test_a_malformed_or_cut_call_is_no_right_answer():
+    rule, call = [expect(city=["Oslo"])], ToolCall("f", {"city": "Oslo"})
+    assert bench.verdict(rule, [call], "")["exact"]
+    broken = bench.verdict(rule, [call], "", error="truncated")
+    assert not broken["exact"] and not broken["tool"] and broken["must_call"]
+    silent = bench.verdict([], [], "", error="invalid_json")
+    assert not silent["exact"] and not silent["no_call"]
 
 
 def test_an_argument_left_out_made_up_or_optional():

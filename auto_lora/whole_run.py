@@ -142,6 +142,7 @@ class Run:
                 if not path.is_file():
                     write_conversations(path, self.generator.held_out(count, split))
                 splits.append(read_conversations(path))
+                self.generator.know(splits[-1], split)
         self.validation, self.test = splits
         self.examiner = Examiner(config, self.test, self.validation, self.reporter, self.extensions.metrics)
         # Tools that leave no room for a conversation end the run here, not after the base has been asked.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -18,7 +19,7 @@ from auto_lora.dialogues import LLMWriter, SyntheticDataGenerator, Written
 from auto_lora.dialogues.definitions.phrasebook import phrases
 from auto_lora.dialogues.values.sampler import Sampler
 from auto_lora.dialogues.values.surfaces import Value
-from auto_lora.dialogues.verify import Duplicates, fault_of, leak_of
+from auto_lora.dialogues.verify import Duplicates, fault_of, leak_of, overlap_of
 from auto_lora.dialogues.wording.planned import PlannedCall
 from auto_lora.synthetic_data import generate_data, language_model, writers_of
 
@@ -317,6 +318,74 @@ def test_a_text_with_the_plan_and_no_more_is_kept(text):
 )  # fmt: skip
 def test_what_is_refused_and_why(text, fault):
     assert (fault_of(text, TABLE) or leak_of(text, TABLE)) == fault
+
+
+LAMP = ToolDefinition(
+    "control_light",
+    "Turn a light on or off, or open its blind.",
+    {
+        "type": "object",
+        "properties": {
+            "room": {"type": "string"},
+            "state": {"type": "string", "enum": ["on", "off", "open"]},
+            "people": {"type": "integer"},
+            "time": {"type": "string"},
+        },
+        "required": ["room"],
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "kept"),
+    [
+        ("Turn on the lounge light", {}, False),
+        ("Turn the lounge light on.", {}, False),
+        ("lounge light off please", {}, False),
+        ("open the lounge one", {}, False),
+        ("something about the light on the wall in the lounge", {}, True),
+        ("turn off the lounge light on the wall", {"state": ("off", "off")}, True),
+        ("turn the lounge light off, the one on the table", {"state": ("on", "on")}, False),
+        ("lounge light off in an hour", {"state": ("off", "off")}, False),
+        ("lounge light off after work", {"state": ("off", "off")}, False),
+        ("lounge light for the party at 5 pm", {"people": (5, "5"), "time": ("17:00", "5 pm")}, False),
+        ("lounge light for 5 at 5 pm", {"people": (5, "5"), "time": ("17:00", "5 pm")}, True),
+    ],
+)
+def test_a_value_that_nobody_planned_is_not_said_in_small_words_either(text, given, kept):
+    values = {"room": ("lounge", "lounge"), **given}
+    call = [PlannedCall(LAMP, {k: Value(v, s, k) for k, (v, s) in values.items()})]
+    assert bool(fault_of(text, call) or overlap_of(text, call) or leak_of(text, call)) is not kept
+
+
+def test_the_splits_share_no_prompt_of_a_model_with_few_ways_to_say_it(endpoint):
+    kind, url = endpoint
+    kind.answer = staticmethod(lambda prompt: " ".join(values_in(prompt)) + " light")
+    rooms = {
+        "room": {"type": "string", "enum": ["kitchen", "hall", "attic"]},
+        "state": {"type": "string", "enum": ["on", "off"]},
+    }
+    light = ToolDefinition(
+        "set_light", "Sets a light.", {"type": "object", "properties": rooms, "required": ["room", "state"]}
+    )
+    generator = SyntheticDataGenerator([light], TrainingConfig(), writer=LLMWriter(url, "m", timeout=10))
+    made = {split: generator.generate(20, split, shares=SINGLE) for split in ("test", "validation", "train")}
+    generator.writer.close()
+    prompts = [{c.prompt.lower() for c in conversations} for conversations in made.values()]
+    assert writers_of(made["test"]).keys() != {"builtin"}
+    assert all(a.isdisjoint(b) for a, b in itertools.combinations(prompts, 2))
+
+
+def test_a_model_that_is_cut_off_now_and_then_is_asked_again(endpoint, demo_tools):
+    asked = itertools.count()
+
+    def wordy(prompt):
+        if next(asked) < 7:
+            return b'{"choices": [{"message": {"content": "a"}, "finish_reason": "length"}]}'
+        return good(prompt)
+
+    made, rejects, name = written_with(endpoint, demo_tools, wordy, count=24)
+    assert writers_of(made).get(name, 0) > 4 and not any("asked no more" in reason for reason in rejects)
 
 
 def test_values_may_be_said_in_other_ways(demo_tools):

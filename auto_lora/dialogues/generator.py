@@ -12,10 +12,12 @@ from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.definitions.meaning import asks, tool_act
 from auto_lora.dialogues.definitions.phrasebook import words_of
+from auto_lora.dialogues.definitions.schemas import resolve
 from auto_lora.dialogues.donated import NEAR_TEST, Donated
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.maker import Draft, Maker, Writer, begin, judged
 from auto_lora.dialogues.planner import Focus
+from auto_lora.dialogues.respond import can_be_simulated
 from auto_lora.dialogues.values.own_values import ValueSampler
 from auto_lora.dialogues.verify import Duplicates, check_conversation
 
@@ -54,7 +56,7 @@ class SyntheticDataGenerator:
         samplers: Mapping[str, ValueSampler] | None = None,
         donated: Donated | None = None,
     ) -> None:
-        self.tools = list(tools)
+        self.tools = [t if can_be_simulated(t) else replace(t, returns=None) for t in tools]
         self.donated = donated or Donated()
         self.config = config
         self.writer = writer
@@ -62,6 +64,12 @@ class SyntheticDataGenerator:
         self.notes = list(self.donated.notes)
         self.verdict = ""  # of the last probe of a writer
         self.unfit = False
+        self._known: dict[str, list[str]] = {}  # prompts of each split so far
+        unlike = [t.name for t, kept in zip(tools, self.tools, strict=True) if kept is not t]
+        if unlike:
+            self.notes.append(
+                f"no result fits the `returns` of {', '.join(unlike)}: their calls are answered with ok"
+            )
         self._rejects = Counter(self.donated.dropped)
         self._by_name = {t.name: t for t in self.tools}
         self._links = find_links(self.tools)
@@ -129,6 +137,7 @@ class SyntheticDataGenerator:
             DataError: the tools leave nothing to write.
         """
         made = list(self.stream(count, split, shares=shares, focus=focus, seed=seed, avoid=avoid))
+        self.know(made, split)
         if not made:
             raise DataError(
                 "no conversation could be written for these tools", "add descriptions or parameters to them"
@@ -140,6 +149,10 @@ class SyntheticDataGenerator:
         if len(made) < count:
             self.notes.append(f"only {len(made)} different {split} conversations of {count} could be written")
         return made
+
+    def know(self, conversations: Iterable[Conversation], split: str) -> None:
+        """Keeps the prompts of a split, so that no other split gets them: `generate` does so by itself."""
+        self._known.setdefault(split, []).extend(c.prompt for c in conversations)
 
     def _unasked(self, made: Sequence[Conversation]) -> list[str]:
         """Tools that nobody calls in conversations that are enough for each to be called some ten times."""
@@ -197,6 +210,7 @@ class SyntheticDataGenerator:
         maker = self._maker(split, self.config.seed if seed is None else seed, focus or Focus())
         ahead = self.writer.parallel if isinstance(self.writer, LLMWriter) else 1
         known = [c.prompt for c in [*avoid, *self.donated.seeds]]
+        known += [p for other, prompts in self._known.items() if other != split for p in prompts]
         seen = Duplicates(known, near=isinstance(self.writer, LLMWriter))
         left, begun = self.plan(count, shares), deque[_Begun]()
         number = failures = 0
@@ -267,7 +281,7 @@ def find_links(tools: Sequence[ToolDefinition]) -> list[tuple[str, str, str, str
     """
     links = []
     for giver in tools:
-        results = (giver.returns or {}).get("properties", {})
+        results = resolve(giver.returns, giver.returns or {}).get("properties", {})
         for taker in tools:
             if taker is giver or (
                 tool_act(giver)[0] == "create" and asks(taker)
@@ -275,6 +289,8 @@ def find_links(tools: Sequence[ToolDefinition]) -> list[tuple[str, str, str, str
                 continue
             for parameter, schema in taker.properties.items():
                 for result, shape in results.items():
+                    if not (isinstance(shape, Mapping) and isinstance(schema, Mapping)):
+                        continue
                     noun = [w for w in words_of(giver.name) if w in words_of(parameter)]
                     looked_up = _LOOKED_UP & set(words_of(parameter)) or giver.name in str(
                         schema.get("description")

@@ -19,7 +19,7 @@ import httpx
 
 from auto_lora._toolcall import normal_text
 from auto_lora.dialogues.definitions.phrasebook import phrases, split_of, words_of
-from auto_lora.dialogues.verify import fault_of, leak_of
+from auto_lora.dialogues.verify import fault_of, leak_of, overlap_of
 from auto_lora.dialogues.wording.planned import PlannedCall, Written
 
 _TASK = """You are {persona}. Write one message to your assistant. Style: {register}.
@@ -30,6 +30,7 @@ Say every one of these values, word for word:
 Give no other number, date, time, name, place or wish. Speak as people do; no lists, no names of functions.
 Reply with the message only."""
 _GIVE_UP = 5  # failures of the server in a row
+_CUT = "text cut off at the limit of tokens"
 _ANSWER_BYTES = 1 << 20
 _MESSAGE_TOKENS = 128  # twice what the longest message that people type takes
 
@@ -76,7 +77,7 @@ class LLMWriter:
 
         def collect() -> Written | str:
             text, fault = answer.result()
-            self._failures = self._failures + 1 if fault else 0
+            self._failures = self._failures + 1 if fault and fault != _CUT else 0
             return fault or self._checked(text, calls)
 
         return collect
@@ -92,7 +93,7 @@ class LLMWriter:
     def _checked(self, text: str, calls: Sequence[PlannedCall]) -> Written | str:
         if not text:
             return "empty text"
-        fault = fault_of(text, calls) or leak_of(text, calls)
+        fault = fault_of(text, calls) or overlap_of(text, calls) or leak_of(text, calls)
         text = " ".join(text.split())
         return fault or Written(text, f"llm/{split_of(text)}/{normal_text(text)[:80]}")
 
@@ -130,7 +131,7 @@ class LLMWriter:
             choice = json.loads(self._post(body))["choices"][0]
             text = choice["message"]["content"] or ""
             if choice.get("finish_reason") == "length":
-                return "", "text cut off at the limit of tokens"
+                return "", _CUT
             text = re.sub(r"<think>.*?</think>", "", text, flags=re.S)
             return text.strip().strip('"“”').strip(), ""
         except httpx.TimeoutException:

@@ -18,6 +18,7 @@ from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.definitions.enum_deeds import managed_by
 from auto_lora.dialogues.definitions.phrasebook import phrases
 from auto_lora.dialogues.definitions.roles import roles_of
+from auto_lora.dialogues.definitions.schemas import resolve
 from auto_lora.dialogues.llm_writer import LLMWriter
 from auto_lora.dialogues.planner import Focus, Planner, in_all_splits
 from auto_lora.dialogues.respond import final_answer, tool_response
@@ -216,8 +217,10 @@ class Maker:
         gone = self.random.sample(names, count)
         left_out = min(gone, key=names.index)
         # "Text him", "a timer for a while": said, but nothing to call with.
-        schema = tool.properties[left_out]
-        closed = not isinstance(schema, Mapping) or "enum" in schema or "const" in schema
+        parts = {n: resolve(tool.properties[n], tool.parameters) for n in gone}
+        closed = not isinstance(tool.properties[left_out], Mapping) or bool(
+            {"enum", "const"} & parts[left_out].keys()
+        )
         vague = [] if closed or self.random.random() > 0.25 else phrases("vague").get(roles[left_out], [])
         words = self.random.choice(vague) if vague else ""
         said = {left_out: Value(words, words, roles[left_out])} if words else {}
@@ -226,9 +229,9 @@ class Maker:
         written = self.builtin.write([partial], named=False)
         if written is None:
             return None, "no frame fits"
-        if any(names_value_of(tool.properties[n], written.text) for n in gone):
+        if any(names_value_of(part, written.text) for part in parts.values()):
             return None, "a missing value is said"
-        question = ask_for(left_out, tool.properties[left_out].get("type"))
+        question = ask_for(left_out, parts[left_out].get("type"))
         return self._answered("missing_argument", name, written, question), ""
 
     # Parts.

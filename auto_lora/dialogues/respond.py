@@ -6,10 +6,27 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.definitions.phrasebook import words_of
 from auto_lora.dialogues.definitions.schemas import resolve
 from auto_lora.dialogues.values.sampler import Sampler
+
+_DEEPEST = 12  # levels of a result; only a schema that holds itself has more
+_SHORT = 6  # levels below which a list is empty where it may be: a tree's branches double with each
+
+
+def can_be_simulated(tool: ToolDefinition, tries: int = 20) -> bool:
+    """Whether results can be made up that fit the tool's `returns`: a quarter of `tries` fit."""
+    if tool.returns is None:
+        return True
+    sampler = Sampler(0, "train")
+    try:
+        fits = Draft202012Validator(tool.returns).is_valid
+        return 4 * sum(fits(tool_response(tool, {}, sampler)) for _ in range(tries)) >= tries
+    except Exception:  # whatever a foreign schema does to the validator or the sampler
+        return False
 
 
 def tool_response(tool: ToolDefinition, arguments: Mapping[str, Any], sampler: Sampler) -> Any:
@@ -20,7 +37,7 @@ def tool_response(tool: ToolDefinition, arguments: Mapping[str, Any], sampler: S
     if tool.returns is None:
         return {"status": "ok"}
     sampler.roles, sampler.switches = {}, {}  # those of arguments
-    return _fill(resolve(tool.returns, tool.returns), arguments, sampler, tool.returns, "result")
+    return _fill(resolve(tool.returns, tool.returns), arguments, sampler, tool.returns, "result", 0)
 
 
 def _fill(
@@ -29,19 +46,25 @@ def _fill(
     sampler: Sampler,
     root: Mapping[str, Any],
     name: str,
+    depth: int,
 ) -> Any:
+    if depth > _DEEPEST:
+        raise RecursionError(name)
     schema = resolve(schema, root)
     if schema.get("type") == "object" or "properties" in schema:
         return {
             key: _echo(key, arguments)
-            if _same_type(part, _echo(key, arguments))
-            else _fill(part, arguments, sampler, root, key)
+            if _same_type(part, root, _echo(key, arguments))
+            else _fill(part, arguments, sampler, root, key, depth + 1)
             for key, part in schema.get("properties", {}).items()
         }
     if schema.get("type") == "array" and isinstance(schema.get("items"), Mapping):
+        if depth > _SHORT and not schema.get("minItems"):
+            return []
         count = max(schema.get("minItems", 1), min(2, schema.get("maxItems", 2)))
         return [
-            _fill(schema["items"], arguments, sampler, root, name.removesuffix("s")) for _ in range(count)
+            _fill(schema["items"], arguments, sampler, root, name.removesuffix("s"), depth + 1)
+            for _ in range(count)
         ]
     if schema.get("type") == "boolean":
         return True
@@ -54,10 +77,12 @@ def _echo(key: str, arguments: Mapping[str, Any]) -> Any:
     return arguments.get(key, arguments.get(bare))
 
 
-def _same_type(schema: Any, value: Any) -> bool:
-    from jsonschema import Draft202012Validator
-
-    return value is not None and Draft202012Validator(schema).is_valid(value)
+def _same_type(schema: Any, root: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value fits a part of `root`, whose definitions the part may refer to."""
+    if value is None:
+        return False
+    whole = Draft202012Validator(root)
+    return whole.evolve(schema=schema).is_valid(value)
 
 
 def final_answer(responses: Sequence[tuple[ToolDefinition, Any]]) -> str:

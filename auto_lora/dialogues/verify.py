@@ -112,10 +112,13 @@ def _ways(value: Any) -> list[str]:
 # What only a language model's text must pass: it may say anything.
 
 _NUMBER_WORDS = "|".join([*(number_words(n) for n in (*range(2, 20), *range(20, 100, 10))), "hundred", "thousand", "dozen"])  # fmt: skip
-_COUNTED = re.compile(rf"\d|\b(?:{_NUMBER_WORDS}|half past|quarter (?:past|to)|half an hour)\b", re.I)
+_COUNTED = re.compile(
+    rf"\d|\b(?:{_NUMBER_WORDS}|half past|quarter (?:past|to)|half an hour|an hour|at one)\b", re.I
+)
 _DATED = re.compile(
     r"\b(?:today|tonight|tomorrow|yesterday|noon|midnight|weekends?|weekdays?|(?:mon|tues|wednes|thurs|fri|satur|sun)days?|january|"
     r"february|april|june|july|august|september|october|november|december|daily|weekly|monthly|"
+    r"lunchtime|bedtime|(?:after|before) (?:work|school|lunch|dinner)|later (?:on|today)|"
     r"(?:this|next|last|every|in the) (?:morning|afternoon|evening|night|day|week|month|year))\b",
     re.I,
 )
@@ -128,6 +131,19 @@ _CAPITALS = frozenset("i i'm i'd i've i'll ok tv asap ps hi hello hey thanks ass
 _WORDS_TOO = frozenset("nice bath reading turkey mobile".split())  # places that are common words
 _SMALL = frozenset("on off in at all any none no yes first second one open it this that my the".split())
 _HOLE = "\u00a7"  # stands where a planned value stood
+
+
+def overlap_of(text: str, calls: Sequence[PlannedCall]) -> str:
+    """Whether one value is only read in the words of another, as five people in "at 5 pm"; "" when each has words of its own."""
+    rest = normal_text(text)
+    values = [value for call in calls for value in call.shown().values() if value.surface]
+    for value in sorted(values, key=lambda v: len(v.surface), reverse=True):
+        ways = [value.surface, plural(value.surface), *_all_ways(value)]
+        said = next((way for way in ways if stands(way, rest)), "")
+        if not said and not _is_said(list(value.parts) or value.json, rest):
+            return "two arguments in the same words"
+        rest = re.sub(_whole(said), f" {_HOLE} ", rest, count=1) if said else rest
+    return ""
 
 
 def leak_of(text: str, calls: Sequence[PlannedCall]) -> str:
@@ -148,7 +164,9 @@ def leak_of(text: str, calls: Sequence[PlannedCall]) -> str:
         return "a date or time that was not planned"
     if _names(rest, calls):
         return "a name that was not planned"
-    if any(stands(hint, normal_text(rest)) for call in calls for hint in _hints(call)):
+    spoken = normal_text(rest)
+    hinted = any(stands(hint, spoken) for call in calls for hint in _hints(call))
+    if hinted or any(_says(option, spoken) for call in calls for option in _options(call)):
         return "hints at an argument that was left out"
     return ""
 
@@ -200,15 +218,33 @@ def _hints(call: PlannedCall) -> Iterator[str]:
     """Words that would speak of an argument that is not in the call, or of another value of one that is."""
     own = set(words_of(f"{call.tool.name} {call.tool.description}"))
     for name, schema in call.tool.properties.items():
+        if name not in call.values:
+            schema = resolve(schema, call.tool.parameters)
+            for hint in [" ".join(words_of(name)), *_stock(name, schema)]:
+                if hint.lower() not in _SMALL and not set(words_of(hint)) <= own:
+                    yield hint
+
+
+def _options(call: PlannedCall) -> Iterator[str]:
+    """How the values of enums are said, of arguments that are given and of those that are not."""
+    for schema in call.tool.properties.values():
         schema = resolve(schema, call.tool.parameters)
         inner = schema.get("items")
-        options = schema.get("enum") or (inner.get("enum") if isinstance(inner, Mapping) else None) or []
-        hints = [way for option in options for way in _ways(option)]
-        if name not in call.values:
-            hints += [" ".join(words_of(name)), *_stock(name, schema)]
-        for hint in hints:
-            if hint.lower() not in _SMALL and not set(words_of(hint)) <= own:
-                yield hint
+        for option in schema.get("enum") or (inner.get("enum") if isinstance(inner, Mapping) else None) or []:
+            yield from _ways(option)
+
+
+def _says(option: str, spoken: str) -> bool:
+    """Whether a normal text says an enum's value. A word that is small, too, counts where it is no preposition or article: "turn it on"."""
+    if option.lower() not in _SMALL:
+        return stands(option, spoken)
+    word = re.escape(option.lower())
+    if option.lower() in ("on", "in", "at", "it", "this", "that", "my", "the"):
+        return (
+            re.search(rf"\b(?:turn|switch|power)\w* {word}\b|\b{word}(?= ?(?:[.,!?;]|please\b|$))", spoken)
+            is not None
+        )
+    return stands(option, spoken)
 
 
 def _stock(name: str, schema: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ import pytest
 
 from auto_lora import AutoLoRACreator, ToolDefinition, TrainingConfig
 from auto_lora.__main__ import main
-from auto_lora._errors import ServerError, ToolsError, UsageError
+from auto_lora._errors import DataError, ServerError, ToolsError, UsageError
 from auto_lora._progress import Quiet
 from auto_lora.handover import serve_command
 from auto_lora.llama_server import LlamaCppClient
@@ -156,6 +156,15 @@ async def test_a_scoring_that_fails_leaves_the_adapter_with_its_own_figures(
         await AutoLoRACreator(config, demo_tools[:3], reporter=Quiet()).create_adapter(resume=True)
     assert {p.name: p.read_bytes() for p in final.iterdir()} == before
     (final / "kept").rename(final / "adapter.gguf")
+
+
+async def test_tools_that_leave_no_room_end_the_run_before_the_base_is_asked(tiny_gguf, demo_tools, tmp_path):
+    config = TrainingConfig(
+        llama_cpp_model_path=str(tiny_gguf), output_dir=str(tmp_path), max_seq_length=128, **SMALL
+    )
+    with pytest.raises(DataError, match="no conversation fits into 128 tokens"):
+        await AutoLoRACreator(config, demo_tools[:3], reporter=Quiet()).create_adapter()
+    assert not (tmp_path / "data" / "base_answers.json").exists() and not list(tmp_path.glob("logs/*"))
 
 
 async def test_resume_with_other_settings_is_refused(finished, demo_tools):

@@ -77,6 +77,18 @@ def _written(directory: Path) -> list[Path]:
     return [directory / "final_adapter", *rounds, *data, *logs, *(directory / name for name in _FILES)]
 
 
+def check_resumed(output: Path, settings: Mapping[str, Any], tools: Sequence[Any]) -> None:
+    """Raises UsageError when the run in a folder has other settings or tools than these."""
+    before = read_json(output / "run.json")
+    changed = {k for k, v in settings.items() if k not in FREE and before["settings"].get(k) != v}
+    changed |= {"tools"} if before["tools"] != tools else set()
+    if changed:
+        raise UsageError(
+            f"the run in {output} has another {', '.join(sorted(changed))}",
+            "give the same settings to --resume, or start anew with --overwrite",
+        )
+
+
 def remember_run(
     output: Path,
     version: str,
@@ -100,15 +112,8 @@ def remember_run(
     kept = {k: v for k, v in settings.items() if k not in FREE}
     holds = dict(decided)
     if resume and path.is_file():
-        before = read_json(path)
-        holds |= before.get("decided", {})
-        changed = {k for k, v in kept.items() if before["settings"].get(k) != v}
-        changed |= {"tools"} if before["tools"] != tools else set()
-        if changed:
-            raise UsageError(
-                f"the run in {output} has another {', '.join(sorted(changed))}",
-                "give the same settings to --resume, or start anew with --overwrite",
-            )
+        check_resumed(output, settings, tools)
+        holds |= read_json(path).get("decided", {})
     write_json(path, {"version": version, "settings": kept, "decided": holds, "tools": tools})
     return holds
 

@@ -23,7 +23,7 @@ from rich.table import Table
 
 from auto_lora._errors import AutoLoRAError, MissingPartError, ModelError, OutputError, ToolsError, UsageError
 from auto_lora._gguf import GGUFHeader, read_header
-from auto_lora._runs import holds_run, in_the_way, is_cleared
+from auto_lora._runs import check_resumed, holds_run, in_the_way, is_cleared
 from auto_lora._server_process import check_port, find_server
 from auto_lora._settings import TrainingConfig, split_mix
 from auto_lora.catalog import ToolDefinition, load_tools
@@ -358,6 +358,8 @@ def why_not(
         check_output(Path(config.output_dir), resume=resume, overwrite=overwrite)
         if overwrite:
             check_kept(config)
+        if resume and holds_run(Path(config.output_dir)):
+            check_resumed(Path(config.output_dir), config.to_dict(), [t.to_openai() for t in tools])
     except AutoLoRAError as error:
         return error
     return None

@@ -70,9 +70,8 @@ class AutoLoRACreator:
         try:
             final, metrics = await self._lead(processes, resume, overwrite)
         except BaseException:
-            if (
-                processes.others_hear
-            ):  # within a training nobody does: the launcher ends them when this process ends
+            # Within a training nobody hears: the launcher ends the others when this process ends.
+            if processes.others_hear:
                 processes.tell({"do": "stop"})
             raise
         processes.tell({"do": "finish", "final": str(final), "metrics": metrics})

@@ -245,8 +245,9 @@ def test_a_run_goes_on_with_generated_data_of_its_own_settings_only(run, smollm,
     assert run("--generate", "--demo", *sizes)[0] == 0
     code, out, _ = run("--dry-run", "--demo", *sizes, "--resume")
     assert code == 0 and "nothing was written" in out
-    other = run(*train(smollm, tools_file, "--resume"))
-    said(other, 2, "has another", "num_synthetic_examples", "tools", "--overwrite")
+    words = "has another", "num_synthetic_examples", "tools", "--overwrite"
+    said(run(*train(smollm, tools_file, "--resume")), 2, *words)
+    said(run("--dry-run", *train(smollm, tools_file, "--resume")), 2, *words)
 
 
 def test_what_cannot_be_trained_is_said_before_anything_is_asked(run, smollm, tools_file, tmp_path):

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from auto_lora._adapter_folder import asking_peft
 from auto_lora._shared_prefix import PrefixKV, PrefixPass, last_hidden
 from auto_lora.encode import begins_at
 
@@ -83,7 +84,8 @@ def attached(model: Any, folder: str | Path) -> Iterator[tuple[Any, tuple[int, .
     config = PeftConfig.from_pretrained(str(folder))
     invocation = tuple(getattr(config, "alora_invocation_tokens", None) or ())
     config.alora_invocation_tokens = None
-    peft_model = PeftModel.from_pretrained(model, str(folder), config=config)
+    with asking_peft():
+        peft_model = PeftModel.from_pretrained(model, str(folder), config=config)
     try:
         peft_model.eval()
         yield peft_model, invocation

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,14 @@ from safetensors.torch import save
 from auto_lora._errors import DataError, ModelError, UsageError
 from auto_lora._runs import read_json, write_bytes, write_json
 from auto_lora._settings import NOT_IN_GGUF, TrainingConfig
+
+
+@contextmanager
+def asking_peft() -> Iterator[None]:
+    """For as long as this lasts PEFT may ask under an old name: 0.21 does so of transformers 5.23, which warns the user."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        yield
 
 
 def check_adapter(folder: str | Path, config: TrainingConfig) -> Path:

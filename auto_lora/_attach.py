@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
 
-from auto_lora._adapter_folder import load_adapter
+from auto_lora._adapter_folder import asking_peft, load_adapter
 from auto_lora._base_model import Base
 from auto_lora._errors import ModelError
 from auto_lora._fused_lora import fuse_lora
@@ -45,8 +44,7 @@ def attach_lora(
         save_memory(model)
     torch.manual_seed(config.seed)
     try:
-        with warnings.catch_warnings():  # peft 0.21 asks transformers 5.23 under an old name
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        with asking_peft():
             peft_model = get_peft_model(model, lora)
     except ValueError as error:
         raise ModelError(

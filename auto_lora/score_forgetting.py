@@ -13,7 +13,6 @@ list does cover one of them, a call is no fault.
 from __future__ import annotations
 
 import asyncio
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Any
 
 import torch
 
+from auto_lora._adapter_folder import asking_peft
 from auto_lora._conversation import Conversation
 from auto_lora._intervals import proportion
 from auto_lora._progress import Quiet, Reporter
@@ -116,8 +116,7 @@ def adapter_drift(
 def _attached(model: Any, directory: Path) -> Iterator[Any]:
     from peft import PeftModel
 
-    with warnings.catch_warnings():  # peft 0.21 asks transformers 5.23 under an old name
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+    with asking_peft():
         adapted = PeftModel.from_pretrained(model, str(directory))
     try:
         yield adapted.eval()

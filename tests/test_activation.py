@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import pytest
 import torch
@@ -11,13 +12,18 @@ from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from torch.nn import functional as F
 
-from auto_lora._activation import BasePrefixes, adapter_off, next_token_logits
+from auto_lora._activation import BasePrefixes, adapter_off, attached, next_token_logits
+from auto_lora._attach import attach_lora
 from auto_lora._base_model import load_tokenizer
+from auto_lora._processes import Processes
 from auto_lora._settings import PROJECTIONS, TrainingConfig
 from auto_lora._shared_prefix import run_group, save_memory, use_shared_prefix
 from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.encode import ChatTemplate, begins_at, group_by_prefix, last_run_of
+from auto_lora.score_forgetting import _attached
 from tests.test_shared_prefix import distance, examples, gradients, tiny
+from tests.tiny_models import random_adapter
+from tests.train_tiny import tiny_base
 
 ACTS_FROM = 30  # of the 40 tokens that the examples share
 MARK = slice(ACTS_FROM + 1, ACTS_FROM + 4)
@@ -123,3 +129,17 @@ def test_the_invocation_stands_once_before_the_first_message(smollm, demo_tools)
             )
             before = template.encode(text[: text.index("<|im_start|>user")])
             assert last_run_of(mark, template.encode(text)) == len(before) + 1 - len(mark)
+
+
+@pytest.mark.filterwarnings("error:.*is_gradient_checkpointing")
+def test_an_adapter_is_taken_on_and_off_without_a_warning(tmp_path):
+    base = tiny_base()
+    attach_lora(
+        base, TrainingConfig(lora_r=4), checkpointing=False, sharded=False, processes=Processes()
+    ).unload()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the test's own call of PEFT
+        random_adapter(base.model, tmp_path).unload()
+    for take_on in (attached, _attached):
+        with take_on(base.model, tmp_path):
+            pass

@@ -58,7 +58,9 @@ def _test_of(config: TrainingConfig, folder: Path) -> tuple[list[Conversation], 
         own = Reader(load_tools(given), config.system_prompt).cases(config.test_file)
         return own, own_cases(config.test_file)
     if frozen.is_file():
-        return read_conversations(frozen), f"the frozen test {frozen}"
+        told = folder.parent / "final_adapter" / "metrics.json"
+        writer = read_json(told)["test_writer"] if told.is_file() else f"the run in {folder.parent}"
+        return read_conversations(frozen), writer
     generator = SyntheticDataGenerator(load_tools(given), config)
     fresh = generator.generate(config.num_test_examples, "test")
     return fresh, generator.describe_writer(fresh)

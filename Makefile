@@ -1,5 +1,5 @@
 # make install   .venv with everything demo and tests need
-# make demo      tools in, adapter out, proven: 15 to 40 minutes on 2 cores
+# make demo      tools in, adapter out, proven: 20 to 60 minutes on 2 cores
 # make test      all tests, real model and real server included
 # make check     lint, format, types
 # make bench-train  examples per second against TRL, at 2,150 tokens of tools

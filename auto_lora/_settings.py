@@ -93,7 +93,7 @@ class TrainingConfig:
 
     lora_r: int = setting(16, "LoRA rank", kind=int, low=4, high=64, group="lora")
     lora_alpha: int = setting(32, "LoRA alpha; the adapter is scaled by alpha / rank", kind=int, low=1, high=512, group="lora")
-    init_adapter: str | None = setting(None, "PEFT adapter folder whose weights every iteration starts from; same rank, alpha and target modules", group="lora")
+    init_adapter: str | None = setting(None, "PEFT adapter folder whose weights the first iteration starts from; same rank, alpha and target modules", group="lora")
     activated: bool = setting(False, "activated LoRA: the adapter acts from the user's first message on, so that the base alone reads the tools, once for a whole training; conversations without tools stay the base's; needs llama.cpp of September 2025 or later", kind=bool, group="lora")
     lora_dropout: float = setting(0.1, "dropout before LoRA A", kind=float, low=0.0, high=0.9, group="lora")
     target_modules: list[str] = setting(list(PROJECTIONS), "projections that get an adapter", kind=list, group="lora")

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from auto_lora._activation import BasePrefixes
-from auto_lora._adapter_folder import save_adapter
+from auto_lora._adapter_folder import check_adapter, save_adapter
 from auto_lora._attach import attach_lora
 from auto_lora._base_model import Base
 from auto_lora._checkpoint import Position, load_checkpoint, random_state, read_position, save_checkpoint
@@ -381,6 +381,9 @@ def _fingerprint(config: TrainingConfig, train: ToolCallingDataset) -> str:
     """Equal for runs that take the same steps."""
     free = (*FREE, "checkpoint_seconds", "num_threads")
     settings = {k: v for k, v in config.to_dict().items() if k not in free}
+    if config.init_adapter:  # by its weights: a run's folder may be moved
+        weights = check_adapter(config.init_adapter, config).read_bytes()
+        settings["init_adapter"] = hashlib.sha256(weights).hexdigest()
     digest = hashlib.sha256(dumps(settings).encode())
     for example in train.examples:
         digest.update(f"{example.head} {example.own.tolist()} {example.own_target.hex()}".encode())

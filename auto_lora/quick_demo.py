@@ -1,4 +1,4 @@
-"""What `--demo` runs: the embedded model, six tools, and settings for 2 cores and 15 to 40 minutes."""
+"""What `--demo` runs: the embedded model, six tools, and settings for 2 cores and 20 to 60 minutes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from auto_lora.model_source import embedded_model
 
 
 def demo_settings(resumed: str | None = None) -> dict[str, Any]:
-    """The settings of `--demo`: embedded model, packaged tools, sized for 2 cores and 15 to 40 minutes.
+    """The settings of `--demo`: embedded model, packaged tools, sized for 2 cores and 20 to 60 minutes.
 
     Args:
         resumed: folder of a run whose size is kept; a processor's measured speed is never twice the same.
@@ -49,7 +49,7 @@ def demo_settings(resumed: str | None = None) -> dict[str, Any]:
             "missing_argument": 0.08,
         },
         "rehearsal_share": 0.025,
-        "num_iterations": 1,
+        "num_iterations": 2,
         "lora_dropout": 0.0,
         "max_new_tokens": 128,
         "num_final_answers": 12,

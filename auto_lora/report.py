@@ -146,7 +146,7 @@ def _facts(done: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]
             "gained and lost since the one before (McNemar)": f"+{test['gained']} −{test['lost']}, p = {test['p']:.2g}"
         }
     return {
-        "conversations trained on": done["training_examples"],
+        "conversations so far": done["training_examples"],
         "drafts rejected": sum(done["rejected_examples"].values()),
         "validation, exact": percent(done["validation"]["overall"]["exact"]),
         **compared,

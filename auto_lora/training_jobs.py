@@ -16,6 +16,8 @@ from auto_lora._settings import TrainingConfig
 from auto_lora.encode import ChatTemplate, ToolCallingDataset
 from auto_lora.finetune import LoRATrainer
 
+_OF_A_ROUND = ("mixed_precision", "init_adapter", "learning_rate")  # settings that the first process decides
+
 
 def lead(
     trainer: LoRATrainer,
@@ -44,7 +46,7 @@ def lead(
             "train": [c.to_json() for c in train],
             "validation": [c.to_json() for c in validation],
             "directory": str(folder),
-            "mixed_precision": trainer.config.mixed_precision,
+            "settings": {name: getattr(trainer.config, name) for name in _OF_A_ROUND},
         }
     )
     trainer.processes.others_hear = False
@@ -59,7 +61,7 @@ def follow(config: TrainingConfig, processes: Processes) -> tuple[Path, dict[str
         TrainingError: the first process stopped; its own message says why.
     """
     while (job := processes.hear())["do"] == "train":
-        config = replace(config, mixed_precision=job["mixed_precision"])
+        config = replace(config, **job["settings"])
         base = load_base(config)
         template = ChatTemplate(base.tokenizer)
         train, validation = (

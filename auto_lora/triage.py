@@ -5,14 +5,16 @@ Only the validation split is looked at here; the frozen test decides nothing.
 
 from __future__ import annotations
 
+import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from auto_lora._conversation import Conversation
 from auto_lora._runs import read_json
 from auto_lora._settings import TrainingConfig
 from auto_lora._toolcall import ToolCall, match_calls, same_value
@@ -96,6 +98,21 @@ class Round:
         keeps = not floor_verdict(drift["1.0"] if drift else None, max_forgetting_kl)
         plan = RoundPlan.from_json(metrics["next_round"])
         return cls(metrics["iteration"], exact["count"] / max(exact["of"], 1), keeps, drift, plan)
+
+
+def lesson_of(conversations: Sequence[Conversation], known: int, seed: int) -> tuple[Conversation, ...]:
+    """What a round that goes on from the adapter before trains on: its new conversations, and as many of the earlier ones.
+
+    Without the earlier ones it would forget them (replay; Rolnick et al., arXiv 1811.11682).
+
+    Args:
+        conversations: all so far, the earlier ones first.
+        known: how many of them the rounds before had.
+        seed: of the choice.
+    """
+    new = conversations[known:]
+    again = random.Random(f"{seed}/again").sample(conversations[:known], min(len(new), known))
+    return (*new, *again)
 
 
 def faults_of(turn: TurnResult, tools: Mapping[str, ToolDefinition]) -> list[Fault]:

@@ -56,7 +56,7 @@ from auto_lora.score_pair import Answers, Examiner
 from auto_lora.score_resumed import keep_answers, kept_answers
 from auto_lora.synthetic_data import language_model, writers_of
 from auto_lora.training_jobs import lead
-from auto_lora.triage import Round, RoundPlan, analyse, case_rows, plan_next_round
+from auto_lora.triage import Round, RoundPlan, analyse, case_rows, lesson_of, plan_next_round
 from auto_lora.two_sample import shipped_prompts, writer_distance
 
 
@@ -181,7 +181,7 @@ class Run:
         self.reporter.say(f"\nIteration {number}")
         async with self._writing():
             train = self._training_data(number, plan)
-        training, trained, drift = self._train(train, folder)
+        training, trained, drift = self._train(number, train)
         adapter = export_adapter(folder, self.gguf, folder / "adapter.gguf")
         gate = await self._prove(number, adapter, trained)
         async with self._server(f"iteration_{number}", adapter) as client:
@@ -232,13 +232,30 @@ class Run:
         write_conversations(path, train)
         return train
 
+    def _lesson(
+        self, number: int, conversations: Sequence[Conversation]
+    ) -> tuple[TrainingConfig, Sequence[Conversation]]:
+        """A round's settings and what it trains on.
+
+        The first has everything. A later one goes on from the adapter before it, at half the first's learning rate, on its
+        new conversations and as many of the earlier ones: docs/LOG.md, twentieth part.
+        """
+        if number == 1:
+            return self.config, conversations
+        first, before = (self.output / f"iteration_{n}" for n in (1, number - 1))
+        rate = read_json(first / "training.json")["learning_rate"] / 2
+        known = len(read_conversations(before / "train.jsonl"))
+        lesson = lesson_of(conversations, known, self.config.seed + number)
+        return replace(self.config, init_adapter=str(before), learning_rate=rate), lesson
+
     def _train(
-        self, conversations: list[Conversation], folder: Path
+        self, number: int, conversations: Sequence[Conversation]
     ) -> tuple[dict[str, Any], Sides, dict[str, float] | None]:
         """Trains and measures the drift unless both are there.
 
         Returns `training.json`, what the trainer expects after each probe, and `drift.json`.
         """
+        folder = self.output / f"iteration_{number}"
         done, drift = folder / "training.json", folder / "drift.json"
         base = load_base(self.config, self.template.tokenizer)
         before = trainer_logprobs(base.model, self.probes)
@@ -246,8 +263,9 @@ class Run:
         base_gate(self.probes, before, self.served_base, self.template, near)
         if not done.is_file():
             own = rehearse(base, self.template, self.config, self.output / "data" / "own_answers.json")
-            trainer = LoRATrainer(self.config, base, self.reporter, self.processes)
-            lead(trainer, self.template, [*conversations, *own], self.validation, folder)
+            config, lesson = self._lesson(number, conversations)
+            trainer = LoRATrainer(config, base, self.reporter, self.processes)
+            lead(trainer, self.template, [*lesson, *own], self.validation, folder)
             if self.processes.size > 1:  # its layers may be split by now, and the others are not in this
                 del base
                 release_memory()

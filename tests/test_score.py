@@ -25,7 +25,7 @@ from auto_lora.score import CaseResult, Evaluation, ToolCallEvaluator, mcnemar, 
 from auto_lora.score_forgetting import PlainAnswer
 from auto_lora.score_pair import Answers, Examiner, compare
 from auto_lora.score_resumed import keep_answers, kept_answers
-from auto_lora.triage import ERROR_CLASSES, RoundPlan, analyse, faults_of, plan_next_round
+from auto_lora.triage import ERROR_CLASSES, RoundPlan, analyse, faults_of, lesson_of, plan_next_round
 
 ON = ToolCall("set_light", {"room": "kitchen", "state": "on"})
 OFF = ToolCall("set_light", {"room": "office", "state": "off"})
@@ -351,3 +351,12 @@ def test_a_plan_is_read_as_it_was_written():
     )
     plan = RoundPlan(8, {"single": 1.0}, focus, ["because"])
     assert RoundPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+
+
+@given(known=st.integers(0, 30), new=st.integers(0, 30), seed=st.integers(0, 3))
+def test_a_later_round_trains_on_all_that_is_new_and_as_much_of_the_old(known, new, seed):
+    lesson = lesson_of(range(known + new), known, seed)
+    assert list(lesson[:new]) == list(range(known, known + new))
+    again = lesson[new:]
+    assert len(again) == len(set(again)) == min(known, new) and set(again) <= set(range(known))
+    assert lesson == lesson_of(range(known + new), known, seed)

@@ -11,18 +11,24 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from auto_lora import AutoLoRACreator, ToolDefinition, TrainingConfig
+from auto_lora import AutoLoRACreator, LoRATrainer, ToolCallingDataset, ToolDefinition, TrainingConfig
 from auto_lora.__main__ import main
+from auto_lora._base_model import load_base
+from auto_lora._conversation import read_conversations
 from auto_lora._errors import DataError, ServerError, ToolsError, UsageError
 from auto_lora._progress import Quiet
+from auto_lora.encode import ChatTemplate
 from auto_lora.handover import serve_command
 from auto_lora.llama_server import LlamaCppClient
+from auto_lora.rehearsal import rehearse
 from auto_lora.score_pair import Examiner
-from auto_lora.single_folder import export_directory
+from auto_lora.single_folder import export_directory, serve_directory
+from auto_lora.triage import lesson_of
 from tests.tiny_models import random_model, save_gguf, vocabulary_of
 
 pytestmark = pytest.mark.slow
@@ -91,10 +97,11 @@ def test_the_output_users_expect(finished):
 
 def test_an_activated_adapter_goes_the_same_way(tiny_gguf, demo_tools, tmp_path):
     config = TrainingConfig(
-        llama_cpp_model_path=str(tiny_gguf), output_dir=str(tmp_path), activated=True, **{**SMALL, "num_iterations": 1}
+        llama_cpp_model_path=str(tiny_gguf), output_dir=str(tmp_path), activated=True, **SMALL
     )  # fmt: skip
     final, metrics = asyncio.run(AutoLoRACreator(config, demo_tools[:3], reporter=Quiet()).create_adapter())
-    (first,) = metrics["iterations"]
+    first, second = metrics["iterations"]
+    assert second["training"]["learning_rate"] == first["training"]["learning_rate"] / 2
     gate = first["gate"]
     assert (
         gate["adapter"]["mean"] < 1.5 * gate["base"]["mean"] < 0.03 < gate["scale_1"] and gate["scale_0"] == 0
@@ -122,6 +129,25 @@ def test_the_second_round_holds_the_first_and_aims_at_its_errors(finished):
     assert analysis["failed_cases"] == len({f["id"] for f in analysis["failures"]})
 
 
+def test_the_second_round_goes_on_from_the_first_with_new_data_and_as_much_old(finished, tmp_path):
+    """Trained again from what the folder holds, it is the same adapter to the byte."""
+    config, output = finished[0], Path(finished[0].output_dir)
+    one, two = output / "iteration_1", output / "iteration_2"
+    rate = json.loads((one / "training.json").read_text())["learning_rate"] / 2
+    assert json.loads((two / "training.json").read_text())["learning_rate"] == rate
+    all_of_it, known = (read_conversations(at / "train.jsonl") for at in (two, one))
+    lesson = lesson_of(all_of_it, len(known), config.seed + 2)
+    again = replace(config, init_adapter=str(one), learning_rate=rate)
+    base = load_base(again)
+    template = ChatTemplate(base.tokenizer)
+    own = rehearse(base, template, config, output / "data" / "own_answers.json")
+    validation = read_conversations(output / "data" / "validation.jsonl")
+    sets = [ToolCallingDataset(split, template) for split in ([*lesson, *own], validation)]
+    LoRATrainer(again, base).train(*sets, tmp_path)
+    weights = "adapter_model.safetensors"
+    assert (tmp_path / weights).read_bytes() == (two / weights).read_bytes()
+
+
 async def test_resume_keeps_what_is_finished_and_ends_the_same(finished, demo_tools):
     config, final, before = finished
     output = Path(config.output_dir)
@@ -146,6 +172,7 @@ async def test_a_scoring_that_fails_leaves_the_adapter_with_its_own_figures(
     config, final, _ = finished
     (final / "adapter.gguf").rename(final / "kept")
     (final / "adapter.gguf").write_bytes(b"of the run before")
+    (final / "evaluation.json").write_text("{}")
     before = {p.name: p.read_bytes() for p in final.iterdir()}
 
     async def fails(*_):
@@ -155,7 +182,28 @@ async def test_a_scoring_that_fails_leaves_the_adapter_with_its_own_figures(
     with pytest.raises(ServerError):
         await AutoLoRACreator(config, demo_tools[:3], reporter=Quiet()).create_adapter(resume=True)
     assert {p.name: p.read_bytes() for p in final.iterdir()} == before
-    (final / "kept").rename(final / "adapter.gguf")
+    monkeypatch.undo()
+    await AutoLoRACreator(config, demo_tools[:3], reporter=Quiet()).create_adapter(resume=True)
+    assert (final / "adapter.gguf").read_bytes() == (final / "kept").read_bytes()
+    assert not (final / "evaluation.json").exists(), "figures of the adapter that was replaced"
+    (final / "kept").unlink()
+
+
+async def test_serving_a_folder_only_reads_it(finished, demo_tools, monkeypatch):
+    _, final, _ = finished
+    before = {p.name: p.stat().st_mtime_ns for p in final.iterdir()}
+    asked = []
+
+    async def once(client):
+        tools = [tool.to_openai() for tool in demo_tools[:3]]
+        asked.append(
+            await client.chat([{"role": "user", "content": "kitchen light on"}], tools, max_tokens=8)
+        )
+
+    monkeypatch.setattr(LlamaCppClient, "wait", once)
+    await serve_directory(TrainingConfig(), final)
+    assert asked[0].completion_tokens == 8
+    assert {p.name: p.stat().st_mtime_ns for p in final.iterdir()} == before
 
 
 async def test_tools_that_leave_no_room_end_the_run_before_the_base_is_asked(tiny_gguf, demo_tools, tmp_path):
@@ -187,6 +235,7 @@ def test_a_folder_is_exported_and_scored_as_fully_as_by_the_run(finished, capsys
     assert "This adapter is not better than its base" in " ".join(capsys.readouterr().out.split())
     again = json.loads((final / "evaluation.json").read_text())
     assert again["adapter"]["overall"] == metrics["adapter"]["overall"]
+    assert again["test_writer"] == metrics["test_writer"]
     words = shlex.split(again["serve_command"])
     assert words[words.index("--chat-template-file") + 1] == str(final / "chat_template.jinja")
     round_one = shlex.split(serve_command("base.gguf", final.parent / "iteration_1", 512))

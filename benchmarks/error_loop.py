@@ -1,13 +1,14 @@
 """Does studying the errors pay? The loop's rounds against training on as many more fresh conversations.
 
-Round 1 is shared. From then on two adapters are trained a round, each anew on all its conversations so far: the *loop* adds what
-`plan_next_round` asks for after the served adapter was scored on validation; the *control* adds as many of the usual mixture. Both
-are measured on the same held-out conversations, of which the plan has seen none: every token of the calls the arg-max,
-teacher-forced; where none is due, that none begins. An adapter that is in DIR is not trained again, its data are read from there.
+Round 1 is shared. From then on two adapters are trained a round, each as a run does it: from the adapter before, at half the rate,
+on its new conversations and as many of the earlier ones. The *loop*'s new ones are what `plan_next_round` asks for after its served
+adapter was scored on validation, the *control*'s as many of the usual mixture. Both are measured on the same held-out conversations,
+of which the plan has seen none: every token of the calls the arg-max, teacher-forced; where none is due, that none begins; and how
+far ordinary answers are from the base's (KL). An adapter that is in DIR is not trained again, its data are read from there.
 
     python benchmarks/error_loop.py                                    # the demo's tools, 800 conversations, 2 rounds
     python benchmarks/error_loop.py --tools tools.json --examples 2400 --rounds 3 --out DIR   # DIR keeps adapters and data
-    python benchmarks/error_loop.py --warm       # each round's data again, from the loop's adapter of the round before
+    python benchmarks/error_loop.py --anew       # both arms' data so far, also from the base, with one epoch for everything
 
 The last line is one JSON object.
 """
@@ -41,13 +42,14 @@ from auto_lora import (
 from auto_lora._base_model import load_base
 from auto_lora._conversation import read_conversations, write_conversations
 from auto_lora._intervals import paired_test, proportion
-from auto_lora._runs import write_json
+from auto_lora._runs import read_json, write_json, write_text
 from auto_lora.encode import ChatTemplate
 from auto_lora.gguf_export import export_adapter
 from auto_lora.model_source import embedded_model
 from auto_lora.rehearsal import rehearse
 from auto_lora.score import Evaluation
-from auto_lora.triage import RoundPlan, analyse, plan_next_round
+from auto_lora.score_forgetting import PlainAnswer, adapter_drift, answer_plainly, ordinary_prompts
+from auto_lora.triage import RoundPlan, analyse, lesson_of, plan_next_round
 
 DEMO = Path(auto_lora.__file__).parent / "demo" / "tools.json"
 
@@ -61,7 +63,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=400, help="cases both are measured on")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--warm", action="store_true", help="train both arms' data from the round before's adapter as well"
+        "--anew", action="store_true", help="train all data of each arm from the base as well"
     )
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
@@ -89,23 +91,26 @@ class Experiment:
         self.base = load_base(self.config)
         self.template = ChatTemplate(self.base.tokenizer)
         self.rows: list[dict[str, Any]] = []
+        self.answers: list[PlainAnswer] = []
 
     def run(self) -> dict[str, Any]:
-        train = {"loop": self.generator.training(self.args.examples)}
-        train["control"] = train["loop"]
-        exact = {"loop": self.measure(1, "loop", train["loop"])}
-        exact["control"] = exact["loop"]
+        self.answers = asyncio.run(self.ordinary_answers())
+        first = self.generator.training(self.args.examples)
+        train = {"loop": first, "control": first}
+        exact = dict.fromkeys(train, self.measure(1, "loop", first))
+        before = dict.fromkeys(train, self.folder / "round_1_loop")
         tests = []
         for number in range(2, self.args.rounds + 1):
-            seed, before = self.config.seed + number, len(train["loop"])
-            train["loop"] = self.kept(number, "loop") or self.asked_for(number, train["loop"], seed)
-            more = len(train["loop"]) - before
+            seed, known = self.config.seed + number, len(train["loop"])
+            loop = self.kept(number, "loop") or self.asked_for(number, train["loop"], seed)
+            more = len(loop) - known
             control = [*train["control"], *self.generator.training(more, train["control"], seed=seed)]
-            train["control"] = self.kept(number, "control") or control
-            for arm in ("loop", "control"):
-                exact[arm] = self.measure(number, arm, train[arm])
-                if self.args.warm:
-                    self.measure(number, f"warm_{arm}", train[arm], self.folder / f"round_{number - 1}_loop")
+            train = {"loop": loop, "control": self.kept(number, "control") or control}
+            for arm, conversations in train.items():
+                exact[arm] = self.measure(number, arm, conversations, before[arm], known)
+                before[arm] = self.folder / f"round_{number}_{arm}"
+                if self.args.anew:
+                    self.measure(number, f"anew_{arm}", conversations)
             pairs = list(zip(exact["control"], exact["loop"], strict=True))
             test = paired_test(sum(b and not a for a, b in pairs), sum(a and not b for a, b in pairs))
             tests.append({"round": number, **test})
@@ -130,9 +135,18 @@ class Experiment:
         return [*before, *new]
 
     def measure(
-        self, number: int, arm: str, conversations: list[Conversation], start: Path | None = None
+        self,
+        number: int,
+        arm: str,
+        conversations: list[Conversation],
+        start: Path | None = None,
+        known: int = 0,
     ) -> list[bool]:
-        """Trains an adapter on the conversations, from the base or from the one in `start`; whether each held-out case is exact."""
+        """Trains an adapter on the conversations; whether each held-out case is exact.
+
+        Args:
+            start: adapter to go on from, which `known` of the conversations made; None: the base, and all of them.
+        """
         folder, started = self.folder / f"round_{number}_{arm}", time.monotonic()
         data = folder / "train.jsonl"
         if (folder / "training.json").is_file():
@@ -141,11 +155,15 @@ class Experiment:
         else:
             write_conversations(data, conversations)
             own = rehearse(self.base, self.template, self.config, self.folder / "own_answers.json")
-            splits = [[*conversations, *own], self.validation]
+            config, lesson = self.config, conversations
+            if start:
+                rate = read_json(self.folder / "round_1_loop" / "training.json")["learning_rate"] / 2
+                config = replace(config, init_adapter=str(start), learning_rate=rate)
+                lesson = lesson_of(conversations, known, config.seed + number)
+            splits = [[*lesson, *own], self.validation]
             datasets = [
                 ToolCallingDataset(split, self.template, activated=self.config.activated) for split in splits
             ]
-            config = replace(self.config, init_adapter=str(start) if start else None)
             LoRATrainer(config, self.base).train(datasets[0], datasets[1], folder)
         seconds = time.monotonic() - started
         turns = [turn for c in self.held_out for turn in scored_turns(c)]
@@ -156,8 +174,9 @@ class Experiment:
             Counter(c.category for c, keep in zip(self.held_out, keeps, strict=True) if keep)
             for keeps in ([True] * len(exact), exact)
         )
+        drift = adapter_drift(self.base.model, folder, self.template, self.answers)["1.0"]
         row = {
-            "round": number, "arm": arm, "conversations": len(conversations), "seconds": round(seconds, 1),
+            "round": number, "arm": arm, "conversations": len(conversations), "seconds": round(seconds, 1), "kl": drift,
             "exact": proportion(sum(exact), len(exact)), "by_category": {c: [right[c], n] for c, n in of.items()},
         }  # fmt: skip
         self.rows.append(row)
@@ -175,15 +194,24 @@ class Experiment:
         return plan_next_round(scored, analysis, self.config)
 
     async def served(self, adapter: Path) -> Evaluation:
-        template = self.folder / "chat_template.jinja"
-        template.write_text(self.template.text, encoding="utf-8")
-        client = LlamaCppClient(
+        async with self.server(adapter) as client:
+            evaluator = ToolCallEvaluator(self.validation, parallel=self.config.slots, max_tokens=128)
+            return await evaluator.evaluate(client, "loop")
+
+    async def ordinary_answers(self) -> list[PlainAnswer]:
+        """What the served base answers to ordinary prompts."""
+        prompts = ordinary_prompts(self.config.num_forgetting_prompts, self.config.system_prompt)
+        async with self.server() as client:
+            return await answer_plainly(
+                client, prompts, max_tokens=self.config.forgetting_tokens, parallel=self.config.slots
+            )
+
+    def server(self, adapter: Path | None = None) -> LlamaCppClient:
+        template = write_text(self.folder / "chat_template.jinja", self.template.text)
+        return LlamaCppClient(
             self.config.llama_cpp_model_path, adapter_path=adapter, chat_template_file=template, context=2048,
             parallel=self.config.slots, log_path=self.folder / "server.log",
         )  # fmt: skip
-        async with client:
-            evaluator = ToolCallEvaluator(self.validation, parallel=self.config.slots, max_tokens=128)
-            return await evaluator.evaluate(client, "loop")
 
 
 def scored_turns(conversation: Conversation) -> list[Conversation]:

@@ -20,6 +20,8 @@ CATEGORIES = ("single", "parallel", "chain", "optional", "no_call", "missing_arg
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 FUSED_PROJECTIONS = ("qkv_proj", "gate_up_proj")  # Phi-3's; llama.cpp's script exports them
 
+LOWEST_RATE = 1e-7  # learning rate
+
 # What llama.cpp's converter drops or mis-scales in silence, so refused before training.
 NOT_IN_GGUF = {
     "use_dora": "GGUF adapters hold no DoRA magnitude vectors",
@@ -101,7 +103,7 @@ class TrainingConfig:
     num_epochs: int = setting(1, "passes over the training data; fresh conversations teach more than the same ones again", kind=int, low=1, high=1000)
     batch_size: int = setting(16, "examples of an optimizer step (times gradient_accumulation_steps); run in smaller groups where memory is short or that is as fast, with the same result", kind=int, low=1, high=4096)
     gradient_accumulation_steps: int = setting(1, "times batch_size: examples of an optimizer step, over all processes; they share one pass over the tools", kind=int, low=1, high=4096)
-    learning_rate: float | None = setting(None, "peak learning rate; none: by architecture and hidden size, 3.5e-3 for SmolLM2-135M (5e-4 x (2000 / hidden size) ^ 0.78 for Llama, ^ 1.57 up to 3.5e-3 below 2000, ^ 0.08 for Qwen)", kind=float, low=1e-7, high=1.0)
+    learning_rate: float | None = setting(None, "peak learning rate; none: by architecture and hidden size, 3.5e-3 for SmolLM2-135M (5e-4 x (2000 / hidden size) ^ 0.78 for Llama, ^ 1.57 up to 3.5e-3 below 2000, ^ 0.08 for Qwen)", kind=float, low=LOWEST_RATE, high=1.0)
     warmup_ratio: float = setting(0.1, "share of the steps with rising learning rate; cosine after it", kind=float, low=0.0, high=0.9)
     weight_decay: float = setting(0.0, "AdamW weight decay", kind=float, low=0.0, high=1.0)
     max_grad_norm: float = setting(1.0, "gradients are clipped to this norm", kind=float, low=1e-3, high=1e3)

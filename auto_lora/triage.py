@@ -8,15 +8,15 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from auto_lora._conversation import Conversation
+from auto_lora._conversation import Conversation, read_conversations
 from auto_lora._runs import read_json
-from auto_lora._settings import TrainingConfig
+from auto_lora._settings import LOWEST_RATE, TrainingConfig
 from auto_lora._toolcall import ToolCall, match_calls, same_value
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues import Focus
@@ -74,21 +74,23 @@ class RoundPlan:
 
 @dataclass(frozen=True)
 class Round:
-    """A finished iteration: its number, its exact share on validation, and what follows from it.
+    """A finished iteration: its number, its exact share and loss on validation, and what follows from it.
 
     `keeps`: its adapter stays below `max_forgetting_kl`; `drift`: KL per token by adapter scale, None: not measured.
-    `rank`: the larger is the better; one that keeps the floor is better than any that does not.
+    `rank`: the larger is the better; one that keeps the floor is better than any that does not, and of two with as many
+    exact cases the one with the lower validation loss.
     """
 
     number: int
     exact: float
+    loss: float
     keeps: bool
     drift: dict[str, float] | None
     plan: RoundPlan
 
     @property
-    def rank(self) -> tuple[bool, float]:
-        return self.keeps, self.exact
+    def rank(self) -> tuple[bool, float, float]:
+        return self.keeps, self.exact, -self.loss
 
     @classmethod
     def read(cls, path: Path, max_forgetting_kl: float) -> Round:
@@ -97,22 +99,29 @@ class Round:
         exact, drift = metrics["validation"]["overall"]["exact"], metrics["drift"]
         keeps = not floor_verdict(drift["1.0"] if drift else None, max_forgetting_kl)
         plan = RoundPlan.from_json(metrics["next_round"])
-        return cls(metrics["iteration"], exact["count"] / max(exact["of"], 1), keeps, drift, plan)
+        training = metrics["training"]
+        loss = training["history"][training["best_epoch"] - 1]["validation_loss"]
+        return cls(metrics["iteration"], exact["count"] / max(exact["of"], 1), loss, keeps, drift, plan)
 
 
-def lesson_of(conversations: Sequence[Conversation], known: int, seed: int) -> tuple[Conversation, ...]:
-    """What a round that goes on from the adapter before trains on: its new conversations, and as many of the earlier ones.
+def next_lesson(
+    config: TrainingConfig, number: int, conversations: Sequence[Conversation], first: Path, before: Path
+) -> tuple[TrainingConfig, tuple[Conversation, ...]]:
+    """Settings and training data of a later round: on from the adapter before it, at half the first's learning rate.
 
-    Without the earlier ones it would forget them (replay; Rolnick et al., arXiv 1811.11682).
+    It sees its new conversations and as many of the earlier ones, which it would forget without (replay; Rolnick et al.,
+    arXiv 1811.11682). docs/LOG.md, twentieth part, has what else was tried.
 
     Args:
-        conversations: all so far, the earlier ones first.
-        known: how many of them the rounds before had.
-        seed: of the choice.
+        number: of the round, from 2 on.
+        conversations: all so far, those of the round before first.
+        first, before: folders of the first round and of the one before, with `training.json`, `train.jsonl` and adapter.
     """
+    rate = max(read_json(first / "training.json")["learning_rate"] / 2, LOWEST_RATE)
+    known = len(read_conversations(before / "train.jsonl"))
     new = conversations[known:]
-    again = random.Random(f"{seed}/again").sample(conversations[:known], min(len(new), known))
-    return (*new, *again)
+    again = random.Random(f"{config.seed + number}/again").sample(conversations[:known], min(len(new), known))
+    return replace(config, init_adapter=str(before), learning_rate=rate), (*new, *again)
 
 
 def faults_of(turn: TurnResult, tools: Mapping[str, ToolDefinition]) -> list[Fault]:

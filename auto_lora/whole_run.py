@@ -56,7 +56,7 @@ from auto_lora.score_pair import Answers, Examiner
 from auto_lora.score_resumed import keep_answers, kept_answers
 from auto_lora.synthetic_data import language_model, writers_of
 from auto_lora.training_jobs import lead
-from auto_lora.triage import Round, RoundPlan, analyse, case_rows, lesson_of, plan_next_round
+from auto_lora.triage import Round, RoundPlan, analyse, case_rows, next_lesson, plan_next_round
 from auto_lora.two_sample import shipped_prompts, writer_distance
 
 
@@ -235,18 +235,11 @@ class Run:
     def _lesson(
         self, number: int, conversations: Sequence[Conversation]
     ) -> tuple[TrainingConfig, Sequence[Conversation]]:
-        """A round's settings and what it trains on.
-
-        The first has everything. A later one goes on from the adapter before it, at half the first's learning rate, on its
-        new conversations and as many of the earlier ones: docs/LOG.md, twentieth part.
-        """
+        """A round's settings and what it trains on: the first on all it has, a later one as `next_lesson` says."""
         if number == 1:
             return self.config, conversations
         first, before = (self.output / f"iteration_{n}" for n in (1, number - 1))
-        rate = read_json(first / "training.json")["learning_rate"] / 2
-        known = len(read_conversations(before / "train.jsonl"))
-        lesson = lesson_of(conversations, known, self.config.seed + number)
-        return replace(self.config, init_adapter=str(before), learning_rate=rate), lesson
+        return next_lesson(self.config, number, conversations, first, before)
 
     def _train(
         self, number: int, conversations: Sequence[Conversation]

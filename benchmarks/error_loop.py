@@ -42,14 +42,14 @@ from auto_lora import (
 from auto_lora._base_model import load_base
 from auto_lora._conversation import read_conversations, write_conversations
 from auto_lora._intervals import paired_test, proportion
-from auto_lora._runs import read_json, write_json, write_text
+from auto_lora._runs import write_json, write_text
 from auto_lora.encode import ChatTemplate
 from auto_lora.gguf_export import export_adapter
 from auto_lora.model_source import embedded_model
 from auto_lora.rehearsal import rehearse
 from auto_lora.score import Evaluation
 from auto_lora.score_forgetting import PlainAnswer, adapter_drift, answer_plainly, ordinary_prompts
-from auto_lora.triage import RoundPlan, analyse, lesson_of, plan_next_round
+from auto_lora.triage import RoundPlan, analyse, next_lesson, plan_next_round
 
 DEMO = Path(auto_lora.__file__).parent / "demo" / "tools.json"
 
@@ -107,7 +107,7 @@ class Experiment:
             control = [*train["control"], *self.generator.training(more, train["control"], seed=seed)]
             train = {"loop": loop, "control": self.kept(number, "control") or control}
             for arm, conversations in train.items():
-                exact[arm] = self.measure(number, arm, conversations, before[arm], known)
+                exact[arm] = self.measure(number, arm, conversations, before[arm])
                 before[arm] = self.folder / f"round_{number}_{arm}"
                 if self.args.anew:
                     self.measure(number, f"anew_{arm}", conversations)
@@ -140,12 +140,11 @@ class Experiment:
         arm: str,
         conversations: list[Conversation],
         start: Path | None = None,
-        known: int = 0,
     ) -> list[bool]:
         """Trains an adapter on the conversations; whether each held-out case is exact.
 
         Args:
-            start: adapter to go on from, which `known` of the conversations made; None: the base, and all of them.
+            start: folder of the adapter to go on from; None: from the base, on all conversations.
         """
         folder, started = self.folder / f"round_{number}_{arm}", time.monotonic()
         data = folder / "train.jsonl"
@@ -155,11 +154,10 @@ class Experiment:
         else:
             write_conversations(data, conversations)
             own = rehearse(self.base, self.template, self.config, self.folder / "own_answers.json")
-            config, lesson = self.config, conversations
+            config, lesson = self.config, tuple(conversations)
             if start:
-                rate = read_json(self.folder / "round_1_loop" / "training.json")["learning_rate"] / 2
-                config = replace(config, init_adapter=str(start), learning_rate=rate)
-                lesson = lesson_of(conversations, known, config.seed + number)
+                first = self.folder / "round_1_loop"
+                config, lesson = next_lesson(config, number, conversations, first, start)
             splits = [[*lesson, *own], self.validation]
             datasets = [
                 ToolCallingDataset(split, self.template, activated=self.config.activated) for split in splits

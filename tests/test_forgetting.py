@@ -186,11 +186,13 @@ def test_the_floor():
 
 
 def test_the_best_round_is_one_that_keeps_the_floor():
-    good, forgetful, better = (
-        Round(n, exact, keeps, None, None)
-        for n, exact, keeps in [(1, 0.5, True), (2, 0.9, False), (3, 0.6, True)]
+    good, forgetful, better, surer = (
+        Round(n, exact, loss, keeps, None, None)
+        for n, (exact, loss, keeps) in enumerate(
+            [(0.5, 0.1, True), (0.9, 0.1, False), (0.6, 0.3, True), (0.6, 0.2, True)]
+        )
     )
-    assert forgetful.rank < good.rank < better.rank
+    assert forgetful.rank < good.rank < better.rank < surer.rank
 
 
 @pytest.mark.slow

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from auto_lora._conversation import Conversation
+from auto_lora._conversation import Conversation, write_conversations
 from auto_lora._errors import ServerError
 from auto_lora._progress import Quiet
-from auto_lora._settings import TrainingConfig
+from auto_lora._runs import write_json
+from auto_lora._settings import LOWEST_RATE, TrainingConfig
 from auto_lora._toolcall import ToolCall
 from auto_lora.catalog import ToolDefinition
 from auto_lora.dialogues.planner import Focus
@@ -25,7 +26,7 @@ from auto_lora.score import CaseResult, Evaluation, ToolCallEvaluator, mcnemar, 
 from auto_lora.score_forgetting import PlainAnswer
 from auto_lora.score_pair import Answers, Examiner, compare
 from auto_lora.score_resumed import keep_answers, kept_answers
-from auto_lora.triage import ERROR_CLASSES, RoundPlan, analyse, faults_of, lesson_of, plan_next_round
+from auto_lora.triage import ERROR_CLASSES, RoundPlan, analyse, faults_of, next_lesson, plan_next_round
 
 ON = ToolCall("set_light", {"room": "kitchen", "state": "on"})
 OFF = ToolCall("set_light", {"room": "office", "state": "off"})
@@ -353,10 +354,21 @@ def test_a_plan_is_read_as_it_was_written():
     assert RoundPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
 
 
-@given(known=st.integers(0, 30), new=st.integers(0, 30), seed=st.integers(0, 3))
-def test_a_later_round_trains_on_all_that_is_new_and_as_much_of_the_old(known, new, seed):
-    lesson = lesson_of(range(known + new), known, seed)
-    assert list(lesson[:new]) == list(range(known, known + new))
-    again = lesson[new:]
-    assert len(again) == len(set(again)) == min(known, new) and set(again) <= set(range(known))
-    assert lesson == lesson_of(range(known + new), known, seed)
+@given(known=st.integers(0, 12), new=st.integers(0, 12), number=st.integers(2, 4))
+def test_a_later_round_trains_on_all_that_is_new_and_as_much_of_the_old(tmp_path_factory, known, new, number):
+    folder = tmp_path_factory.mktemp("round")
+    made = [case(str(n), "no_call", [], []).conversation for n in range(known + new)]
+    write_conversations(folder / "train.jsonl", made[:known])
+    write_json(folder / "training.json", {"learning_rate": 1e-3})
+    config, lesson = next_lesson(TrainingConfig(), number, made, folder, folder)
+    assert (config.init_adapter, config.learning_rate) == (str(folder), 5e-4)
+    ids, again = [c.id for c in made], [c.id for c in lesson[new:]]
+    assert [c.id for c in lesson[:new]] == ids[known:]
+    assert len(again) == len(set(again)) == min(known, new) and set(again) <= set(ids[:known])
+    assert lesson == next_lesson(TrainingConfig(), number, made, folder, folder)[1]
+
+
+def test_half_the_lowest_learning_rate_is_the_lowest(tmp_path):
+    write_conversations(tmp_path / "train.jsonl", [])
+    write_json(tmp_path / "training.json", {"learning_rate": LOWEST_RATE})
+    assert next_lesson(TrainingConfig(), 2, [], tmp_path, tmp_path)[0].learning_rate == LOWEST_RATE

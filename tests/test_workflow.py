@@ -28,7 +28,7 @@ from auto_lora.llama_server import LlamaCppClient
 from auto_lora.rehearsal import rehearse
 from auto_lora.score_pair import Examiner
 from auto_lora.single_folder import export_directory, serve_directory
-from auto_lora.triage import lesson_of
+from auto_lora.triage import next_lesson
 from tests.tiny_models import random_model, save_gguf, vocabulary_of
 
 pytestmark = pytest.mark.slow
@@ -135,9 +135,8 @@ def test_the_second_round_goes_on_from_the_first_with_new_data_and_as_much_old(f
     one, two = output / "iteration_1", output / "iteration_2"
     rate = json.loads((one / "training.json").read_text())["learning_rate"] / 2
     assert json.loads((two / "training.json").read_text())["learning_rate"] == rate
-    all_of_it, known = (read_conversations(at / "train.jsonl") for at in (two, one))
-    lesson = lesson_of(all_of_it, len(known), config.seed + 2)
-    again = replace(config, init_adapter=str(one), learning_rate=rate)
+    again, lesson = next_lesson(config, 2, read_conversations(two / "train.jsonl"), one, one)
+    assert again == replace(config, init_adapter=str(one), learning_rate=rate)
     base = load_base(again)
     template = ChatTemplate(base.tokenizer)
     own = rehearse(base, template, config, output / "data" / "own_answers.json")

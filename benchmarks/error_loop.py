@@ -8,6 +8,7 @@ far ordinary answers are from the base's (KL). An adapter that is in DIR is not 
 
     python benchmarks/error_loop.py                                    # the demo's tools, 800 conversations, 2 rounds
     python benchmarks/error_loop.py --tools tools.json --examples 2400 --rounds 3 --out DIR   # DIR keeps adapters and data
+    python benchmarks/error_loop.py --tools belts/hwu/tools.json --examples 2400 --set activated=true --set batch_size=8 --out DIR
     python benchmarks/error_loop.py --anew       # both arms' data so far, also from the base, with one epoch for everything
 
 The last line is one JSON object.
@@ -25,7 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from real_prompts import forced
+from real_prompts import forced, settings
 
 import auto_lora
 from auto_lora import (
@@ -36,7 +37,6 @@ from auto_lora import (
     ToolCallEvaluator,
     ToolCallingDataset,
     ToolDefinition,
-    TrainingConfig,
     load_tools,
 )
 from auto_lora._base_model import load_base
@@ -45,7 +45,6 @@ from auto_lora._intervals import paired_test, proportion
 from auto_lora._runs import write_json, write_text
 from auto_lora.encode import ChatTemplate
 from auto_lora.gguf_export import export_adapter
-from auto_lora.model_source import embedded_model
 from auto_lora.rehearsal import rehearse
 from auto_lora.score import Evaluation
 from auto_lora.score_forgetting import PlainAnswer, adapter_drift, answer_plainly, ordinary_prompts
@@ -62,6 +61,7 @@ def main() -> None:
     parser.add_argument("--validation", type=int, default=100, help="cases the plan is made from, served")
     parser.add_argument("--held-out", type=int, default=400, help="cases both are measured on")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another setting")
     parser.add_argument(
         "--anew", action="store_true", help="train all data of each arm from the base as well"
     )
@@ -81,9 +81,7 @@ class Experiment:
 
     def __init__(self, args: argparse.Namespace, folder: Path) -> None:
         self.args, self.folder = args, folder
-        self.config = TrainingConfig(
-            llama_cpp_model_path=str(embedded_model()), num_synthetic_examples=args.examples, seed=args.seed, lora_dropout=0.0
-        )  # fmt: skip
+        self.config = settings(args.set, seed=args.seed, num_synthetic_examples=args.examples)
         self.tools: list[ToolDefinition] = load_tools(args.tools)
         self.generator = SyntheticDataGenerator(self.tools, self.config)
         validation = self.generator.generate(args.validation + args.held_out, "validation")
@@ -92,6 +90,11 @@ class Experiment:
         self.template = ChatTemplate(self.base.tokenizer)
         self.rows: list[dict[str, Any]] = []
         self.answers: list[PlainAnswer] = []
+        entries = [t.to_openai() for t in self.tools]
+        prompts = [turn.history for c in self.validation for turn in c.scored_turns()]
+        self.longest = max(
+            len(self.template.encode(self.template.render(p, entries, prompt=True))) for p in prompts
+        )
 
     def run(self) -> dict[str, Any]:
         self.answers = asyncio.run(self.ordinary_answers())
@@ -207,7 +210,7 @@ class Experiment:
     def server(self, adapter: Path | None = None) -> LlamaCppClient:
         template = write_text(self.folder / "chat_template.jinja", self.template.text)
         return LlamaCppClient(
-            self.config.llama_cpp_model_path, adapter_path=adapter, chat_template_file=template, context=2048,
+            self.config.llama_cpp_model_path, adapter_path=adapter, chat_template_file=template, context=self.longest + 256,
             parallel=self.config.slots, log_path=self.folder / "server.log",
         )  # fmt: skip
 

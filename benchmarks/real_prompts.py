@@ -100,11 +100,7 @@ def main() -> None:
 
 
 def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[str, Any]:
-    given = dict(s.split("=", 1) for s in args.set)
-    typed = {f.name: parse_text(f, given[f.name]) for f in flags() if f.name in given}
-    config = TrainingConfig.from_dict(
-        {"llama_cpp_model_path": str(embedded_model()), "seed": seed, "lora_dropout": 0.0, **typed}
-    )
+    config = settings(args.set, seed=seed)
     tools = load_tools(belt / "tools.json")
     entries = tuple(t.to_openai() for t in tools)
     rows = [json.loads(line) for line in (belt / "cases.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -158,13 +154,32 @@ def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[st
             print("  ", case["messages"][-1]["content"], "|", json.dumps(case["expected"]), "|", said)
     return {
         "belt": belt.name, "engine": engine, "seed": seed, "cases": len(cases), "train_seconds": round(trained, 1),
-        **{m: share_of(verdicts, m) for m in MEASURES}, **({"synthetic": share_of(of_writer, "exact")} if own else {}),
+        **{m: share_of(verdicts, m) for m in MEASURES},
+        **({"synthetic": share_of(of_writer, "exact"), "synthetic_by_category": by_category(own, of_writer)} if own else {}),
     }  # fmt: skip
+
+
+def settings(given: list[str], **ours: Any) -> TrainingConfig:
+    """The embedded model and no dropout, then `ours`, then what `--set NAME=VALUE` gives."""
+    fields, pairs = {f.name: f for f in flags()}, dict(s.split("=", 1) for s in given)
+    typed = {n: parse_text(fields[n], text) if n in fields else text for n, text in pairs.items()}
+    fixed = {"llama_cpp_model_path": str(embedded_model()), "lora_dropout": 0.0}
+    return TrainingConfig.from_dict({**fixed, **ours, **typed})
 
 
 def share_of(verdicts: list[dict[str, Any]], measure: str) -> dict[str, Any]:
     values = [v[measure] for v in verdicts if v[measure] is not None]
     return proportion(sum(values), len(values))
+
+
+def by_category(cases: list[dict[str, Any]], verdicts: list[dict[str, Any]]) -> dict[str, list[int]]:
+    """Exact answers and cases of each category."""
+    found: dict[str, list[int]] = {}
+    for case, judged in zip(cases, verdicts, strict=True):
+        count = found.setdefault(case["category"], [0, 0])
+        count[0] += judged["exact"]
+        count[1] += 1
+    return found
 
 
 def synthetic(tools: list[ToolDefinition], config: TrainingConfig, count: int) -> list[dict[str, Any]]:
@@ -186,6 +201,10 @@ def show(row: dict[str, Any]) -> None:
         for m in (*MEASURES, "synthetic")
         if row.get(m, {"of": 0})["of"]
     ]
+    if "synthetic_by_category" in row:
+        parts.append(
+            ", ".join(f"{c} {n}/{of}" for c, (n, of) in sorted(row["synthetic_by_category"].items()))
+        )
     print(
         f"{row['belt']:8} {row['engine']:7} seed {row['seed']}  {row['train_seconds']:6.0f} s  "
         + "  ".join(parts),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 
 def proportion(count: int, of: int) -> dict[str, float | int]:
@@ -21,3 +22,9 @@ def paired_test(gained: int, lost: int) -> dict[str, float | int]:
     n = gained + lost
     tail = sum(math.comb(n, k) for k in range(min(gained, lost) + 1)) / 2**n if n else 0.5
     return {"gained": gained, "lost": lost, "p": min(1.0, 2 * tail)}
+
+
+def gain(failed_before: Iterable[str], failed: Iterable[str]) -> dict[str, float | int]:
+    """`paired_test` of two models by the ids of the cases that each has wrong."""
+    before, after = set(failed_before), set(failed)
+    return paired_test(len(before - after), len(after - before))

@@ -117,7 +117,7 @@ class TrainingConfig:
     checkpoint_seconds: float = setting(60.0, "seconds between checkpoints within training", kind=float, low=0.0, high=86400.0)
     seed: int = setting(42, "seed of data, initial weights and order", kind=int, low=0, high=2**31 - 1)
 
-    num_iterations: int = setting(2, "rounds of data, training and scoring; stops early when a round gains nothing", kind=int, low=1, high=100, flag="iterations", group="loop")
+    num_iterations: int = setting(2, "rounds of data, training and scoring; stops early when a round gains no more on validation than its error bar", kind=int, low=1, high=100, flag="iterations", group="loop")
     target_accuracy: float = setting(0.98, "validation exact accuracy at which no further iteration is run", kind=float, low=0.0, high=1.0, group="loop")
 
     llama_cpp_url: str | None = setting(None, "use this running llama.cpp server for the writing model instead of starting one", group="serving")

@@ -16,7 +16,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from auto_lora import __version__
 from auto_lora._errors import UsageError
-from auto_lora._intervals import paired_test
 from auto_lora._runs import dumps, read_json, read_jsonl, write_text
 from auto_lora._toolcall import ToolCall, match_calls
 from auto_lora.handover import comparison, distance_sentence, headline, percent, quality_sentence
@@ -116,7 +115,6 @@ def _speed(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
 def _iterations(metrics: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Each iteration with what changed before it, its figures and its curves."""
     reasons = [f"first data: {metrics['iterations'][0]['training_examples']} conversations"]
-    before: Mapping[str, Any] = {}
     for done in metrics["iterations"]:
         validated = done["validation"]
         yield {
@@ -128,20 +126,18 @@ def _iterations(metrics: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 validated["must_call"],
                 validated["overall"]["exact"],
             ),
-            "facts": _facts(done, before),
+            "facts": _facts(done),
             "checks": _checks(done),
             "training": done["training"],
             "curve": _curve(done["training"]),
         }
-        reasons, before = done["next_round"]["reasons"], validated
+        reasons = done["next_round"]["reasons"]
 
 
-def _facts(done: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """An iteration's figures by name; `before` is the validation of the one before it, if any."""
+def _facts(done: Mapping[str, Any]) -> dict[str, Any]:
+    """An iteration's figures by name."""
     training, drift, compared = done["training"], done.get("drift"), {}
-    if "failed" in before and "failed" in done["validation"]:
-        then, now = set(before["failed"]), set(done["validation"]["failed"])
-        test = paired_test(len(then - now), len(now - then))
+    if test := done.get("gain"):
         compared = {
             "gained and lost since the one before (McNemar)": f"+{test['gained']} −{test['lost']}, p = {test['p']:.2g}"
         }

@@ -5,6 +5,7 @@ Only the validation split is looked at here; the frozen test decides nothing.
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -77,6 +78,7 @@ class Round:
     """A finished iteration: its number, its exact share and loss on validation, and what follows from it.
 
     `keeps`: its adapter stays below `max_forgetting_kl`; `drift`: KL per token by adapter scale, None: not measured.
+    `gain`: validation cases gained and lost since the round before, None of the first.
     `rank`: the larger is the better; one that keeps the floor is better than any that does not, and of two with as many
     exact cases the one with the lower validation loss.
     """
@@ -87,6 +89,16 @@ class Round:
     keeps: bool
     drift: dict[str, float] | None
     plan: RoundPlan
+    gain: Mapping[str, Any] | None = None
+
+    @property
+    def within_error(self) -> bool:
+        """Whether it gained no more over the round before than the error bar: the square root of the cases that changed,
+        which is McNemar's standard error of gained less lost."""
+        if self.gain is None:
+            return False
+        gained, lost = self.gain["gained"], self.gain["lost"]
+        return bool(gained - lost <= math.sqrt(gained + lost))
 
     @property
     def rank(self) -> tuple[bool, float, float]:
@@ -101,7 +113,8 @@ class Round:
         plan = RoundPlan.from_json(metrics["next_round"])
         training = metrics["training"]
         loss = training["history"][training["best_epoch"] - 1]["validation_loss"]
-        return cls(metrics["iteration"], exact["count"] / max(exact["of"], 1), loss, keeps, drift, plan)
+        share = exact["count"] / max(exact["of"], 1)
+        return cls(metrics["iteration"], share, loss, keeps, drift, plan, metrics.get("gain"))
 
 
 def next_lesson(

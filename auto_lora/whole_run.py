@@ -13,6 +13,7 @@ from auto_lora import __version__, preflight
 from auto_lora._base_model import decided_precision, load_base, load_tokenizer
 from auto_lora._conversation import Conversation, read_conversations, write_conversations
 from auto_lora._gguf import check_supported, read_header
+from auto_lora._intervals import gain
 from auto_lora._memory import release_memory
 from auto_lora._processes import Processes
 from auto_lora._progress import Reporter
@@ -193,6 +194,7 @@ class Run:
         follows = plan_next_round(scored, analysis, self.config)
         rejected = Counter(self.generator.rejects) - self._told
         self._told += rejected
+        validation = scored.summary()
         metrics: dict[str, Any] = {
             "iteration": number,
             "training_examples": len(train),
@@ -201,15 +203,27 @@ class Run:
             "writer_verdict": self.generator.verdict,
             "training": training,
             "gate": gate,
-            "validation": scored.summary(),
+            "validation": validation,
+            "gain": self._gain(number, validation["failed"]),
             "hygiene": hygiene,
             "drift": drift,
             "next_round": follows.to_json(),
         }
-        exact = metrics["validation"]["overall"]["exact"]
-        self.reporter.say(f"  validation: exact {percent(exact)} on the served adapter")
+        exact, since = percent(validation["overall"]["exact"]), metrics["gain"]
+        self.reporter.say(f"  validation: exact {exact} on the served adapter")
+        if since:
+            self.reporter.say(
+                f"  {since['gained']} gained and {since['lost']} lost since iteration {number - 1}"
+            )
         path = write_json(folder / "metrics.json", metrics)
         return Round.read(path, self.config.max_forgetting_kl)
+
+    def _gain(self, number: int, failed: list[str]) -> dict[str, float | int] | None:
+        """Validation cases gained and lost since the iteration before, None of the first."""
+        if number == 1:
+            return None
+        before = read_json(self.output / f"iteration_{number - 1}" / "metrics.json")
+        return gain(before["validation"]["failed"], failed)
 
     def _training_data(self, number: int, plan: RoundPlan | None) -> list[Conversation]:
         """The round before's conversations, and new ones as its errors ask for."""

@@ -95,6 +95,11 @@ class AutoLoRACreator:
                 break
             if done.exact >= self.config.target_accuracy:
                 break
+            if done.within_error and number < self.config.num_iterations:
+                self.reporter.say(
+                    f"Iteration {number} gained no more on validation than its error bar; stopping here."
+                )
+                break
             plan = done.plan
         assert best is not None
         return await run.hand_over(best, base)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from auto_lora._conversation import Conversation, write_conversations
+from auto_lora._intervals import gain
 from auto_lora._runs import write_bytes, write_json, write_jsonl, write_text
 from auto_lora._settings import TrainingConfig
 from auto_lora._toolcall import ToolCall
@@ -89,6 +90,7 @@ def write_run(
             "iteration": number, "training_examples": examples, "rejected_examples": {"a prompt came twice": number}, "training": training,
             "writers": {"builtin": examples}, "writer_verdict": "", "gate": GATE, "hygiene": HYGIENE, "drift": {"1.0": 0.25 * number},
             "validation": scored.summary(), "next_round": plan.to_json(),
+            "gain": gain(iterations[0]["validation"]["failed"], scored.summary()["failed"]) if iterations else None,
         }  # fmt: skip
         write_json(at / "metrics.json", metrics)
         iterations.append(metrics)

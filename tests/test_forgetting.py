@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from auto_lora._conversation import Conversation
 from auto_lora._errors import ServerError
+from auto_lora._intervals import paired_test
 from auto_lora._toolcall import ToolCall
 from auto_lora.encode import ChatTemplate, hermes_template
 from auto_lora.gguf_export import export_adapter
@@ -193,6 +194,16 @@ def test_the_best_round_is_one_that_keeps_the_floor():
         )
     )
     assert forgetful.rank < good.rank < better.rank < surer.rank
+
+
+@pytest.mark.parametrize(
+    ("gained", "lost", "within"), [(0, 0, True), (1, 0, True), (2, 0, False), (6, 4, True), (9, 2, False), (1, 5, True)]
+)  # fmt: skip
+def test_the_error_bar_of_a_round(gained, lost, within):
+    """Gained less lost beside the square root of their sum; the first round has none."""
+    later = Round(2, 0.5, 0.1, True, None, None, paired_test(gained, lost))
+    assert later.within_error is within
+    assert not Round(1, 0.5, 0.1, True, None, None).within_error
 
 
 @pytest.mark.slow

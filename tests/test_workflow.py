@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import math
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,13 +17,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from auto_lora import AutoLoRACreator, LoRATrainer, ToolCallingDataset, ToolDefinition, TrainingConfig
 from auto_lora.__main__ import main
 from auto_lora._base_model import load_base
 from auto_lora._conversation import read_conversations
 from auto_lora._errors import DataError, ServerError, ToolsError, UsageError
-from auto_lora._progress import Quiet
+from auto_lora._progress import Quiet, Reporter
 from auto_lora.encode import ChatTemplate
 from auto_lora.handover import serve_command
 from auto_lora.llama_server import LlamaCppClient
@@ -163,6 +166,21 @@ async def test_resume_keeps_what_is_finished_and_ends_the_same(finished, demo_to
     # The base is not asked again: hours with a large one.
     assert (output / "data" / "base_answers.json").stat().st_mtime_ns == answered
     assert after["base"] == before["base"]
+
+
+async def test_a_round_that_gains_no_more_than_its_error_bar_is_the_last(finished, demo_tools, tmp_path):
+    shutil.copytree(finished[0].output_dir, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "iteration_2" / "metrics.json"
+    second = json.loads(path.read_text())
+    assert second["gain"]["gained"] + second["gain"]["lost"] < 5
+    second["validation"]["overall"]["exact"]["count"] = 4  # the best so far
+    path.write_text(json.dumps({**second, "gain": {"gained": 2, "lost": 1, "p": 1.0}}))
+    config = replace(finished[0], output_dir=str(tmp_path), num_iterations=3)
+    said = io.StringIO()
+    reporter = Reporter(Console(file=said, width=200))
+    _, metrics = await AutoLoRACreator(config, demo_tools[:3], reporter=reporter).create_adapter(resume=True)
+    assert "Iteration 2 gained no more on validation than its error bar; stopping here." in said.getvalue()
+    assert metrics["best_iteration"] == 2 and not (tmp_path / "iteration_3").exists()
 
 
 async def test_a_scoring_that_fails_leaves_the_adapter_with_its_own_figures(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from auto_lora._errors import ConfigError
 from auto_lora._toolcall import ToolCall
 
 FILE = Path(__file__).parents[1] / "benchmarks" / "real_prompts.py"
@@ -144,3 +145,16 @@ def test_an_added_argument_is_made_up_where_nobody_said_its_words(added, said, k
     assert found["not_made_up"] is kept
     assert bench.verdict(rule, [ToolCall("g", {"city": "Oslo", **added})], "", said)["not_made_up"] is None
     assert bench.verdict([], [], "", said)["not_made_up"] is None
+
+
+def test_settings_of_the_command_line_go_before_the_benchmarks_own():
+    found = bench.settings(["activated=true", "lora_dropout=0.2"], seed=7)
+    assert (found.activated, found.lora_dropout, found.seed) == (True, 0.2, 7)
+    with pytest.raises(ConfigError, match="unknown setting 'activatd'"):
+        bench.settings(["activatd=true"])
+
+
+def test_the_writers_own_test_is_counted_by_category():
+    cases = [{"category": c} for c in ("single", "no_call", "single")]
+    verdicts = [{"exact": e} for e in (True, False, False)]
+    assert bench.by_category(cases, verdicts) == {"single": [1, 2], "no_call": [0, 1]}

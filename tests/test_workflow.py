@@ -172,7 +172,9 @@ async def test_a_round_that_gains_no_more_than_its_error_bar_is_the_last(finishe
     shutil.copytree(finished[0].output_dir, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "iteration_2" / "metrics.json"
     second = json.loads(path.read_text())
-    assert second["gain"]["gained"] + second["gain"]["lost"] < 5
+    failed = [set(json.loads((tmp_path / f"iteration_{n}" / "metrics.json").read_text())["validation"]["failed"]) for n in (1, 2)]  # fmt: skip
+    assert second["gain"]["gained"] == len(failed[0] - failed[1])
+    assert second["gain"]["lost"] == len(failed[1] - failed[0])
     second["validation"]["overall"]["exact"]["count"] = 4  # the best so far
     path.write_text(json.dumps({**second, "gain": {"gained": 2, "lost": 1, "p": 1.0}}))
     config = replace(finished[0], output_dir=str(tmp_path), num_iterations=3)

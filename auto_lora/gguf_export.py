@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from auto_lora._errors import ExportError, MissingPartError
+from auto_lora._errors import ExportError, MissingPartError, ModelError
 from auto_lora._gguf import SUPPORTED, check_supported, read_header
 from auto_lora._runs import read_json, write_bytes
 from auto_lora._settings import NOT_IN_GGUF
@@ -165,6 +165,7 @@ def convert_base(model: str, out_path: Path, llama_cpp_path: str | Path | None =
 
     Raises:
         MissingPartError: LLAMA_CPP_PATH is not set or holds no converter.
+        ModelError: the hub does not give the model.
         ExportError: the converter failed; its last lines are quoted.
     """
     if out_path.is_file():
@@ -180,13 +181,21 @@ def convert_base(model: str, out_path: Path, llama_cpp_path: str | Path | None =
     if not Path(model).is_dir():
         from huggingface_hub import snapshot_download
 
-        folder = snapshot_download(model)
+        try:
+            folder = snapshot_download(model)
+        except (OSError, ValueError) as error:  # the hub's own errors are of these
+            reason = " ".join(str(error).split())[:300]
+            raise ModelError(
+                f"the base model {model} cannot be downloaded: {reason}",
+                f"check --model-name, download it (hf download {model}), or give --model-path FILE.gguf",
+            ) from None
     temporary = out_path.with_name(f".{out_path.name}.part")
     out_path.parent.mkdir(parents=True, exist_ok=True)
     try:
         _run(
             [sys.executable, str(script), folder, "--outfile", str(temporary), "--outtype", "bf16"],
             script.name,
+            "give a GGUF of the same model with --model-path",
         )
         os.replace(temporary, out_path)
     finally:
@@ -369,17 +378,14 @@ def _run_converter(script: Path, directory: Path, base: Path, outtype: str) -> b
             "--outtype",
             outtype,
         ]
-        _run([*argv, str(directory)], script.name)
+        _run([*argv, str(directory)], script.name, "unset LLAMA_CPP_PATH to use the built-in exporter")
         return out.read_bytes()
 
 
-def _run(argv: list[str], name: str) -> None:
+def _run(argv: list[str], name: str, hint: str) -> None:
     """Runs a script with the running interpreter; its last lines explain a failure."""
     environment = {k: v for k, v in os.environ.items() if k in _KEPT} | {"HF_HUB_OFFLINE": "1"}
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         tail = "\n".join(done.stderr.strip().splitlines()[-8:])
-        raise ExportError(
-            f"{name} failed with exit code {done.returncode}:\n{tail}",
-            "unset LLAMA_CPP_PATH to use the built-in exporter",
-        )
+        raise ExportError(f"{name} failed with exit code {done.returncode}:\n{tail}", hint)

@@ -11,8 +11,8 @@ from gguf import GGUFReader
 from safetensors.torch import load_file, save_file
 
 from auto_lora._errors import ExportError, ModelError
-from auto_lora._runs import read_json, write_json
-from auto_lora.gguf_export import export_adapter, permute
+from auto_lora._runs import read_json, write_json, write_text
+from auto_lora.gguf_export import convert_base, export_adapter, permute
 from tests.tiny_models import random_adapter, random_model, save_gguf, vocabulary_of
 
 WEIGHTS = "adapter_model.safetensors"
@@ -127,6 +127,22 @@ def test_a_base_that_is_not_there(upstream, made, tmp_path):
         export_adapter(made[1], tmp_path / "absent.gguf", llama_cpp_path=checkout)
     with pytest.raises(ExportError, match="the base model nobody/nothing cannot be read"):
         export_adapter(made[1], "nobody/nothing", llama_cpp_path=checkout)
+
+
+def test_a_model_that_the_hub_does_not_give_is_one_sentence(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    def gone(name):
+        raise OSError(f"404: Repository Not Found for {name}")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", gone)
+    write_text(tmp_path / "convert_hf_to_gguf.py", "")
+    with pytest.raises(ModelError, match="nobody/nothing cannot be downloaded: 404"):
+        convert_base("nobody/nothing", tmp_path / "base.gguf", tmp_path)
+    write_text(tmp_path / "convert_hf_to_gguf.py", "raise SystemExit('what is this?')")
+    with pytest.raises(ExportError, match="what is this") as caught:
+        convert_base(str(tmp_path), tmp_path / "base.gguf", tmp_path)
+    assert "--model-path" in caught.value.hint and not (tmp_path / "base.gguf").exists()
 
 
 def test_an_unknown_outtype(made):

@@ -140,6 +140,11 @@ def test_a_python_module(module):
             "from __future__ import annotations\ndef f(x: Missing):\n    'Do.'\n",
             "annotation cannot be resolved",
         ),
+        (
+            "from __future__ import annotations\nimport datetime\ndef f(x: datetime.Day):\n    'Do.'\n",
+            "annotation cannot be resolved",
+        ),
+        ("def f(city: 'name of the city'):\n    'Do.'\n", "annotation cannot be resolved"),
         ("import io\ndef f(x: io.StringIO):\n    'Do.'\n", "has no JSON form"),
         ("def f(:\n", "line 1 cannot be imported: SyntaxError"),
         ("raise SystemExit(3)\n", "cannot be imported: SystemExit"),
@@ -665,6 +670,10 @@ def test_tools_shows_and_fixes(capsys, planted_file, tmp_path):
 
 def test_tools_errors(capsys, tmp_path):
     assert main(["tools", str(tmp_path / "none.json")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+    assert (
+        main(["tools", json.dumps([tool({"description": "x" * 300}).to_json()])]) == 2
+    )  # no file, but its text
     assert "does not exist" in capsys.readouterr().err
     assert main(["tools"]) == 2 and main(["tools", "--help"]) == 0
     refused = tmp_path / "refused.json"

@@ -94,7 +94,7 @@ def _tool(name: str, function: Callable[..., Any], path: Path) -> ToolDefinition
     where = f'{path}, function "{name}"'
     try:
         hints = typing.get_type_hints(function, include_extras=True)
-    except (NameError, TypeError) as error:
+    except (NameError, TypeError, AttributeError, SyntaxError) as error:
         raise ToolsError(
             f"{where}: an annotation cannot be resolved: {error}", "import what it names"
         ) from None

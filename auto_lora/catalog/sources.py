@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,7 +58,7 @@ def _read(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8-sig")  # a BOM is what Windows' editors put before it
     except (OSError, UnicodeDecodeError) as error:
-        reason = "does not exist" if not path.exists() else f"cannot be read ({error})"
+        reason = "does not exist" if not os.path.exists(path) else f"cannot be read ({error})"
         raise ToolsError(f"tools file {path} {reason}", f"give with --tools {_KINDS}") from None
     try:
         data = _yaml(text, path) if path.suffix in (".yaml", ".yml") else json.loads(text)

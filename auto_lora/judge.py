@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import httpx
 from auto_lora._conversation import Conversation
 from auto_lora._errors import ServerError
 from auto_lora._intervals import proportion
+from auto_lora._model_url import client_options, root_of
 from auto_lora._progress import Quiet, Reporter
 from auto_lora._runs import read_json
 
@@ -83,7 +83,7 @@ class Judge:
         parallel: int = 4,
         reporter: Reporter | None = None,
     ) -> None:
-        self.url = url.rstrip("/").removesuffix("/v1")
+        self.url = root_of(url)
         self.model = model
         self.timeout = timeout
         self.parallel = parallel
@@ -136,7 +136,7 @@ class Judge:
 
     async def _verdicts(self, pairs: Sequence[Pair], name: str) -> list[str]:
         slots = asyncio.Semaphore(self.parallel)
-        async with httpx.AsyncClient(timeout=self.timeout, headers=_headers()) as http:
+        async with httpx.AsyncClient(timeout=self.timeout, **client_options(self.url)) as http:
             with self.reporter.task(name, len(pairs)) as task:
 
                 async def one(pair: Pair) -> str:
@@ -174,7 +174,7 @@ class Judge:
         try:
             response = await self._post(http, body)
             winner = json.loads(response.json()["choices"][0]["message"]["content"])["winner"]
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ServerError(
                 f"the judge at {self.url} failed: {error!r}", "check --judge-url or leave it out"
             ) from None
@@ -199,8 +199,3 @@ class Judge:
 
 def _results(conversation: Conversation) -> tuple[str, ...]:
     return tuple(str(m["content"]) for m in conversation.messages if m["role"] == "tool")
-
-
-def _headers() -> dict[str, str]:
-    key = os.environ.get("AUTO_LORA_API_KEY")
-    return {"Authorization": f"Bearer {key}"} if key else {}

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 
 from auto_lora._errors import ServerError
+from auto_lora._model_url import root_of
 from auto_lora._server_process import Served, ServerProcess
 from auto_lora._toolcall import ToolCall, parse_arguments, parse_reply
 
@@ -78,7 +79,7 @@ class LlamaCppClient:
         self.port, self.timeout = port, timeout
         self.log_path = Path(log_path) if log_path else None
         self.llama_cpp_path = llama_cpp_path
-        self.url = url.rstrip("/").removesuffix("/v1") if url else ""
+        self.url = root_of(url) if url else ""
         self._process: ServerProcess | None = None
         self._http: httpx.AsyncClient | None = None
 

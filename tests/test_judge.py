@@ -12,6 +12,7 @@ import pytest
 from auto_lora import TrainingConfig, judge
 from auto_lora._conversation import Conversation
 from auto_lora._errors import ServerError
+from auto_lora._model_url import client_options
 from auto_lora._progress import Quiet
 from auto_lora.handover import quality_sentence
 from auto_lora.judge import FIT, Judge, sanity_set
@@ -146,6 +147,25 @@ async def test_an_absent_judge_is_one_sentence(monkeypatch):
     monkeypatch.setattr(judge, "_PAUSES", (0.0,))
     with pytest.raises(ServerError, match="the judge at http://127.0.0.1:9"):
         await Judge("http://127.0.0.1:9", timeout=1).judge([CASE], BASE, ADAPTER)
+
+
+async def test_what_is_no_url_is_one_sentence_too():
+    with pytest.raises(ServerError, match="the judge at http://127.0.0.1:x failed"):
+        await Judge("http://127.0.0.1:x").judge([CASE], BASE, ADAPTER)
+
+
+async def test_a_proxy_is_not_asked_for_what_runs_here(served, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # where nobody answers
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setattr(judge, "_PAUSES", ())
+    for url in (served(oracle), served(oracle).replace("127.0.0.1", "localhost")):
+        assert (await Judge(url).judge([CASE], BASE, ADAPTER))["fit"]
+    with pytest.raises(ServerError):  # what is elsewhere is asked through it
+        await Judge("http://judge.example", timeout=2).judge([CASE], BASE, ADAPTER)
+    assert (
+        not client_options("http://[::1]:80")["trust_env"] and client_options("https://a.b/v1")["trust_env"]
+    )
 
 
 @pytest.mark.slow

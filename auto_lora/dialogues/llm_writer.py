@@ -8,7 +8,6 @@ model is probed first; one whose texts mostly fail is not used.
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import time
@@ -17,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
+from auto_lora._model_url import client_options, root_of
 from auto_lora._toolcall import normal_text
 from auto_lora.dialogues.definitions.phrasebook import phrases, split_of, words_of
 from auto_lora.dialogues.verify import fault_of, leak_of, overlap_of
@@ -57,15 +57,13 @@ class LLMWriter:
         timeout: float = 60.0,
         parallel: int = 4,
     ) -> None:
-        self.url = url.rstrip("/").removesuffix("/v1")
+        self.url = root_of(url)
         self.model = model
         self.name = f"{model} at {self.url}" if model != "default" else self.url
         self.temperature, self.top_p = temperature, top_p
         self.timeout, self.parallel = timeout, parallel
         self.random = random.Random(seed)
-        key = os.environ.get("AUTO_LORA_API_KEY")
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(timeout=timeout, headers=headers, trust_env=False)
+        self._http = httpx.Client(timeout=timeout, **client_options(self.url))
         self._pool = ThreadPoolExecutor(parallel, "writer")
         self._failures = 0
 

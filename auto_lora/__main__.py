@@ -100,7 +100,7 @@ def build_tools_parser() -> argparse.ArgumentParser:
 
 
 def config_of(args: argparse.Namespace) -> TrainingConfig:
-    """Settings from flags, then the YAML file, then those of the manifest, the evaluated run or the demo, then the defaults."""
+    """Settings from flags, then the YAML file, then those of the manifest, the run of the folder or the demo, then the defaults."""
     given = {
         f.name: value if isinstance(value, bool) else parse_text(f, value)
         for f in flags()
@@ -112,11 +112,11 @@ def config_of(args: argparse.Namespace) -> TrainingConfig:
 
         output = args.output_dir or TrainingConfig.output_dir
         base = demo_settings(resumed=output if args.resume else None)
-    if args.evaluate:
+    if folder := args.evaluate or args.serve:
         from auto_lora._runs import settings_beside
 
         known = {f.name for f in flags()}  # the run may be another version's
-        base |= {k: v for k, v in settings_beside(args.evaluate).items() if k in known}
+        base |= {k: v for k, v in settings_beside(folder).items() if k in known}
     if args.reproduce:
         from auto_lora.manifest import read_manifest, settings_to_repeat
 
@@ -276,6 +276,7 @@ def _dry_run(config: TrainingConfig, args: argparse.Namespace) -> int:
 
     tools = _tools(config)
     check_tools(tools)
+    config = config.for_tools(tools)
     donated = Donated.of(config, tools)
     plan = SyntheticDataGenerator(tools, config, donated=donated).plan(
         config.num_synthetic_examples, config.training_shares or None

@@ -8,6 +8,7 @@ OUTPUT/
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -17,9 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from auto_lora._errors import DataError, OutputError, UsageError
+from auto_lora._settings import split_mix
 
 # Settings that a resumed run may change: nothing that it makes depends on them.
-FREE = ("output_dir", "num_iterations", "port", "parallel_requests", "request_timeout", "llama_cpp_url")
+FREE = (
+    "output_dir", "num_iterations", "port", "parallel_requests", "request_timeout", "llama_cpp_url", "judge_url", "judge_model",
+)  # fmt: skip
 # What a run writes outside its own folders `iteration_N` and `final_adapter`; its own description goes last.
 _DATA = ("train.jsonl", "validation.jsonl", "test.jsonl", "own_answers.json", "base_answers.json")
 _FILES = ("base.gguf", "chat_template.jinja", "run.json")
@@ -78,7 +82,7 @@ def _written(directory: Path) -> list[Path]:
 
 
 def check_resumed(output: Path, settings: Mapping[str, Any], tools: Sequence[Any]) -> None:
-    """Raises UsageError when the run in a folder has other settings or tools than these."""
+    """Raises UsageError when the run in a folder has other settings or tools than these, or had other data in its files."""
     before = read_json(output / "run.json")
     changed = {k for k, v in settings.items() if k not in FREE and before["settings"].get(k) != v}
     changed |= {"tools"} if before["tools"] != tools else set()
@@ -87,6 +91,32 @@ def check_resumed(output: Path, settings: Mapping[str, Any], tools: Sequence[Any
             f"the run in {output} has another {', '.join(sorted(changed))}",
             "give the same settings to --resume, or start anew with --overwrite",
         )
+    kept = before.get("files", {})
+    for name, digest in _digests(settings).items():
+        if kept.get(name, digest) != digest:
+            raise UsageError(
+                f"{settings[name]} was changed since the run in {output} read it",
+                "put it back to --resume, or start anew with --overwrite",
+            )
+
+
+def _digests(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Setting to SHA-256, of the user's files that a run reads once and then no more."""
+    files = {
+        "test_file": settings["test_file"],
+        "seed_prompts": settings["seed_prompts"],
+        "mix": split_mix(settings["mix"])[0] if settings["mix"] else None,
+    }
+    return {name: sha256(path) for name, path in files.items() if path and os.path.isfile(path)}
+
+
+def sha256(path: str | Path) -> str:
+    """A file's hash in hex, read in pieces of 1 MiB."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def remember_run(
@@ -98,7 +128,7 @@ def remember_run(
     *,
     resume: bool,
 ) -> dict[str, Any]:
-    """Writes run.json.
+    """Writes run.json: version, settings, tools, and the hashes of the user's files.
 
     Args:
         decided: settings as this machine understands "auto".
@@ -114,7 +144,8 @@ def remember_run(
     if resume and path.is_file():
         check_resumed(output, settings, tools)
         holds |= read_json(path).get("decided", {})
-    write_json(path, {"version": version, "settings": kept, "decided": holds, "tools": tools})
+    files = _digests(settings)
+    write_json(path, {"version": version, "settings": kept, "decided": holds, "files": files, "tools": tools})
     return holds
 
 

@@ -39,6 +39,7 @@ def estimate_training(
     Time: 6 FLOP a parameter and token at 0.45 of the processor's measured matrix rate, which is what SmolLM2-135M
     reaches at a prefix of 600 tokens (Zen 5, bf16); a GPU is far faster.
     """
+    config = config.for_tools(tools)
     prefix = sum(len(str(t.to_openai())) for t in tools) // 4 + 120
     narrow = config.load_in_4bit or (
         _has_bf16() if config.mixed_precision == "auto" else config.mixed_precision != "no"

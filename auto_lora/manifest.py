@@ -7,7 +7,6 @@ and held when the run is repeated.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import re
@@ -25,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from auto_lora._errors import MismatchError, UsageError
-from auto_lora._runs import read_json
+from auto_lora._runs import read_json, sha256
 from auto_lora._server_process import find_server
 from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition
@@ -34,8 +33,9 @@ from auto_lora.handover import comparison
 FORMAT = 1
 PACKAGES = ("auto-lora", "torch", "transformers", "peft", "tokenizers", "numpy", "gguf", "xllamacpp")
 HASHED = (
-    "chat_template.jinja", "data/*.jsonl", "iteration_*/train.jsonl", "iteration_*/adapter*",
-    "final_adapter/adapter*", "final_adapter/tools.json",
+    "chat_template.jinja", "data/validation.jsonl", "data/test.jsonl", "iteration_*/train.jsonl",
+    "iteration_*/adapter_model.safetensors", "iteration_*/adapter.gguf",
+    "final_adapter/adapter_model.safetensors", "final_adapter/adapter.gguf", "final_adapter/tools.json",
 )  # fmt: skip
 BASE = "base model"
 _PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "float32": "no"}  # as training.json says it: the setting
@@ -53,15 +53,6 @@ class Difference:
     @property
     def equal(self) -> bool:
         return bool(self.before == self.after)
-
-
-def sha256(path: str | Path) -> str:
-    """A file's hash in hex, read in pieces of 1 MiB."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(2**20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def describe_run(

@@ -36,7 +36,7 @@ def write_report(directory: str | Path) -> Path:
     Raises:
         UsageError: no finished run lies there.
     """
-    directory = Path(directory)
+    directory = Path(directory).resolve()  # the run lies around the adapter, also where that is "."
     final = directory if (directory / "metrics.json").is_file() else directory / "final_adapter"
     if not (final / "metrics.json").is_file() or "base" not in read_json(final / "metrics.json"):
         raise UsageError(f"{directory} holds no finished run", "give the folder that --train wrote")

@@ -29,7 +29,7 @@ async def evaluate_adapter(config: TrainingConfig, directory: str | Path) -> dic
     In a run's folder its frozen test is asked, its validation conversations at each adapter scale, and
     `drift.json` tells the KL; elsewhere the test is written anew, and those two are left out.
     """
-    folder, reporter = AdapterFolder(config, Path(directory)), Reporter()
+    folder, reporter = AdapterFolder(config, directory), Reporter()
     test, writer = _test_of(config, folder.path)
     validation = folder.path.parent / "data" / "validation.jsonl"
     drift = folder.path / "drift.json"
@@ -68,14 +68,14 @@ def _test_of(config: TrainingConfig, folder: Path) -> tuple[list[Conversation], 
 
 def export_directory(config: TrainingConfig, directory: str | Path) -> Path:
     """Writes `adapter.gguf` beside a PEFT adapter."""
-    folder = Path(directory)
+    folder = Path(directory).resolve()
     base = config.llama_cpp_model_path or base_of(folder) or config.model_name
     return export_adapter(folder, base, folder / "adapter.gguf")
 
 
 async def serve_directory(config: TrainingConfig, directory: str | Path) -> None:
     """Serves base, adapter and chat template until cancelled (Ctrl-C)."""
-    folder = AdapterFolder(config, Path(directory))
+    folder = AdapterFolder(config, directory)
     async with folder.server("", folder.adapter, parallel=1) as client:
         Reporter().say(f"serving {folder.path} at {client.url}/v1 (Ctrl-C stops)")
         await client.wait()
@@ -84,7 +84,8 @@ async def serve_directory(config: TrainingConfig, directory: str | Path) -> None
 class AdapterFolder:
     """An adapter folder as it is served: base GGUF, adapter and the template it was trained with."""
 
-    def __init__(self, config: TrainingConfig, path: Path) -> None:
+    def __init__(self, config: TrainingConfig, directory: str | Path) -> None:
+        path = Path(directory).resolve()  # the run lies around it, also where the folder is "."
         self.config, self.path = replace(config, activated=is_activated(path)), path
         self.adapter = path / "adapter.gguf"
         if not path.is_dir():
@@ -95,7 +96,7 @@ class AdapterFolder:
             raise ExportError(f"{path} holds no adapter.gguf", f"write it with --export {path}")
         self.base = config.llama_cpp_model_path or base_of(path)
         self.template = template_of(path)
-        self.context = max(CONTEXT, config.max_seq_length)
+        self.context = max(CONTEXT, config.max_seq_length, context_of(path))
         if self.base is None or not Path(self.base).is_file():
             converted = path.parent / "base.gguf"
             if not converted.is_file():
@@ -123,6 +124,12 @@ class AdapterFolder:
             timeout=self.config.request_timeout,
             log_path=self.path / f"server_{name.replace(' ', '')}.log" if name else None,
         )
+
+
+def context_of(folder: Path) -> int:
+    """Tokens of a slot that the run of an adapter folder served it with, 0 where that is not known."""
+    path = folder / "metrics.json"
+    return int(read_json(path).get("context", 0)) if path.is_file() else 0
 
 
 def base_of(folder: Path) -> str | None:

@@ -24,7 +24,7 @@ from auto_lora.preflight import check_kept, check_output, check_tools
 def generate_data(
     config: TrainingConfig, tools: Sequence[ToolDefinition], *, overwrite: bool = False
 ) -> Path:
-    """Writes `run.json` and `data/{train,validation,test}.jsonl` only; returns the folder of the data.
+    """Writes `run.json` and `data/{validation,test,train}.jsonl` only, as a run writes them; returns the folder of the data.
 
     What the base itself says to ordinary prompts (`own_answers.json`) takes the base, so it is not among them.
 
@@ -33,7 +33,7 @@ def generate_data(
         ModelError: that GGUF is missing or damaged.
         ToolsError: see `check_tools`.
     """
-    output = Path(config.output_dir)
+    output, config = Path(config.output_dir), config.for_tools(tools)
     check_output(output, resume=False, overwrite=overwrite, resumable=False)
     check_tools(tools)
     local = config.writer != "builtin" and not (config.writer_url or config.llama_cpp_url)
@@ -61,15 +61,15 @@ async def _generate(config: TrainingConfig, generator: SyntheticDataGenerator, f
 
     reporter = Reporter()
     counts = {
-        "train": config.num_synthetic_examples,
         "validation": config.num_validation_examples,
         "test": config.num_test_examples,
+        "train": config.num_synthetic_examples,
     }
     async with language_model(config, generator, serve):
         for split, count in counts.items():
             made = generator.training(count) if split == "train" else generator.held_out(count, split)
             if split == "train":
-                made = vary(made, generator.tools, config, config.seed)
+                made = vary(made, generator.tools, config, config.seed + 1)  # as iteration 1 does
             path = write_conversations(folder / f"{split}.jsonl", made)
             who = ", ".join(f"{n} by {writer}" for writer, n in writers_of(made).items())
             reporter.say(f"{path}: {len(made)} conversations ({who})")

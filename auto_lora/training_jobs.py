@@ -16,7 +16,8 @@ from auto_lora._settings import TrainingConfig
 from auto_lora.encode import ChatTemplate, ToolCallingDataset
 from auto_lora.finetune import LoRATrainer
 
-_OF_A_ROUND = ("mixed_precision", "init_adapter", "learning_rate")  # settings that the first process decides
+# Settings that the first process decides; a checkpoint is known by all of them.
+OF_A_ROUND = ("mixed_precision", "num_synthetic_examples", "init_adapter", "learning_rate")
 
 
 def lead(
@@ -46,7 +47,7 @@ def lead(
             "train": [c.to_json() for c in train],
             "validation": [c.to_json() for c in validation],
             "directory": str(folder),
-            "settings": {name: getattr(trainer.config, name) for name in _OF_A_ROUND},
+            "settings": {name: getattr(trainer.config, name) for name in OF_A_ROUND},
         }
     )
     trainer.processes.others_hear = False

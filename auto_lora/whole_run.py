@@ -178,6 +178,7 @@ class Run:
         folder = self.output / f"iteration_{number}"
         if (folder / "metrics.json").is_file():
             self.reporter.say(f"Iteration {number} is already finished.")
+            self._told = Counter(self.generator.rejects)  # its figures hold them
             return Round.read(folder / "metrics.json", self.config.max_forgetting_kl)
         self.reporter.say(f"\nIteration {number}")
         async with self._writing():
@@ -234,6 +235,11 @@ class Run:
         if number > 1:
             before = read_conversations(self.output / f"iteration_{number - 1}" / "train.jsonl")
         seed = self.config.seed + number
+        generated = self.output / "data" / "train.jsonl"
+        if plan is None and generated.is_file():  # by --generate, and varied there
+            train = read_conversations(generated)
+            write_conversations(path, train)
+            return train
         if plan is None:
             new = self.generator.training(self.config.num_synthetic_examples)
         else:
@@ -333,7 +339,10 @@ class Run:
         for name in ("adapter_model.safetensors", "adapter_config.json", "adapter.gguf", "drift.json"):
             write_bytes(final / name, (folder / name).read_bytes())
         write_text(final / "chat_template.jinja", self.template.text)
-        metrics["serve_command"] = serve_command(self.gguf, final, self.context)
+        metrics |= {
+            "context": self.context,
+            "serve_command": serve_command(self.gguf, final, self.context),
+        }
         entries = [t.to_openai() for t in self.tools]
         write_json(final / "tools.json", entries)
         write_json(final / "error_analysis.json", analyse(adapter.test, self.tools))

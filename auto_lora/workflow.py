@@ -110,7 +110,7 @@ class AutoLoRACreator:
         if not self.tools:
             raise ToolsError("there are no tools", "add_tool(ToolDefinition(...)), or --tools FILE")
         return Run(
-            self.config,
+            self.config.for_tools(self.tools),
             self.tools,
             self.reporter,
             self.extensions,

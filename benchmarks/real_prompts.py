@@ -100,8 +100,8 @@ def main() -> None:
 
 
 def run(args: argparse.Namespace, belt: Path, engine: str, seed: int) -> dict[str, Any]:
-    config = settings(args.set, seed=seed)
     tools = load_tools(belt / "tools.json")
+    config = settings(args.set, seed=seed).for_tools(tools)
     entries = tuple(t.to_openai() for t in tools)
     rows = [json.loads(line) for line in (belt / "cases.jsonl").read_text(encoding="utf-8").splitlines()]
     random.Random(0).shuffle(rows)

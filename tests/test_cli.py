@@ -95,7 +95,7 @@ def test_an_unsupported_architecture(run, tools_file, tmp_path):
 
 
 def test_settings_out_of_range(run, smollm, tools_file):
-    said(run(*train(smollm, tools_file, "--examples", "0")), 2, "num_synthetic_examples is 0", "1 to")
+    said(run(*train(smollm, tools_file, "--examples", "-1")), 2, "num_synthetic_examples is -1", "0 to")
     said(
         run(*train(smollm, tools_file, "--lora-r", "lots")),
         2,
@@ -250,6 +250,20 @@ def test_a_run_goes_on_with_generated_data_of_its_own_settings_only(run, smollm,
     said(run("--dry-run", *train(smollm, tools_file, "--resume")), 2, *words)
 
 
+def test_a_run_does_not_go_on_with_a_file_that_was_changed(run, smollm, tmp_path):
+    case = '{"messages": [{"role": "user", "content": "thanks%d"}], "expected": []}\n'
+    test = write_text(tmp_path / "mine.jsonl", "".join(case % i for i in range(5)))
+    seeds = write_text(tmp_path / "seeds.txt", "lights off in the hall\n")
+    flags = ("--demo", "--examples", "20", "--test-file", test, "--seed-prompts", seeds)
+    assert run("--generate", *flags)[0] == 0
+    assert run("--dry-run", *flags, "--resume")[0] == 0
+    write_text(test, "".join(case % i for i in range(6)))
+    said(run("--dry-run", *flags, "--resume"), 2, str(test), "was changed since", "--overwrite")
+    write_text(test, "".join(case % i for i in range(5)))
+    write_text(seeds, "lights on in the hall\n")
+    said(run("--train", *flags, "--resume"), 2, str(seeds), "was changed since", "--overwrite")
+
+
 def test_what_cannot_be_trained_is_said_before_anything_is_asked(run, smollm, tools_file, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("both can be trained here")
@@ -366,12 +380,11 @@ def test_the_exit_code_of_evaluate_says_whether_the_adapter_is_a_success(run, mo
     assert run("--evaluate", "adapter")[0] == code
 
 
-def test_evaluate_takes_the_settings_of_the_run_it_scores(tmp_path):
+@pytest.mark.parametrize("what", ["--evaluate", "--serve"])
+def test_a_folder_is_scored_and_served_with_the_settings_of_its_run(tmp_path, what):
     settings = {"system_prompt": "Be brief.", "max_new_tokens": 77, "tools": "gone.json", "of_old": 1}
     write_json(tmp_path / "run.json", {"settings": settings})
-    args = build_parser().parse_args(
-        ["--evaluate", str(tmp_path / "final_adapter"), "--max-new-tokens", "99"]
-    )
+    args = build_parser().parse_args([what, str(tmp_path / "final_adapter"), "--max-new-tokens", "99"])
     config = config_of(args)
     assert (config.system_prompt, config.max_new_tokens, config.tools) == ("Be brief.", 99, None)
 

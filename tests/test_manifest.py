@@ -15,7 +15,7 @@ from rich.console import Console
 
 from auto_lora.__main__ import build_parser, config_of, main
 from auto_lora._errors import UsageError
-from auto_lora._runs import read_json, write_json
+from auto_lora._runs import read_json, sha256, write_json, write_text
 from auto_lora._settings import TrainingConfig
 from auto_lora.manifest import (
     compare_manifests,
@@ -23,7 +23,6 @@ from auto_lora.manifest import (
     describe_run,
     read_manifest,
     same_run,
-    sha256,
 )
 from tests.finished_run import write_run
 from tests.tiny_models import random_model, save_gguf, vocabulary_of
@@ -55,7 +54,7 @@ def test_every_file_that_decides_is_hashed(run, manifest):
     assert set(hashes) == {
         "base model", "chat_template.jinja", "data/validation.jsonl", "data/test.jsonl", "final_adapter/tools.json",
         *(f"iteration_{i}/train.jsonl" for i in (1, 2)),
-        *(f"{d}/{n}" for d in ("iteration_1", "iteration_2", "final_adapter") for n in ("adapter.gguf", "adapter_config.json", "adapter_model.safetensors")),
+        *(f"{d}/{n}" for d in ("iteration_1", "iteration_2", "final_adapter") for n in ("adapter.gguf", "adapter_model.safetensors")),
     }  # fmt: skip
     for name, digest in hashes.items():
         path = run[0] / ("base.gguf" if name == "base model" else name)
@@ -72,6 +71,20 @@ def test_the_same_run_is_the_same(manifest):
     again["versions"]["torch"] = "0.1"
     found = compare_manifests(manifest, again)
     assert different(found) == {"torch"} and same_run(found)  # another version alone is no other run
+
+
+def test_where_the_base_lies_and_what_was_only_generated_make_no_other_run(
+    run, manifest, demo_tools, tmp_path
+):
+    folder = tmp_path / "other"
+    shutil.copytree(run[0], folder)
+    for path in folder.glob("*/adapter_config.json"):
+        write_json(path, read_json(path) | {"base_model_name_or_path": "elsewhere/base.gguf"})
+    write_text(folder / "data" / "train.jsonl", "{}\n")
+    config = TrainingConfig.from_dict(manifest["settings"])
+    other = describe_run(folder, config, demo_tools, run[1], folder / "base.gguf", "b1-test")
+    assert len(list(folder.glob("*/adapter_config.json"))) == 3
+    assert same_run(compare_manifests(manifest, other))
 
 
 def test_what_differs_is_named(run, manifest, demo_tools, tmp_path):

@@ -275,11 +275,14 @@ def test_a_large_test_stays_a_small_page(run, demo_tools, tmp_path):
     assert page.cases[0]["adapter"].startswith("wrong") and page.cases[-1]["adapter"].startswith("right")
 
 
-def test_report_from_the_command_line(run, tmp_path, capsys):
+def test_report_from_the_command_line(run, tmp_path, capsys, monkeypatch):
     path = run[0] / "final_adapter" / "report.html"
     path.unlink()
     assert main(["--report", str(run[0])]) == 0
     assert capsys.readouterr().out.strip() == str(path) and path.is_file()
+    whole = path.read_bytes()
+    monkeypatch.chdir(path.parent)
+    assert main(["--report", "."]) == 0 and path.read_bytes() == whole
     assert main(["--report", str(tmp_path)]) == 2
     assert "holds no finished run" in capsys.readouterr().err
     with pytest.raises(UsageError, match="holds no finished run"):

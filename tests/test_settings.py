@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from auto_lora import ToolDefinition
 from auto_lora.__main__ import build_parser, config_of
 from auto_lora._errors import ConfigError
 from auto_lora._settings import TrainingConfig, flags, parse_text
@@ -40,6 +41,11 @@ def test_every_range_is_kept_and_named(field):
         ({"category_shares": {"single": float("nan")}}, "single.* is nan"),
         ({"target_modules": [["q_proj"]]}, "target_modules names"),
         ({"judge_url": "localhost:8080"}, "judge_url is 'localhost:8080'"),
+        ({"judge_url": "http://localhost:8O80/v1"}, "judge_url is 'http://localhost:8O80/v1'"),
+        ({"judge_url": "http://localhost:70000"}, "judge_url is 'http://localhost:70000'"),
+        ({"writer_url": "http://"}, "writer_url is 'http://'"),
+        ({"writer_url": "http://["}, "writer_url is 'http://"),
+        ({"writer_url": "base"}, "writer_url is 'base'"),
         ({"test_file": ""}, "test_file is empty"),
         ({"output_dir": ""}, "output_dir is empty"),
         ({3: 4}, "unknown setting 3"),
@@ -51,6 +57,19 @@ def test_wrong_settings_are_named(values, said):
     with pytest.raises(ConfigError, match=said) as caught:
         TrainingConfig.from_dict(values)
     assert caught.value.hint
+
+
+def test_tools_of_many_parameters_ask_for_more_conversations():
+    def tools(*counts):
+        return [
+            ToolDefinition(f"t{i}", "Does it.", {f"p{j}": {"type": "string"} for j in range(n)})
+            for i, n in enumerate(counts)
+        ]
+
+    for counts, examples in (((0, 9), 2400), ((1, 9), 4800), ((7,), 4800), ((4,), 2400), ((), 2400)):
+        config = TrainingConfig(lora_r=8).for_tools(tools(*counts))
+        assert (config.num_synthetic_examples, config.lora_r) == (examples, 8)
+    assert TrainingConfig(num_synthetic_examples=77).for_tools(tools(9)).num_synthetic_examples == 77
 
 
 def test_flags_win_over_yaml_and_yaml_over_defaults(tmp_path):

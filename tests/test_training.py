@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from auto_lora import _shared_prefix
+from auto_lora import _shared_prefix, training_jobs
 from auto_lora._activation import BasePrefixes
 from auto_lora._checkpoint import load_checkpoint, save_checkpoint
 from auto_lora._errors import ModelError, TrainingError
@@ -362,6 +362,16 @@ def test_killed_at_random_points_the_adapter_is_the_same_bit_for_bit(tmp_path):
 
 
 # Several processes.
+
+
+def test_the_others_hear_every_setting_that_the_first_decides(demo_tools):
+    """A checkpoint is known by all settings: one that differs, and only the first process would go on from it."""
+    asked = TrainingConfig()
+    decided = replace(
+        asked.for_tools(demo_tools), mixed_precision="bf16", init_adapter="before", learning_rate=1e-3
+    )
+    heard = {name: getattr(decided, name) for name in training_jobs.OF_A_ROUND}
+    assert decided != asked and replace(asked, **heard) == decided
 
 
 @pytest.mark.slow

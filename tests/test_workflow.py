@@ -25,12 +25,14 @@ from auto_lora._base_model import load_base
 from auto_lora._conversation import read_conversations
 from auto_lora._errors import DataError, ServerError, ToolsError, UsageError
 from auto_lora._progress import Quiet, Reporter
+from auto_lora._runs import check_resumed, write_text
 from auto_lora.encode import ChatTemplate
 from auto_lora.handover import serve_command
 from auto_lora.llama_server import LlamaCppClient
 from auto_lora.rehearsal import rehearse
 from auto_lora.score_pair import Examiner
-from auto_lora.single_folder import export_directory, serve_directory
+from auto_lora.single_folder import AdapterFolder, export_directory, serve_directory
+from auto_lora.synthetic_data import generate_data
 from auto_lora.triage import next_lesson
 from tests.tiny_models import random_model, save_gguf, vocabulary_of
 
@@ -98,11 +100,27 @@ def test_the_output_users_expect(finished):
     assert not list(output.rglob(".*")), "temporary files were left"
 
 
-def test_an_activated_adapter_goes_the_same_way(tiny_gguf, demo_tools, tmp_path):
+def test_generated_data_are_those_of_a_run(finished, demo_tools, tmp_path):
+    data = generate_data(replace(finished[0], output_dir=str(tmp_path / "run")), demo_tools[:3])
+    output = Path(finished[0].output_dir)
+    assert (data / "train.jsonl").read_bytes() == (output / "iteration_1" / "train.jsonl").read_bytes()
+    for name in ("validation.jsonl", "test.jsonl"):
+        assert (data / name).read_bytes() == (output / "data" / name).read_bytes()
+
+
+def test_an_activated_adapter_goes_the_same_way_from_data_that_were_generated(
+    tiny_gguf, demo_tools, tmp_path
+):
     config = TrainingConfig(
         llama_cpp_model_path=str(tiny_gguf), output_dir=str(tmp_path), activated=True, **SMALL
     )  # fmt: skip
-    final, metrics = asyncio.run(AutoLoRACreator(config, demo_tools[:3], reporter=Quiet()).create_adapter())
+    train = generate_data(config, demo_tools[:3]) / "train.jsonl"
+    kept = train.read_text().splitlines(keepends=True)[:-1]  # as a user may who has read them
+    write_text(train, "".join(kept))
+    creator = AutoLoRACreator(config, demo_tools[:3], reporter=Quiet())
+    final, metrics = asyncio.run(creator.create_adapter(resume=True))
+    assert (tmp_path / "iteration_1" / "train.jsonl").read_text() == "".join(kept)
+    assert (tmp_path / "iteration_2" / "train.jsonl").read_text().startswith("".join(kept))
     first, second = metrics["iterations"]
     assert second["training"]["learning_rate"] == first["training"]["learning_rate"] / 2
     gate = first["gate"]
@@ -242,14 +260,22 @@ async def test_resume_with_other_settings_is_refused(finished, demo_tools):
         await AutoLoRACreator(finished[0], demo_tools[:2], reporter=Quiet()).create_adapter(resume=True)
 
 
-def test_a_folder_is_exported_and_scored_as_fully_as_by_the_run(finished, capsys):
+async def test_another_judge_is_no_other_run(finished, demo_tools):
+    """The judge is asked last: a run whose judge cannot be reached goes on with another."""
+    output = Path(finished[0].output_dir)
+    settings = finished[0].to_dict() | {"judge_url": "http://judge.example/v1", "judge_model": "large"}
+    check_resumed(output, settings, [t.to_openai() for t in demo_tools[:3]])
+
+
+def test_a_folder_is_exported_and_scored_as_fully_as_by_the_run(finished, capsys, monkeypatch):
     _, final, metrics = finished
     (final / "adapter.gguf").unlink()
     assert export_directory(TrainingConfig(), final).is_file()
     argv = [
-        "--evaluate", str(final), "--max-new-tokens", "24", "--num-final-answers", "3", "--num-forgetting-prompts", "4",
+        "--evaluate", ".", "--max-new-tokens", "24", "--num-final-answers", "3", "--num-forgetting-prompts", "4",
         "--forgetting-tokens", "8", "--num-scale-cases", "2", "--judge-url", "base",
     ]  # fmt: skip
+    monkeypatch.chdir(final)  # where the run's test lies one folder up
     assert main(argv) == 1
     assert "This adapter is not better than its base" in " ".join(capsys.readouterr().out.split())
     again = json.loads((final / "evaluation.json").read_text())
@@ -266,6 +292,16 @@ def test_a_folder_is_exported_and_scored_as_fully_as_by_the_run(finished, capsys
     assert forgetting["called"]["of"] == 4
     assert [r["scale"] for r in forgetting["scales"]] == [r["scale"] for r in of_the_run["scales"]]
     (final / "evaluation.json").unlink()
+
+
+def test_a_folder_is_served_with_room_for_what_its_run_asked(finished, tmp_path):
+    _, final, metrics = finished
+    assert metrics["context"] >= 256 and f"-c {metrics['context']}" in metrics["serve_command"]
+    copied = shutil.copytree(final, tmp_path / "adapter")
+    config = TrainingConfig(llama_cpp_model_path=finished[0].llama_cpp_model_path)
+    assert AdapterFolder(config, copied).context == 8192
+    write_text(copied / "metrics.json", json.dumps(metrics | {"context": 20480}))
+    assert AdapterFolder(config, copied).context == 20480
 
 
 def test_tools_are_checked_when_added(demo_tools):

@@ -58,7 +58,7 @@ class Donated:
             UsageError: a file or a line of it is wrong; names the line.
             MissingPartError, DataError: the mix is on the hub and cannot be had.
         """
-        reader = Reader(tools, config.system_prompt)
+        reader, config = Reader(tools, config.system_prompt), config.for_tools(tools)
         made = cls()
         if config.test_file:
             test = tuple(reader.cases(config.test_file))

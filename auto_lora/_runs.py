@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from auto_lora._errors import DataError, OutputError, UsageError
-from auto_lora._settings import split_mix
+from auto_lora._settings import flags, split_mix
 
-# Settings that a resumed run may change: nothing that it makes depends on them.
-FREE = (
-    "output_dir", "num_iterations", "port", "parallel_requests", "request_timeout", "llama_cpp_url", "judge_url", "judge_model",
+# Settings of one call, which run.json does not hold.
+_OF_THE_CALL = (
+    "output_dir", "num_iterations", "port", "parallel_requests", "request_timeout", "llama_cpp_url",
 )  # fmt: skip
+# Settings that a resumed run may change: nothing that it trains or asks depends on them, and the judge is asked last.
+FREE = (*_OF_THE_CALL, "judge_url", "judge_model")
+_OF_DATA = frozenset(f.name for f in flags() if f.metadata["group"] == "data") | {"seed"}
 # What a run writes outside its own folders `iteration_N` and `final_adapter`; its own description goes last.
 _DATA = ("train.jsonl", "validation.jsonl", "test.jsonl", "own_answers.json", "base_answers.json")
 _FILES = ("base.gguf", "chat_template.jinja", "run.json")
@@ -84,19 +87,21 @@ def _written(directory: Path) -> list[Path]:
 def check_resumed(output: Path, settings: Mapping[str, Any], tools: Sequence[Any]) -> None:
     """Raises UsageError when the run in a folder has other settings or tools than these, or had other data in its files."""
     before = read_json(output / "run.json")
-    changed = {k for k, v in settings.items() if k not in FREE and before["settings"].get(k) != v}
+    # What --generate wrote is data alone: the training may be any.
+    compared = settings.keys() - FREE if before.get("decided") else _OF_DATA
+    changed = {k for k in compared if before["settings"].get(k) != settings[k]}
     changed |= {"tools"} if before["tools"] != tools else set()
     if changed:
         raise UsageError(
             f"the run in {output} has another {', '.join(sorted(changed))}",
-            "give the same settings to --resume, or start anew with --overwrite",
+            "give the same settings to --resume, or start anew with another --output, or here with --overwrite",
         )
     kept = before.get("files", {})
     for name, digest in _digests(settings).items():
         if kept.get(name, digest) != digest:
             raise UsageError(
                 f"{settings[name]} was changed since the run in {output} read it",
-                "put it back to --resume, or start anew with --overwrite",
+                "put it back to --resume, or start anew with another --output, or here with --overwrite",
             )
 
 
@@ -131,7 +136,7 @@ def remember_run(
     """Writes run.json: version, settings, tools, and the hashes of the user's files.
 
     Args:
-        decided: settings as this machine understands "auto".
+        decided: settings as this machine understands "auto"; {} of data alone.
 
     Returns what the run goes by: `decided`, or what the run that is resumed had decided.
 
@@ -139,7 +144,7 @@ def remember_run(
         UsageError: the run that is to be resumed has other settings or tools.
     """
     path = output / "run.json"
-    kept = {k: v for k, v in settings.items() if k not in FREE}
+    kept = {k: v for k, v in settings.items() if k not in _OF_THE_CALL}
     holds = dict(decided)
     if resume and path.is_file():
         check_resumed(output, settings, tools)

@@ -15,8 +15,9 @@ import pytest
 import torch
 from rich.console import Console
 
+from auto_lora import TrainingConfig
 from auto_lora.__main__ import build_parser, config_of, main
-from auto_lora._runs import write_json, write_text
+from auto_lora._runs import remember_run, settings_beside, write_json, write_text
 from auto_lora.model_source import embedded_model
 from auto_lora.preflight import CheckReport, Row
 from tests.test_catalog import GOOD
@@ -242,10 +243,14 @@ def test_a_folder_that_is_no_run_is_neither_overwritten_nor_resumed(run, smollm,
 
 def test_a_run_goes_on_with_generated_data_of_its_own_settings_only(run, smollm, tools_file, tmp_path):
     sizes = ("--examples", "20", "--model-path", smollm)
-    assert run("--generate", "--demo", *sizes)[0] == 0
+    assert run("--generate", "--demo", "--examples", "20")[0] == 0
     code, out, _ = run("--dry-run", "--demo", *sizes, "--resume")
     assert code == 0 and "nothing was written" in out
-    words = "has another", "num_synthetic_examples", "tools", "--overwrite"
+    # Where the data come from a machine without the model, and the training is chosen later.
+    later = ("--demo", "--examples", "20", "--model-path", smollm, "--lora-r", "8", "--activated", "--resume")
+    assert run("--dry-run", *later)[0] == 0
+    said(run("--dry-run", *later, "--seed", "5"), 2, "another seed", "another --output")
+    words = "has another", "num_synthetic_examples", "tools", "another --output"
     said(run(*train(smollm, tools_file, "--resume")), 2, *words)
     said(run("--dry-run", *train(smollm, tools_file, "--resume")), 2, *words)
 
@@ -387,6 +392,13 @@ def test_a_folder_is_scored_and_served_with_the_settings_of_its_run(tmp_path, wh
     args = build_parser().parse_args([what, str(tmp_path / "final_adapter"), "--max-new-tokens", "99"])
     config = config_of(args)
     assert (config.system_prompt, config.max_new_tokens, config.tools) == ("Be brief.", 99, None)
+
+
+def test_a_run_keeps_its_judge_for_later_scorings(tmp_path):
+    settings = TrainingConfig(judge_url="base", port=8080).to_dict()
+    remember_run(tmp_path, "0", settings, [], {"mixed_precision": "no"}, resume=False)
+    kept = settings_beside(tmp_path / "final_adapter")
+    assert kept["judge_url"] == "base" and "port" not in kept
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "not JSON"])

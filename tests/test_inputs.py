@@ -113,6 +113,16 @@ def test_both_formats_become_cases(tmp_path):
     assert len(read(str(again)).test) == 5, "what is written can be given again"
 
 
+def test_accepted_values_of_a_tool_whose_parameters_are_tied_together(tmp_path):
+    either = [{"required": ["id"]}, {"required": ["name"]}]
+    text = {"type": "string"}
+    parameters = {"type": "object", "properties": {"id": text, "name": text, "room": text}, "anyOf": either}
+    row = case("who?", {"name": "find", "arguments": {"id": "7", "room": ["hall", "the hall"]}})
+    (found,) = read(lines(tmp_path / "t.jsonl", row), [ToolDefinition("find", "Finds.", parameters)]).test
+    (turn,) = found.scored_turns()
+    assert turn.expected[0].accepted["room"] == ["hall", "the hall"]
+
+
 def test_our_own_data_is_a_test_file(tmp_path, demo_tools):
     made = SyntheticDataGenerator(demo_tools, TrainingConfig()).generate(60, "test")
     path = write_conversations(tmp_path / "own.jsonl", made)

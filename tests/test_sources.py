@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -20,7 +21,8 @@ from auto_lora._settings import TrainingConfig
 from auto_lora.catalog import ToolDefinition, load_tools
 from auto_lora.catalog.grammar_patterns import read_pattern
 from auto_lora.catalog.lint import fixed, lint
-from auto_lora.catalog.show import as_json
+from auto_lora.catalog.show import as_json, type_of
+from auto_lora.dialogues import SyntheticDataGenerator
 from auto_lora.encode import hermes_template
 from auto_lora.llama_server import LlamaCppClient
 from auto_lora.preflight import DependencyChecker
@@ -171,6 +173,18 @@ def test_classes_and_constants_in_all_are_no_tools(module):
     assert tool.name == "f" and tool.properties["x"]["enum"] == ["a"]
 
 
+def test_pydantic_fields_as_defaults(module):
+    text = """
+from pydantic import Field
+def weather(city: str = Field(description="City name"), days: int = Field(3, ge=1, le=7), tags: list[str] = Field(default_factory=list)) -> str:
+    'Gets the weather.'
+"""
+    (tool,) = load_tools(module(text))
+    assert tool.required == ("city",) and tool.properties["city"]["description"] == "City name"
+    assert tool.properties["days"] == {"type": "integer", "default": 3, "minimum": 1, "maximum": 7}
+    assert tool.properties["tags"] == {"type": "array", "items": {"type": "string"}}
+
+
 def test_what_a_module_prints_is_kept_from_stdout(module, capsys):
     load_tools(module("print('hello')\ndef f(x: int):\n    'Do.'\n"))
     said = capsys.readouterr()
@@ -285,6 +299,39 @@ def test_openapi_errors_name_the_operation(tmp_path, change, said):
     with pytest.raises(ToolsError, match=re.escape(said)) as caught:
         load_tools(path)
     assert caught.value.hint
+
+
+NUMBERS = """
+  /x/{id}:
+    get:
+      parameters:
+        - {name: id, in: path, required: true, schema: {type: string}}
+        - {name: id, in: query, required: true, schema: {type: integer}}
+        - {name: at, in: query, schema: {type: string, enum: [08:00, 10:00, 12:30, 017, 1_5]}}
+        - {name: n, in: query, schema: {type: number, minimum: -1.5, maximum: 2e3, multipleOf: .5, default: 10}}
+      responses: {200: {description: ok, content: {application/json: {schema: {type: object, properties: {1: {type: integer}, 2: {type: string}}}}}}}"""
+
+
+def test_numbers_are_those_of_json_and_keys_are_text(tmp_path):
+    (tool,) = operations(tmp_path, NUMBERS)
+    assert tool.properties["at"]["enum"] == ["08:00", "10:00", "12:30", "017", "1_5"]
+    n = tool.properties["n"]
+    assert (n["minimum"], n["maximum"], n["multipleOf"], n["default"]) == (-1.5, 2000.0, 0.5, 10)
+    assert tool.returns is not None and list(tool.returns["properties"]) == ["1", "2"]
+    assert type_of(tool.returns) == "{1, 2}"
+    assert (tool.properties["id"], tool.properties["query_id"]) == ({"type": "string"}, {"type": "integer"})
+    assert tool.required == ("id", "query_id")
+
+
+def test_what_stands_beside_a_reference_joins_it(tmp_path):
+    body = "{$ref: '#/components/schemas/Base', properties: {note: {type: string}}, required: [note]}"
+    base = "\n  schemas: {Base: {type: object, properties: {size: {type: string}, count: {type: integer}}, required: [size]}}"
+    (tool,) = operations(
+        tmp_path,
+        f"\n  /a: {{post: {{requestBody: {{required: true, content: {{application/json: {{schema: {body}}}}}}}}}}}",
+        base,
+    )
+    assert set(tool.properties) == {"size", "count", "note"} and set(tool.required) == {"size", "note"}
 
 
 def operations(tmp_path, paths: str, components: str = "") -> list[ToolDefinition]:
@@ -438,6 +485,32 @@ def test_an_mcp_server_that_gives_nothing(command, said):
         load_tools(command)
 
 
+@needs_mcp
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_does_not_wait_for_a_server_that_is_silent(tmp_path):
+    silent, begun = tmp_path / "silent.py", tmp_path / "begun"
+    silent.write_text(f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(300)\n")
+    source = f"mcp:stdio {shlex.join([sys.executable, str(silent)])}"
+    argv = [sys.executable, "-m", "auto_lora", "tools", source]
+    asking = subprocess.Popen(argv, cwd=Path(__file__).parents[1], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not begun.exists():
+        assert time.monotonic() < deadline and asking.poll() is None
+        time.sleep(0.1)
+    asking.send_signal(signal.SIGINT)
+    _, said = asking.communicate(timeout=40)  # it is silent for 300 s
+    assert asking.returncode == 130 and "auto-lora: stopped" in said
+
+
+@needs_mcp
+def test_a_silent_servers_words_are_not_taken_for_the_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr("auto_lora.catalog.mcp_server._PATIENCE", 3.0)
+    silent = tmp_path / "silent.py"
+    silent.write_text("import sys, time\nprint('listening', file=sys.stderr, flush=True)\ntime.sleep(50)\n")
+    with pytest.raises(ToolsError, match="gave no tools: no answer in 3 s; it said: listening"):
+        load_tools(f"mcp:stdio {shlex.join([sys.executable, str(silent)])}")
+
+
 def test_what_a_source_needs_is_named(module, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingPartError, match="pydantic and docstring_parser") as caught:
@@ -466,6 +539,52 @@ PLANTED = [
     tool({"$ref": "#/$defs/people"}, "reference", **{"$defs": {"people": {"type": "array", "items": TEXT}}}),
     tool({**TEXT, "maxLength": 100_000}, "huge"),
 ]
+
+
+CITY = {"properties": {"city": {"type": "string"}}, "required": ["city"]}
+DAYS = {"properties": {"days": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize(
+    ("root", "required"),
+    [
+        ({"type": "object", "allOf": [CITY, DAYS]}, ("city",)),
+        ({"allOf": [{"$ref": "#/$defs/A"}, DAYS], "$defs": {"A": CITY}}, ("city",)),
+        ({"type": "object", "oneOf": [CITY, DAYS]}, ()),
+        ({"type": "object", "$ref": "#/$defs/A", "$defs": {"A": {**CITY, "allOf": [DAYS]}}}, ("city",)),
+    ],
+)
+def test_an_objects_properties_are_found_where_they_stand(root, required):
+    one = ToolDefinition("get_weather", "Gets the weather.", root)
+    assert set(one.properties) == {"city", "days"} and one.required == required
+    asked = {
+        tuple(json.loads(call["function"]["arguments"]))
+        for c in SyntheticDataGenerator([one], TrainingConfig()).generate(30, "train")
+        for m in c.messages
+        for call in m.get("tool_calls") or ()
+    }
+    assert any("city" in given for given in asked) and (not required or all("city" in g for g in asked))
+    assert set(fixed([one])[0].properties) == {"city", "days"}
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        {"type": "object", "$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}},
+        {"type": "object", "$ref": "#/$defs/None"},
+        {"allOf": [{"$ref": "#"}]},
+        {"type": "object", "properties": {"a": {"type": "string"}}, "anyOf": [{"required": ["a"]}]},
+    ],
+)
+def test_what_cannot_be_opened_stays(root):
+    assert set(ToolDefinition("f", "Does it.", root).properties) == set(root.get("properties", ()))
+
+
+def test_tuples_as_draft_7_wrote_them():
+    pair = {"type": "array", "items": [{"type": "number"}, {"type": "string"}], "additionalItems": False}
+    assert tool(pair).properties["x"] == {
+        "type": "array", "prefixItems": [{"type": "number"}, {"type": "string"}], "items": False,
+    }  # fmt: skip
 
 
 def test_planted_faults_are_named_by_tool_and_path():

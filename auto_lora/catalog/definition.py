@@ -15,6 +15,7 @@ from functools import cached_property, wraps
 from typing import Any, TypeVar
 
 from auto_lora._errors import ToolsError
+from auto_lora.catalog.schemas import MANY, in_2020_12, opened
 
 T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
@@ -37,7 +38,8 @@ class ToolDefinition:
         description: what it does, in the words the model will read.
         parameters: JSON Schema of the arguments (`{"type": "object", "properties": ...}`);
             a bare mapping of parameter name to schema is taken as properties, all required;
-            keywords alone (`{"additionalProperties": false}`) are an object without arguments.
+            keywords alone (`{"additionalProperties": false}`) are an object without arguments. What the object
+            refers to, consists of (`allOf`) or may be (`oneOf`, `anyOf`) is opened, see `opened`.
         returns: JSON Schema of the result, used to simulate responses; never shown to the model.
 
     Raises:
@@ -50,7 +52,8 @@ class ToolDefinition:
     returns: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parameters", _as_object_schema(self.parameters))
+        object.__setattr__(self, "parameters", _as_object_schema(in_2020_12(self.parameters)))
+        object.__setattr__(self, "returns", in_2020_12(self.returns))
         _check(self)
 
     @cached_property
@@ -160,12 +163,13 @@ def _as_object_schema(parameters: Any) -> Any:
     if not isinstance(parameters, Mapping):
         return parameters
     parameters = dict(parameters)
-    is_schema = "properties" in parameters or isinstance(parameters.get("type"), str)
+    whole = isinstance(parameters.get("$ref"), str) or any(isinstance(parameters.get(k), list) for k in MANY)
+    is_schema = whole or "properties" in parameters or isinstance(parameters.get("type"), str)
     if not is_schema:
         said = {k: v for k, v in parameters.items() if k in _KEYWORDS and not isinstance(v, Mapping)}
         bare = {k: v for k, v in parameters.items() if k not in said}
         parameters = ({"properties": bare, "required": list(bare)} if bare else {}) | said
-    return {"type": "object", "properties": {}, **parameters}
+    return {"type": "object", "properties": {}, **opened(parameters, parameters)}
 
 
 def _check(tool: ToolDefinition) -> None:

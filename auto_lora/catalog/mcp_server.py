@@ -6,6 +6,7 @@ import asyncio
 import os
 import shlex
 import tempfile
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any, TextIO
@@ -31,18 +32,35 @@ def tools_of_server(source: str) -> list[ToolDefinition]:
         raise MissingPartError(f"asking {source} takes the package mcp", 'pip install "mcp>=2"')
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
         try:
-            # A thread of its own: this may be called where an event loop runs.
-            with ThreadPoolExecutor(1) as pool:
-                listed = pool.submit(asyncio.run, _listed(source, words)).result()
+            listed = _in_a_thread(_listed(source, words))
         except ToolsError:
             raise
         except Exception as error:  # the SDK raises whatever its transports raise, in groups
             words.seek(0)
-            said = [line.strip() for line in words if line.strip()][-1:] or [_innermost(error)]
+            said = "".join(f"; it said: {line.strip()}" for line in list(words)[-1:] if line.strip())
             raise ToolsError(
-                f"the MCP server {source} gave no tools: {said[0]}", "start it by hand"
+                f"the MCP server {source} gave no tools: {_innermost(error)}{said}", "start it by hand"
             ) from None
     return [_tool(tool, f"{source}, tool {i}") for i, tool in enumerate(listed, 1)]
+
+
+def _in_a_thread(listing: Coroutine[Any, Any, list[Any]]) -> list[Any]:
+    """What is listed; in a thread of its own, as this may be called where an event loop runs. Ctrl-C ends it at once."""
+    begun: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[list[Any]]]] = []
+
+    async def ask() -> list[Any]:
+        task = asyncio.ensure_future(listing)
+        begun.append((asyncio.get_running_loop(), task))
+        return await task
+
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(asyncio.run, ask())
+        try:
+            return answer.result()
+        except KeyboardInterrupt:
+            for loop, task in begun:
+                loop.call_soon_threadsafe(task.cancel)
+            raise
 
 
 async def _listed(source: str, words: TextIO) -> list[Any]:

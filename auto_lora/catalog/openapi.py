@@ -19,6 +19,7 @@ from auto_lora.catalog.schemas import (
     map_children,
     merged,
     strip,
+    with_alternatives,
     without_null,
 )
 
@@ -155,6 +156,7 @@ class _Operation:
         for (name, place), parameter in self._parameters().items():
             if place not in ("path", "query"):
                 continue
+            name = f"{place}_{name}" if name in properties else name  # the same name in path and query
             content = _mapping(next(iter(_mapping(parameter.get("content")).values()), {}))
             schema = self._schema(parameter.get("schema") or content.get("schema") or {"type": "string"})
             about = " ".join(str(parameter.get("description") or "").split())
@@ -180,7 +182,7 @@ class _Operation:
             about = " ".join(str(body.get("description") or "").split())
             text = {"type": "string"} | ({"description": about} if about else {})
             return {"body": text}, ("body",) if must else ()
-        schema = _with_alternatives(self._schema(given, unwanted="readOnly"))
+        schema = with_alternatives(self._schema(given, unwanted="readOnly"))
         if schema.get("properties"):
             return schema["properties"], schema.get("required", ()) if must else ()
         return {"body": schema}, ("body",) if must else ()
@@ -205,20 +207,6 @@ def _json_schema(holder: Mapping[str, Any]) -> Any:
     kinds = [k for k in content if re.match(r"application/(.*\+)?json", k)]
     kinds += [k for k in content if k in ("application/x-www-form-urlencoded", "multipart/form-data", "*/*")]
     return content[kinds[0]].get("schema") if kinds else None
-
-
-def _with_alternatives(schema: dict[str, Any]) -> dict[str, Any]:
-    """An object's properties with those of its alternatives, which are optional: arguments know no either-or."""
-    if not isinstance(schema.get("properties"), Mapping):
-        return schema
-    out = {k: v for k, v in schema.items() if k not in ("oneOf", "anyOf")}
-    for key in ("oneOf", "anyOf"):
-        branches = schema[key] if isinstance(schema.get(key), list) else []
-        for branch in branches:
-            more = _mapping(_with_alternatives({"properties": {}, **_mapping(branch)})["properties"])
-            own = out["properties"]
-            out["properties"] = {**own, **{k: v for k, v in more.items() if k not in own}}
-    return out
 
 
 def _to_json_schema(schema: Any, unwanted: str) -> Any:

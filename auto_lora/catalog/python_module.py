@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 from auto_lora._errors import MissingPartError, ToolsError
 from auto_lora.catalog.definition import ToolDefinition
@@ -90,6 +90,7 @@ def _functions(module: ModuleType, path: Path) -> list[tuple[str, Callable[..., 
 
 def _tool(name: str, function: Callable[..., Any], path: Path) -> ToolDefinition:
     import docstring_parser
+    from pydantic.fields import FieldInfo
 
     where = f'{path}, function "{name}"'
     try:
@@ -108,11 +109,17 @@ def _tool(name: str, function: Callable[..., Any], path: Path) -> ToolDefinition
             raise ToolsError(f"{place}: a call has named arguments only", "name each parameter")
         if key not in hints:
             raise ToolsError(f"{place} has no annotation", "say its type, as in: city: str")
-        schema = _schema(hints[key], place)
-        if parameter.default is parameter.empty:
+        default, hint = parameter.default, hints[key]
+        if isinstance(default, FieldInfo):  # as FastAPI and FastMCP write them
+            hint, needed = Annotated[hint, default], default.is_required()
+            default = default.get_default(call_default_factory=False)
+        else:
+            needed = default is parameter.empty
+        schema = _schema(hint, place)
+        if needed:
             required.append(key)
         else:
-            schema |= _default(parameter.default)
+            schema |= _default(default)
         if about.get(key):
             schema = {**schema, "description": about[key]}
         properties[key] = schema

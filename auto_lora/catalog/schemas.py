@@ -98,7 +98,7 @@ def never_ends(schema: Any, root: Any, within: tuple[str, ...] = (), ends: set[s
 
 
 def inline(schema: Any, root: Any, *, deepest: int = _DEEPEST, within: tuple[str, ...] = ()) -> Any:
-    """The schema with every local `$ref` replaced by its target; what stands beside it wins.
+    """The schema with every local `$ref` replaced by its target; what stands beside it wins, properties and requirements add up.
 
     A reference to something it stands in, or more than `deepest` references deep, becomes any value of its type.
 
@@ -120,10 +120,74 @@ def inline(schema: Any, root: Any, *, deepest: int = _DEEPEST, within: tuple[str
         target = inline(target, root, deepest=deepest, within=(*within, reference))
         if not beside:
             return target
-        known = target if isinstance(target, Mapping) else {}
-        return {**known, **inline(beside, root, deepest=deepest, within=within)}
+        beside = inline(beside, root, deepest=deepest, within=within)
+        return _joined(target if isinstance(target, Mapping) else {}, beside)
     kept = {k: v for k, v in schema.items() if k not in ("$defs", "definitions")}
     return map_children(kept, lambda sub, _: inline(sub, root, deepest=deepest, within=within))
+
+
+def _joined(target: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reference means with what stands beside it."""
+    if any(key in target and key in beside for key in ("properties", "required")):
+        parts = beside["allOf"] if isinstance(beside.get("allOf"), list) else []
+        return merged({**beside, "allOf": [*parts, target]})
+    return {**target, **beside}
+
+
+def opened(schema: Any, root: Any, depth: int = _DEEPEST) -> Any:
+    """An object's schema with its properties in their place: those of what it refers to, of all its parts, and, where it has
+    none of its own, of its alternatives. Only the object itself is opened; what its properties refer to stays.
+
+    Args:
+        root: the document of the references; one that points nowhere is left as it is.
+        depth: references and parts within each other that are followed.
+    """
+    if not isinstance(schema, Mapping) or not depth:
+        return schema
+    if isinstance(reference := schema.get("$ref"), str):
+        try:
+            target = look_up(reference, root)
+        except UnresolvedReference:
+            return schema
+        if not isinstance(target, Mapping) or target is schema:
+            return schema
+        beside = {k: v for k, v in schema.items() if k != "$ref"}
+        return opened(_joined(target, beside), root, depth - 1)
+    if isinstance(schema.get("allOf"), list):
+        schema = merged({**schema, "allOf": [opened(part, root, depth - 1) for part in schema["allOf"]]})
+    if schema.get("properties"):
+        return schema
+    branches = {k: schema[k] for k in ("anyOf", "oneOf") if isinstance(schema.get(k), list)}
+    branches = {k: [opened(b, root, depth - 1) for b in branch] for k, branch in branches.items()}
+    whole = with_alternatives({**schema, "properties": {}, **branches})
+    return whole if whole["properties"] else schema
+
+
+def with_alternatives(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """An object's properties with those of its alternatives, which are optional: arguments know no either-or."""
+    if not isinstance(schema.get("properties"), Mapping):
+        return dict(schema)
+    out = {k: v for k, v in schema.items() if k not in ("oneOf", "anyOf")}
+    for key in ("oneOf", "anyOf"):
+        branches = schema[key] if isinstance(schema.get(key), list) else []
+        for branch in branches:
+            branch = branch if isinstance(branch, Mapping) else {}
+            more = with_alternatives({"properties": {}, **branch})["properties"]
+            own = out["properties"]
+            out["properties"] = {**own, **{k: v for k, v in more.items() if k not in own}}
+    return out
+
+
+def in_2020_12(schema: Any) -> Any:
+    """The schema with tuples as JSON Schema 2020-12 writes them: draft 7's list of `items` is `prefixItems` since."""
+    if not isinstance(schema, Mapping):
+        return schema
+    out = dict(schema)
+    if isinstance(out.get("items"), list):
+        out["prefixItems"] = out.pop("items")
+        if "additionalItems" in out:
+            out["items"] = out.pop("additionalItems")
+    return map_children(out, lambda sub, _: in_2020_12(sub))
 
 
 def strip(schema: Any, unwanted: Callable[[str], bool]) -> Any:

@@ -16,6 +16,10 @@ from auto_lora.catalog.definition import ToolDefinition, check_names, parse_tool
 _DEEPEST = 50  # schemas are walked by recursion, and JSON Schema's own checker takes a dozen frames a level
 _TOO_DEEP = f"is nested more than {_DEEPEST} deep"
 _HALF = re.compile("[\ud800-\udfff]")  # a surrogate without its pair, which UTF-8 cannot write
+_YAML_NUMBERS = {
+    "int": r"^[-+]?(0|[1-9][0-9]*)$",
+    "float": r"^([-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$",
+}
 MCP = "mcp:stdio "
 _KINDS = "a JSON file, a Python module (.py), an OpenAPI 3 document, an MCP URL or 'mcp:stdio COMMAND ...'"
 
@@ -70,6 +74,15 @@ def _read(path: Path) -> Any:
     return data
 
 
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            k if isinstance(k, str) else json.dumps(k, default=str): _with_text_keys(v)
+            for k, v in value.items()
+        }
+    return [_with_text_keys(part) for part in value] if isinstance(value, list) else value
+
+
 def _check_values(data: Any, path: Path) -> None:
     """Raises ToolsError for what a parser takes and no model can be shown: NaN, half characters, endless nests."""
     waiting: list[tuple[Any, int]] = [(data, 0)]
@@ -90,7 +103,7 @@ def _check_values(data: Any, path: Path) -> None:
 
 
 def _yaml(text: str, path: Path) -> Any:
-    """YAML 1.2's JSON types: dates are text, and only true and false are booleans (not on, off, yes, no)."""
+    """YAML 1.2's JSON types: dates and times are text, only true and false are booleans (not on, off, yes, no), keys are text."""
     import yaml
 
     class Loader(yaml.SafeLoader):
@@ -100,12 +113,15 @@ def _yaml(text: str, path: Path) -> Any:
         letter: [
             (tag, how)
             for tag, how in resolvers
-            if not tag.endswith(":timestamp") and not (tag.endswith(":bool") and letter in "yYnNoO")
+            if not tag.endswith((":timestamp", ":int", ":float"))
+            and not (tag.endswith(":bool") and letter in "yYnNoO")
         ]
         for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+    for kind, form in _YAML_NUMBERS.items():  # PyYAML's own read 12:30 as 750 and 017 as 15
+        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(form), list("-+.0123456789"))
     try:
-        return yaml.load(text, Loader=Loader)
+        return _with_text_keys(yaml.load(text, Loader=Loader))
     except yaml.YAMLError as error:
         place = str(getattr(error, "problem_mark", "") or error).strip().replace("\n", " ")
         raise ToolsError(f"tools file {path} is not YAML: {place}", "mend it at that place") from None

@@ -224,7 +224,8 @@ def _accepted(tool: ToolDefinition, name: str, value: Any) -> list[Any]:
     """The right values of a parameter: those of a list that are all such values, else the value itself."""
     if not isinstance(value, list) or not value:
         return [value]
-    alone = Draft202012Validator({**tool.parameters, "required": []})
+    about = {k: v for k, v in tool.parameters.items() if k in ("properties", "$defs", "definitions")}
+    alone = Draft202012Validator(about)  # not what ties several parameters together
     return value if all(alone.is_valid({name: v}) for v in value) else [value]
 
 

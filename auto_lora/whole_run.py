@@ -181,8 +181,7 @@ class Run:
             self._told = Counter(self.generator.rejects)  # its figures hold them
             return Round.read(folder / "metrics.json", self.config.max_forgetting_kl)
         self.reporter.say(f"\nIteration {number}")
-        async with self._writing():
-            train = self._training_data(number, plan)
+        train, written = await self._written(number, plan)
         training, trained, drift = self._train(number, train)
         adapter = export_adapter(folder, self.gguf, folder / "adapter.gguf")
         gate = await self._prove(number, adapter, trained)
@@ -193,15 +192,11 @@ class Run:
         analysis = analyse(scored, self.tools)
         write_json(folder / "error_analysis.json", analysis)
         follows = plan_next_round(scored, analysis, self.config)
-        rejected = Counter(self.generator.rejects) - self._told
-        self._told += rejected
         validation = scored.summary()
         metrics: dict[str, Any] = {
             "iteration": number,
             "training_examples": len(train),
-            "rejected_examples": dict(rejected),
-            "writers": writers_of(train),
-            "writer_verdict": self.generator.verdict,
+            **written,
             "training": training,
             "gate": gate,
             "validation": validation,
@@ -226,20 +221,37 @@ class Run:
         before = read_json(self.output / f"iteration_{number - 1}" / "metrics.json")
         return gain(before["validation"]["failed"], failed)
 
+    async def _written(
+        self, number: int, plan: RoundPlan | None
+    ) -> tuple[list[Conversation], dict[str, Any]]:
+        """A round's training data, written unless they are there; and who wrote them, and what was rejected."""
+        folder = self.output / f"iteration_{number}"
+        path, about = folder / "train.jsonl", folder / "written.json"
+        if path.is_file() and about.is_file():
+            self._told = Counter(self.generator.rejects)  # that file holds them
+            return read_conversations(path), read_json(about)
+        async with self._writing():
+            train = self._training_data(number, plan)
+        rejected = Counter(self.generator.rejects) - self._told
+        self._told += rejected
+        written = {
+            "rejected_examples": dict(rejected),
+            "writers": writers_of(train),
+            "writer_verdict": self.generator.verdict,
+        }
+        write_json(about, written)
+        write_conversations(path, train)
+        return train, written
+
     def _training_data(self, number: int, plan: RoundPlan | None) -> list[Conversation]:
         """The round before's conversations, and new ones as its errors ask for."""
-        path = self.output / f"iteration_{number}" / "train.jsonl"
-        if path.is_file():
-            return read_conversations(path)
         before: list[Conversation] = []
         if number > 1:
             before = read_conversations(self.output / f"iteration_{number - 1}" / "train.jsonl")
         seed = self.config.seed + number
         generated = self.output / "data" / "train.jsonl"
         if plan is None and generated.is_file():  # by --generate, and varied there
-            train = read_conversations(generated)
-            write_conversations(path, train)
-            return train
+            return read_conversations(generated)
         if plan is None:
             new = self.generator.training(self.config.num_synthetic_examples)
         else:
@@ -248,9 +260,7 @@ class Run:
             new = self.generator.training(
                 plan.new_examples, before, shares=plan.shares, focus=plan.focus, seed=seed
             )
-        train = [*before, *vary(new, self.tools, self.config, seed)]
-        write_conversations(path, train)
-        return train
+        return [*before, *vary(new, self.tools, self.config, seed)]
 
     def _lesson(
         self, number: int, conversations: Sequence[Conversation]

@@ -25,7 +25,7 @@ from auto_lora._base_model import load_base
 from auto_lora._conversation import read_conversations
 from auto_lora._errors import DataError, ServerError, ToolsError, UsageError
 from auto_lora._progress import Quiet, Reporter
-from auto_lora._runs import check_resumed, write_text
+from auto_lora._runs import check_resumed, write_json, write_text
 from auto_lora.encode import ChatTemplate
 from auto_lora.handover import serve_command
 from auto_lora.llama_server import LlamaCppClient
@@ -173,14 +173,20 @@ async def test_resume_keeps_what_is_finished_and_ends_the_same(finished, demo_to
     output = Path(config.output_dir)
     stamp = (output / "iteration_1" / "metrics.json").stat().st_mtime_ns
     adapter = (output / "iteration_2" / "adapter_model.safetensors").read_bytes()
+    kept = {"train.jsonl", "written.json"}  # as after a kill within the training
     for path in [*(output / "iteration_2").iterdir(), *final.iterdir()]:
-        path.unlink()
+        if path.name not in kept:
+            path.unlink()
+    written = json.loads((output / "iteration_2" / "written.json").read_text())
+    write_json(output / "iteration_2" / "written.json", written | {"rejected_examples": {"of then": 7}})
     answered = (output / "data" / "base_answers.json").stat().st_mtime_ns
     _, after = await AutoLoRACreator(config, demo_tools[:3], reporter=Quiet()).create_adapter(resume=True)
     assert (output / "iteration_1" / "metrics.json").stat().st_mtime_ns == stamp
     assert (output / "iteration_2" / "adapter_model.safetensors").read_bytes() == adapter
     for key in ("base", "adapter"):
         assert after[key]["overall"] == before[key]["overall"]
+    assert after["iterations"][1]["rejected_examples"] == {"of then": 7}, "they are not counted anew"
+    assert after["iterations"][1]["writer_verdict"] == before["iterations"][1]["writer_verdict"]
     # The base is not asked again: hours with a large one.
     assert (output / "data" / "base_answers.json").stat().st_mtime_ns == answered
     assert after["base"] == before["base"]

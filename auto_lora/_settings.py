@@ -36,7 +36,7 @@ NOT_IN_GGUF = {
 }
 
 EXAMPLES = 2400  # training conversations where nobody says how many, and twice as many where tools have
-MANY_PARAMETERS = 5  # or more on average: snips (7.6) had 91 to 105 of 350 exact, with twice as many 153; HWU (4.8) 168 and 180 of 280
+MANY_PARAMETERS = 5  # or more on average: snips (7.6) had 91 of 350 requests exact, with twice as many 166; HWU (4.8) 168 and 180 of 280
 
 
 class HasProperties(Protocol):
